@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 _SHOWN_LENGTH_CHARS = 60
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_SLACK_TOKEN = re.compile(r"xox|xapp", re.IGNORECASE)
+_SLACK_TOKEN = re.compile(r"xox[a-z.]*-|xapp-", re.IGNORECASE)
 _SECRET_WORD = re.compile(r"token|secret|password", re.IGNORECASE)
 _KINDS: dict[type, str] = {
     bool: "true or false",
@@ -67,11 +67,11 @@ def wrong(problem: str, remedy: str) -> PydanticCustomError:
 
 def shown(value: object) -> str:
     """A value as it may stand in a fault: short, printable, and not if it looks like a Slack token."""
-    if isinstance(value, str) and _SLACK_TOKEN.match(value):
-        return "a Slack token (not shown)"
     if isinstance(value, dict):
         return "a table"
     text = json.dumps(value, default=str)
+    if _SLACK_TOKEN.search(text):
+        return "a Slack token (not shown)"
     return text if len(text) <= _SHOWN_LENGTH_CHARS else text[:_SHOWN_LENGTH_CHARS] + "…"
 
 

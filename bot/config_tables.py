@@ -180,8 +180,10 @@ class Known:
 
 
 def _group(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str) or not isinstance(info.context, Known):
+    if not isinstance(info.context, Known):
         return value
+    if not isinstance(value, str):
+        raise wrong(f"is {shown(value)}", 'write the name of a group in quotes, such as "finance"')
     if value in info.context.groups:
         return info.context.groups[value]
     near = nearest(value, info.context.groups)

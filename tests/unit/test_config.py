@@ -1,0 +1,579 @@
+"""Each fault of a configuration is found, named with its key path, and found together with all the others."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.config import (
+    BadConfig,
+    Fault,
+    FrozenRule,
+    ReviewerGroup,
+    Rule,
+    Settings,
+    UnreadableRule,
+    is_loopback_host,
+    load_settings,
+    parse_settings,
+)
+
+SERVER = 'public_url = "http://127.0.0.1:8080"'
+STORE = 'url = "sqlite:///signoff.db"'
+RULE = """
+name = "refunds"
+stage = "approve"
+agent = "refund-bot"
+tool = "issue_refund"
+channel = "C0REFUNDS"
+reviewers = ["finance"]
+"""
+
+
+def config(
+    *,
+    server: str = SERVER,
+    slack: str = "",
+    store: str = STORE,
+    admins: str = 'users = ["U0ADMIN"]',
+    agents: str = '[agents.refund-bot]\nowners = ["U0OWNER"]\ntools = ["issue_refund", "send_*"]',
+    reviewers: str = '[reviewers.finance]\nusers = ["U0ALICE"]\nusergroups = ["S0FINANCE"]',
+    rules: str = f"[[rules]]{RULE}",
+    top: str = "",
+) -> str:
+    return "\n".join(
+        [
+            top,
+            f"[server]\n{server}\n[slack]\n{slack}\n[store]\n{store}\n[admins]\n{admins}",
+            agents,
+            reviewers,
+            rules,
+        ]
+    )
+
+
+def rule(**lines: str | None) -> str:
+    """A file whose one rule has these lines instead of, or besides, its own; None takes a line away."""
+    keys = dict(line.split(" = ", 1) for line in RULE.strip().splitlines())
+    keys.update({key: value for key, value in lines.items() if value is not None})
+    kept = [f"{key} = {value}" for key, value in keys.items() if lines.get(key, "") is not None]
+    return config(rules="\n".join(["[[rules]]", *kept]))
+
+
+def read(text: str, env: Mapping[str, str] | None = None) -> Settings:
+    return parse_settings(text.encode(), env or {}, source="signoff.toml")
+
+
+def faults(text: str | bytes, env: Mapping[str, str] | None = None) -> tuple[Fault, ...]:
+    content = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(BadConfig) as caught:
+        parse_settings(content, env or {}, source="signoff.toml")
+    return caught.value.faults
+
+
+def only_fault(text: str | bytes, env: Mapping[str, str] | None = None) -> Fault:
+    (fault,) = faults(text, env)
+    return fault
+
+
+def test_reads_what_stands_in_the_file() -> None:
+    text = config()
+    settings = read(text)
+    assert settings.server.public_url == "http://127.0.0.1:8080"
+    assert settings.admins.users == ("U0ADMIN",)
+    assert settings.agents["refund-bot"].name == "refund-bot"
+    assert settings.agents["refund-bot"].tools == ("issue_refund", "send_*")
+    finance = settings.reviewers["finance"]
+    assert (finance.name, finance.users, finance.usergroups) == ("finance", ("U0ALICE",), ("S0FINANCE",))
+    assert settings.rules[0].reviewers == (finance,)
+    assert settings.digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_defaults() -> None:
+    settings = read(config())
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8080)
+    assert (settings.slack.mode, settings.slack.api_url) == ("socket", "https://slack.com/api/")
+    (refunds,) = settings.rules
+    assert refunds.mention is True
+    assert refunds.external is False
+    assert refunds.server is None
+    assert refunds.fallback_channel is None
+    assert refunds.min_timeout is None
+    assert refunds.max_timeout == timedelta(hours=1)
+    assert refunds.validity == timedelta(minutes=5)
+    assert refunds.execution_timeout == timedelta(minutes=15)
+
+
+def test_a_file_without_agents_and_rules_denies_everything_and_loads() -> None:
+    settings = read(config(agents="", reviewers="", rules=""))
+    assert (dict(settings.agents), dict(settings.reviewers), settings.rules) == ({}, {}, ())
+
+
+def test_rules_keep_the_order_of_the_file() -> None:
+    names = ["z", "a", "m"]
+    rules = "".join(f'[[rules]]\nname = "{n}"\nstage = "autonomous"\nagent = "*"\ntool = "*"\n' for n in names)
+    assert [rule.name for rule in read(config(rules=rules)).rules] == names
+
+
+def test_an_autonomous_rule_needs_neither_channel_nor_reviewers() -> None:
+    (autonomous,) = read(rule(stage='"autonomous"', channel=None, reviewers=None)).rules
+    assert (autonomous.channel, autonomous.reviewers) == (None, ())
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = read(config())
+    with pytest.raises(AttributeError):
+        settings.rules = ()  # type: ignore[misc]  # that it cannot be assigned is the point
+    with pytest.raises(TypeError):
+        settings.agents["other"] = settings.agents["refund-bot"]  # type: ignore[index]  # as above
+    with pytest.raises(ValueError, match="frozen"):
+        settings.rules[0].stage = "autonomous"  # type: ignore[misc]  # as above
+
+
+# One fault, its key path, and words that must be in it.
+FAULTS = [
+    # server
+    (config(server=""), "server.public_url", "is missing"),
+    (config(server=SERVER + '\nport = "8080"'), "server.port", "text"),
+    (config(server=SERVER + "\nport = true"), "server.port", "true or false"),
+    (config(server=SERVER + "\nport = 8080.0"), "server.port", "decimal"),
+    (config(server=SERVER + "\nport = 2026-01-01"), "server.port", "date"),
+    (config(server=SERVER + "\nport = 0"), "server.port", "at least 1"),
+    (config(server=SERVER + "\nport = 65536"), "server.port", "at most 65535"),
+    (config(server=SERVER + '\nhost = ""'), "server.host", "not an address to listen on"),
+    (config(server=SERVER + '\nhost = "127.0.0.1:8080"'), "server.host", "not an address to listen on"),
+    (config(server=SERVER + '\nhots = "127.0.0.1"'), "server.hots", 'did you mean "host"?'),
+    # slack
+    (config(slack='mode = "Socket"'), "slack.mode", "'socket' or 'http'"),
+    (config(slack='api_url = "https://slack.com/api"'), "slack.api_url", 'write "https://slack.com/api/"'),
+    (config(slack='api_url = "https://slack.com.evil.example/api/"'), "slack.api_url", "loopback"),
+    (config(slack='api_url = "http://slack.com/api/"'), "slack.api_url", "loopback"),
+    (config(slack='api_url = "http://127.0.0.1:9/api"'), "slack.api_url", 'write "http://127.0.0.1:9/api/"'),
+    (config(slack='bot_token = "hidden"'), "slack.bot_token", "environment"),
+    # store
+    (config(store=""), "store.url", "is missing"),
+    (config(store='url = "signoff.db"'), "store.url", "not the address of a store"),
+    (config(store='url = "mysql:///signoff.db"'), "store.url", "not the address of a store"),
+    (config(store='url = "sqlite://"'), "store.url", "outlive the process"),
+    (config(store='url = "sqlite:///"'), "store.url", "outlive the process"),
+    (config(store='url = "sqlite:///:memory:"'), "store.url", "outlive the process"),
+    (config(store='url = "sqlite:///file:x?mode=memory"'), "store.url", "outlive the process"),
+    (config(store='url = "sqlite:///signoff.db?mode=ro"'), "store.url", "query"),
+    (config(store='url = "sqlite:///data/"'), "store.url", "slash at its end"),
+    (config(store='url = "postgresql://u:hunter2@db/signoff"'), "store.url", "not supported yet"),
+    # admins
+    (config(admins=""), "admins.users", "is missing"),
+    (config(admins="users = []"), "admins.users", "is empty"),
+    (config(admins='users = "U0ADMIN"'), "admins.users", 'write a list in brackets, such as ["U0ADMIN"]'),
+    (config(admins='users = ["U0ADMIN", 7]'), "admins.users[1]", "whole number"),
+    (config(admins='users = ["C0ADMIN"]'), "admins.users[0]", "not the id of a user"),
+    (config(admins='users = ["@alice"]'), "admins.users[0]", "Copy member ID"),
+    (config(admins='users = ["u0admin"]'), "admins.users[0]", "not the id of a user"),
+    (config(admins='users = ["U0ADMIN\\n"]'), "admins.users[0]", "not the id of a user"),
+    (config(admins='users = ["U0ADMIN", "U0ADMIN"]'), "admins.users", 'lists "U0ADMIN" twice'),
+    # agents
+    (config(agents='[agents.refund-bot]\ntools = ["x"]'), "agents.refund-bot.owners", "is missing"),
+    (config(agents='[agents.refund-bot]\nowners = ["U0OWNER"]'), "agents.refund-bot.tools", "is missing"),
+    (
+        config(agents='[agents.refund-bot]\nowners = ["U0OWNER"]\ntools = ["a", 3]'),
+        "agents.refund-bot.tools[1]",
+        'write text in quotes, such as "issue_refund"',
+    ),
+    (
+        config(agents='[agents.refund-bot]\nowners = ["U0OWNER"]\ntools = ["a"]\nname = "x"'),
+        "agents.refund-bot.name",
+        "not a known key",
+    ),
+    (config(agents='[agents]\nrefund-bot = "x"'), "agents.refund-bot", "begin it with [agents.refund-bot]"),
+    # reviewers
+    (config(reviewers="[reviewers.finance]"), "reviewers.finance.usergroups", "users are both empty"),
+    (config(reviewers='[reviewers.finance]\nusergroups = ["U0X"]'), "reviewers.finance.usergroups[0]", "user group"),
+    # rules
+    (config(rules=f"[rules]{RULE}"), "rules", "double brackets"),
+    (config(rules="", top="rules = [3]"), "rules[0]", "begin it with [[rules]]"),
+    (config(rules=f"[[rule]]{RULE}"), "rule", 'did you mean "rules"?'),
+    (rule(name=None), "rules[0].name", "is missing"),
+    (rule(name='""'), "rules[0].name", "cannot be a rule's name"),
+    (rule(name=f'"{"x" * 76}"'), "rules[0].name", "1 to 75"),
+    (rule(name='"a\\nb"'), "rules[0].name", "cannot be a rule's name"),
+    (rule(name='"<!channel>"'), "rules[0].name", "cannot be a rule's name"),
+    (rule(name='" a"'), "rules[0].name", "cannot be a rule's name"),
+    (rule(stage=None), "rules[0].stage", "is missing"),
+    (rule(stage='"partial"'), "rules[0].stage", "'approve' or 'autonomous'"),
+    (rule(agent=None), "rules[0].agent", "is missing"),
+    (rule(agent='"refund-bt"'), "rules[0].agent", 'did you mean "refund-bot"?'),
+    (rule(agent='"Refund-*"'), "rules[0].agent", "fits no agent"),
+    (rule(tool=None), "rules[0].tool", "is missing"),
+    (rule(tool='""'), "rules[0].tool", "has 0 characters"),
+    (rule(tool=f'"{"x" * 256}"'), "rules[0].tool", "has 256 characters"),
+    (rule(tool='"issue refund "'), "rules[0].tool", "spaces at an end"),
+    (rule(tool='"issue\\u200brefund"'), "rules[0].tool", "control characters"),
+    (rule(tool='"issue[_refund"'), "rules[0].tool", "never closed"),
+    (rule(tool='"[a]x[!]"'), "rules[0].tool", "never closed"),
+    (rule(server='"["'), "rules[0].server", "never closed"),
+    (rule(channel=None), "rules[0].channel", "is missing"),
+    (rule(channel='"#refunds"'), "rules[0].channel", "not the id of a channel"),
+    (rule(channel='"D0ALICE"'), "rules[0].channel", "not the id of a channel"),
+    (rule(fallback_channel='"C0REFUNDS"'), "rules[0].fallback_channel", "same as channel"),
+    (rule(reviewers=None), "rules[0].reviewers", "missing or empty"),
+    (rule(reviewers="[]"), "rules[0].reviewers", "missing or empty"),
+    (rule(reviewers='["finanse"]'), "rules[0].reviewers[0]", 'did you mean "finance"?'),
+    (rule(reviewers='["security"]'), "rules[0].reviewers[0]", "add [reviewers.security]"),
+    (rule(reviewers='["finance", "finance"]'), "rules[0].reviewers", 'lists "finance" twice'),
+    (rule(reviewers="[3]"), "rules[0].reviewers[0]", "name of a group"),
+    (rule(reviewers='[{name = "mine", users = ["U0ME"]}]'), "rules[0].reviewers[0]", "name of a group"),
+    (rule(mention='"no"'), "rules[0].mention", "true or false, without quotes"),
+    (rule(external="1"), "rules[0].external", "true or false, without quotes"),
+    (rule(max_timeout="3600"), "rules[0].max_timeout", "in quotes"),
+    (rule(max_timeout='"2 hours"'), "rules[0].max_timeout", "not a duration"),
+    (rule(max_timeout='"7d"'), "rules[0].max_timeout", "not a duration"),
+    (rule(max_timeout='"0s"'), "rules[0].max_timeout", "not a duration"),
+    (rule(max_timeout='"169h"'), "rules[0].max_timeout", 'at most "168h"'),
+    (rule(max_timeout=f'"{"9" * 30}h"'), "rules[0].max_timeout", "not a duration"),
+    (rule(min_timeout='"1h"'), "rules[0].min_timeout", "less than max_timeout, which is 1h"),
+    (rule(min_timeout='"11m"', max_timeout='"10m"'), "rules[0].min_timeout", "which is 10m"),
+    (rule(validity='"1441m"'), "rules[0].validity", 'at most "24h"'),
+    (rule(execution_timeout='"169h"'), "rules[0].execution_timeout", 'at most "168h"'),
+    (rule(validty='"5m"'), "rules[0].validty", 'did you mean "validity"?'),
+    (rule(quorum="2"), "rules[0].quorum", "known here: name, stage"),
+    # top level
+    (config(top="severs = 1"), "severs", 'did you mean "server"?'),
+    (config(agents="", rules="", top="agents = []"), "agents", "begin it with [agents.NAME]"),
+    (config(agents="", rules="", top='"a b" = 1'), '"a b"', "not a known key"),
+]
+
+
+@pytest.mark.parametrize(("text", "key_path", "words"), FAULTS, ids=[f"{f[1]}-{f[2][:20]}" for f in FAULTS])
+def test_one_wrong_thing_is_one_fault(text: str, key_path: str, words: str) -> None:
+    fault = only_fault(text)
+    assert fault.key_path == key_path
+    assert words in f"{fault.problem}; {fault.remedy}"
+
+
+@pytest.mark.parametrize("key", ["server", "slack", "store", "admins"])
+def test_a_section_that_is_no_table(key: str) -> None:
+    text = config().replace(f"[{key}]", f"[{key}_away]")
+    assert f"{key}: is 3, not a table; begin it with [{key}]" in [str(fault) for fault in faults(f"{key} = 3\n{text}")]
+
+
+def test_all_faults_of_a_file_come_at_once() -> None:
+    text = config(
+        server='port = "1"\npublic_url = "http://signoff.example.com"',
+        slack='mode = "rtm"',
+        store='url = ":memory:"',
+        admins="users = []",
+        agents='[agents.refund-bot]\nowners = ["me"]\ntools = ["a["]\n[agents.Other]\nowners = ["U0X"]\ntools = ["b"]',
+        reviewers="[reviewers.finance]\nusers = 3",
+        rules=(
+            '[[rules]]\nname = "one"\nstage = "approve"\nagent = "nobody"\ntool = "x"\nmax_timeout = "1w"\n'
+            '[[rules]]\nname = "one"\nagent = "refund-bot"\ntool = "x"\nchannel = "x"\n'
+            'reviewers = ["finance", "legal"]\n'
+        ),
+        top="unknown = 1",
+    )
+    assert [fault.key_path for fault in faults(text)] == [
+        "unknown",
+        "server.port",
+        "server.public_url",
+        "slack.mode",
+        "store.url",
+        "admins.users",
+        "agents.refund-bot.owners[0]",
+        "agents.refund-bot.tools[0]",
+        "agents.Other",
+        "reviewers.finance.users",
+        "rules[0].agent",
+        "rules[0].channel",
+        "rules[0].reviewers",
+        "rules[0].max_timeout",
+        "rules[1].stage",
+        "rules[1].channel",
+        "rules[1].reviewers[1]",
+        "rules[1].name",
+    ]
+
+
+def test_a_faulty_group_or_agent_is_told_once_and_not_again_where_a_rule_names_it() -> None:
+    text = config(
+        agents='[agents.refund-bot]\nowners = []\ntools = ["x"]',
+        reviewers='[reviewers.finance]\nusers = ["nobody"]',
+    )
+    assert [fault.key_path for fault in faults(text)] == ["agents.refund-bot.owners", "reviewers.finance.users[0]"]
+
+
+def test_a_rule_is_named_beside_its_number() -> None:
+    fault = only_fault(rule(max_timeout='"1d"'))
+    assert fault.rule == "refunds"
+    assert str(fault).startswith('rules[0].max_timeout (rule "refunds"): "1d" is not a duration; write ')
+
+
+def test_two_rules_of_one_name() -> None:
+    fault = only_fault(config(rules=f"[[rules]]{RULE}[[rules]]{RULE}"))
+    assert (fault.key_path, fault.problem) == ("rules[1].name", '"refunds" is the name of rules[0] too')
+
+
+def test_a_name_with_a_dot_is_quoted_in_the_file_and_in_paths() -> None:
+    quoted = config(agents='[agents."billing.eu"]\nowners = []\ntools = ["x"]', rules="")
+    assert only_fault(quoted).key_path == 'agents."billing.eu".owners'
+    bare = config(agents='[agents.billing.eu]\nowners = ["U0X"]\ntools = ["x"]', rules="")
+    assert 'in quotes: [agents."billing.eu"]' in str(faults(bare)[-1])
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a.b-c_d", "x" * 63])
+def test_names_of_agents(name: str) -> None:
+    text = config(agents=f'[agents."{name}"]\nowners = ["U0X"]\ntools = ["x"]', rules="")
+    assert list(read(text).agents) == [name]
+
+
+@pytest.mark.parametrize("name", ["", "A", ".a", "-a", "a b", "ä", "a/b", "x" * 64, "a\\n"])
+def test_names_that_agents_cannot_have(name: str) -> None:
+    text = config(agents=f'[agents."{name}"]\nowners = ["U0X"]\ntools = ["x"]', rules="")
+    assert "cannot be a name" in only_fault(text).problem
+
+
+@pytest.mark.parametrize("pattern", ["*", "a?c", "[abc]*", "[!a]", "[]]", "[!]]", "[[]x", "send mail", "größe", "]"])
+def test_patterns(pattern: str) -> None:
+    assert read(rule(tool=f'"{pattern}"')).rules[0].tool == pattern
+
+
+@pytest.mark.parametrize("pattern", ["*", "refund-bot", "refund-*", "r?fund-bot", "[rs]efund-bot"])
+def test_an_agent_pattern_that_fits_an_agent(pattern: str) -> None:
+    assert read(rule(agent=f'"{pattern}"')).rules[0].agent == pattern
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        ("http://localhost:1", "http://localhost:1"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("https://signoff.example.com", "https://signoff.example.com"),
+        ("https://example.com/signoff/", "https://example.com/signoff"),
+    ],
+)
+def test_public_addresses(written: str, kept: str) -> None:
+    assert read(config(server=f'public_url = "{written}"')).server.public_url == kept
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "signoff.example.com",
+        "//signoff.example.com",
+        "https://",
+        "https:///x",
+        "ftp://example.com",
+        "http://signoff.example.com",
+        "http://127.0.0.1.example.com",
+        "http://0.0.0.0",
+        "https://user:hunter2@example.com",
+        "http://127.0.0.1@example.com",
+        "https://example.com?x=1",
+        "https://example.com#x",
+        "https://example.com?",
+        "https://exa mple.com",
+        "https://exam\\tple.com",
+        "https://exam\\\\ple.com",
+        "https://example.com:0",
+        "https://example.com:99999",
+        "https://example.com:x",
+        "https://[::1",
+        "https://*.example.com",
+        "https://exämple.com",
+    ],
+)
+def test_addresses_that_are_not_public_addresses(address: str) -> None:
+    fault = only_fault(config(server=f'public_url = "{address}"'))
+    assert fault.key_path == "server.public_url"
+    assert "hunter2" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "alone"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080", True),
+        ("localhost", "http://localhost:8080", True),
+        ("::1", "http://[::1]:8080", True),
+        ("0.0.0.0", "http://127.0.0.1:8080", False),
+        ("::", "http://127.0.0.1:8080", False),
+        ("127.0.0.1", "https://signoff.example.com", False),
+        ("signoff.internal", "https://signoff.internal", False),
+    ],
+)
+def test_loopback_only_takes_both_addresses(host: str, public_url: str, alone: bool) -> None:
+    server = read(config(server=f'host = "{host}"\npublic_url = "{public_url}"')).server
+    assert server.is_loopback_only is alone
+
+
+@pytest.mark.parametrize("host", ["127.1.2.3", "LOCALHOST", "[::1]"])
+def test_loopback_hosts(host: str) -> None:
+    assert is_loopback_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "127.1", "2130706433", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1"]
+)
+def test_hosts_that_may_be_elsewhere(host: str) -> None:
+    assert not is_loopback_host(host)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/api/", "http://localhost:9000/", "https://[::1]/api/"])
+def test_a_stand_in_for_slack_on_loopback(url: str) -> None:
+    assert read(config(slack=f'mode = "http"\napi_url = "{url}"')).slack.api_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///signoff.db", Path("signoff.db")),
+        ("sqlite:///data/signoff.db", Path("data/signoff.db")),
+        ("sqlite:////var/lib/signoff.db", Path("/var/lib/signoff.db")),
+    ],
+)
+def test_where_the_database_is(url: str, path: Path) -> None:
+    assert read(config(store=f'url = "{url}"')).store.sqlite_path == path
+
+
+def test_the_environment_overrides_the_store() -> None:
+    env = {"SIGNOFF_STORE_URL": "sqlite:////tmp/other.db"}
+    assert read(config(), env).store.url == "sqlite:////tmp/other.db"
+    assert read(config(store=""), env).store.url == "sqlite:////tmp/other.db"
+    assert read(config(store='url = ":memory:"'), env).store.url == "sqlite:////tmp/other.db"
+
+
+@pytest.mark.parametrize("url", ["", "sqlite://", "postgresql://u:hunter2@db/signoff", "hunter2"])
+def test_a_bad_override_is_a_fault_of_the_variable_and_shows_no_password(url: str) -> None:
+    fault = only_fault(config(), {"SIGNOFF_STORE_URL": url})
+    assert fault.key_path == "SIGNOFF_STORE_URL"
+    assert "hunter2" not in str(fault)
+
+
+def test_the_stores_address_is_in_no_repr() -> None:
+    assert "signoff.db" not in repr(read(config()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        config(slack='bot_token = "xoxb-1-hidden"'),
+        rule(channel='"xoxb-1-hidden"'),
+        config(admins='users = ["xapp-1-hidden"]'),
+        config(admins='users = [["xoxe.xoxp-1-hidden"]]'),
+        config(slack='mode = "hidden xoxp-1-hidden"'),
+        config(top='token = "hidden"'),
+    ],
+)
+def test_a_token_in_the_file_is_not_repeated(text: str) -> None:
+    assert "hidden" not in str(BadConfig("f", faults(text)))
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "words"),
+    [
+        (b"[server]\nport = \n", "line 2, column 8", "is not TOML"),
+        (b"[server]\n[server]\n", "line 2, column 8", "is not TOML"),
+        (b'[server]\nport = "8080', "line 2", "is not TOML"),
+        (b"[server]\nport = 1\nport = 2\n", "line 3, column 9", "is not TOML"),
+        (b'# one\n\nx = "\xff"\n', "line 3", "UTF-8"),
+        (b"\xff\xfe[\x00", "line 1", "UTF-8"),
+        (b"x = " + b"[" * 20_000, "the file", "nested too deeply"),
+    ],
+)
+def test_what_is_not_toml(content: bytes, where: str, words: str) -> None:
+    fault = only_fault(content)
+    assert fault.key_path == where
+    assert words in str(fault)
+
+
+def test_a_byte_order_mark_does_no_harm() -> None:
+    assert parse_settings(b"\xef\xbb\xbf" + config().encode(), {}, source="f").rules
+
+
+def test_loads_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "signoff.toml"
+    path.write_text(config())
+    assert load_settings(path, {}).rules[0].name == "refunds"
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(BadConfig) as caught:
+            load_settings(path, {})
+        (fault,) = caught.value.faults
+        assert fault.key_path == str(path)
+        assert "cannot be read" in fault.problem
+
+
+def test_the_list_to_show_names_the_file_and_each_fault_on_a_line() -> None:
+    error = BadConfig("signoff.toml", [Fault("a", "is x", "use y"), Fault("rules[0].b", "is z", "use w", "refunds")])
+    assert str(error) == 'signoff.toml: 2 faults\n  a: is x; use y\n  rules[0].b (rule "refunds"): is z; use w'
+
+
+# The rule as stored
+
+
+def frozen() -> str:
+    return (
+        read(rule(server='"pay*"', fallback_channel='"C0OPS"', min_timeout='"90s"', validity='"60m"')).rules[0].frozen()
+    )
+
+
+def test_a_rule_is_stored_in_this_very_form() -> None:
+    # Rows of other versions hold this text: a change of it is a change of format, with a new number.
+    assert frozen() == (
+        '{"agent":"refund-bot","channel":"C0REFUNDS","execution_timeout":"15m","external":false,'
+        '"fallback_channel":"C0OPS","max_timeout":"1h","mention":true,"min_timeout":"90s","name":"refunds",'
+        '"reviewers":[{"name":"finance","usergroups":["S0FINANCE"],"users":["U0ALICE"]}],"server":"pay*",'
+        '"stage":"approve","tool":"issue_refund","validity":"1h","version":1}'
+    )
+
+
+def test_a_stored_rule_is_read_back_whole() -> None:
+    for rules in (read(config()).rules, read(rule(stage='"autonomous"', channel=None, reviewers=None)).rules):
+        read_back = FrozenRule.parse(rules[0].frozen())
+        assert read_back == rules[0].as_frozen
+        for key in Rule.model_fields:
+            assert getattr(read_back, key) == getattr(rules[0], key)
+
+
+def test_the_text_of_a_rule_is_written_once() -> None:
+    (refunds,) = read(config()).rules
+    assert refunds.frozen() is refunds.frozen()
+
+
+def test_a_stored_rule_keeps_reviewers_that_the_file_no_longer_has() -> None:
+    stored = FrozenRule.parse(frozen())
+    assert stored.reviewers == (ReviewerGroup(name="finance", users=("U0ALICE",), usergroups=("S0FINANCE",)),)
+
+
+def changed(**keys: object) -> str:
+    return json.dumps({**json.loads(frozen()), **keys})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (changed(quorum=2), "unknown fields ['quorum']"),
+        (changed(version=2), "format 2"),
+        (changed(version="1"), 'format "1"'),
+        (changed(version=None), "format null"),
+        (json.dumps({key: value for key, value in json.loads(frozen()).items() if key != "external"}), "['external']"),
+        (changed(stage="partial"), "stage"),
+        (changed(external=0), "external"),
+        (changed(reviewers=[]), "reviewers"),
+        (changed(reviewers=["finance"]), "reviewers"),
+        (changed(reviewers=[{"name": "finance", "users": ["U0ALICE"], "usergroups": [], "seat": 1}]), "seat"),
+        (changed(max_timeout=3600), "max_timeout"),
+        ("[]", "format null"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_stored_rule_that_says_more_or_other_than_known_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UnreadableRule) as caught:
+        FrozenRule.parse(text)
+    assert words in str(caught.value)

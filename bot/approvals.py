@@ -1,0 +1,308 @@
+"""What an agent may do with its requests: submit, read, wait, cancel, consume, report the outcome.
+
+Each use case loads, asks the rules, and commits state, event and outbox in one transaction. The codes it refuses
+with are those of the agents' protocol. An instance sees its own requests only; any other does not exist for it.
+"""
+
+import asyncio
+import os
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from uuid_utils import uuid7
+
+from bot.call import CANONICAL_VERSION, Submission, digest_of
+from bot.changes import RequestChanged
+from bot.clock import Clock
+from bot.decisions import add_intent, close_request, not_before, record_decision, wish_to_draw
+from bot.durations import parse_duration
+from bot.errors import (
+    AlreadyConsumed,
+    AlreadyDecided,
+    AlreadyTerminal,
+    ApprovalExpired,
+    ApprovalRevoked,
+    CallAltered,
+    IdempotencyConflict,
+    NotApproved,
+    NotConsumed,
+    OutcomeConflict,
+    UnknownRequest,
+)
+from bot.events import EventType, append_event, commit_to_call, commit_to_text
+from bot.lifecycle import Happening, State, after, state_of
+from bot.policy import DEFAULT_TIMEOUT, Course, Ruling
+from bot.rulebook import Rulebook
+from bot.waiters import Waiters
+from store import statements
+from store.engine import ChangedElsewhere, Store
+from store.tables import (
+    CardState,
+    DeciderKind,
+    Instance,
+    IntentKind,
+    OutcomeStatus,
+    Place,
+    Request,
+    Status,
+)
+from store.unit import StoreUnavailable, Unit
+
+_SALT_BYTES = 16
+
+
+class Approvals:
+    """The agents' use cases."""
+
+    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook) -> None:
+        self._store = store
+        self._clock = clock
+        self._rulebook = rulebook
+        self._waiters = Waiters()
+        self._rereading: asyncio.Task[None] | None = None
+        store.subscribe(self._on_change)
+
+    # --- create ---
+
+    async def submit(self, instance: Instance, submission: Submission, key: str) -> tuple[Request, bool]:
+        """Make a request, or find the one made before under the same ``key``; the flag tells whether it is new.
+
+        Raises ``IdempotencyConflict`` when the key was used for other fields.
+        """
+        ruling = self._rulebook.policy.rule_on(instance.agent, submission.tool, submission.server, submission.timeout)
+        return await self._store.write(lambda unit: self._submit(unit, instance, submission, key, ruling))
+
+    async def _submit(
+        self, unit: Unit, instance: Instance, submission: Submission, key: str, ruling: Ruling
+    ) -> tuple[Request, bool]:
+        known = await unit.one(statements.REQUEST_BY_KEY, instance_id=instance.id, create_key=key)
+        if known is not None:
+            if known.submission_digest != submission.fields_digest:
+                raise IdempotencyConflict
+            return known, False
+        now = self._clock()
+        rule = ruling.rule
+        deadline_at = now + min(parse_duration(submission.timeout), rule.max_timeout if rule else DEFAULT_TIMEOUT)
+        asked = ruling.course is Course.ASK
+        approved = ruling.course is Course.APPROVE
+        expires_at = now + rule.validity if rule and approved else None
+        request = await unit.one(
+            statements.INSERT_REQUEST,
+            id=str(uuid7()),
+            instance_id=instance.id,
+            agent=instance.agent,
+            create_key=key,
+            submission_digest=submission.fields_digest,
+            tool=submission.tool,
+            server=submission.server,
+            arguments=submission.arguments,
+            agent_reasoning=submission.agent_reasoning,
+            context=submission.context,
+            timeout=submission.timeout,
+            canonical_version=CANONICAL_VERSION,
+            digest=submission.digest,
+            salt=os.urandom(_SALT_BYTES),
+            rule_id=self._rulebook.version_of(rule) if rule else None,
+            status=Status.PENDING if asked else Status.APPROVED if approved else Status.DENIED,
+            created_at=now,
+            deadline_at=deadline_at,
+            due_at=deadline_at if asked else expires_at,
+            decided_at=None if asked else now,
+            decided_by_kind=None if asked else DeciderKind.RULE,
+            decided_by=rule.name if rule and not asked else None,
+            decision_code=None if asked else ruling.code,
+            note=None if asked or approved else ruling.reason,
+            expires_at=expires_at,
+        )
+        if request is None:
+            raise LookupError("a request was written and not returned")
+        await append_event(
+            unit, now, EventType.REQUEST_MADE, request,
+            agent=request.agent, instance=instance.id, tool=request.tool, server=request.server,
+            call=commit_to_call(request), canonical=CANONICAL_VERSION,
+            rule=rule.name if rule else None, rule_version=request.rule_id, deadline_at=deadline_at.isoformat(),
+        )  # fmt: skip
+        if asked and rule and rule.channel:
+            await add_card(unit, request, Place.CHANNEL, rule.channel, now, reason="asked")
+        if not asked:
+            await record_decision(unit, request, now)
+        unit.announce(RequestChanged(request))
+        return request, True
+
+    # --- read and wait ---
+
+    async def read(self, instance: Instance, request_id: str) -> Request:
+        """Return a request as it is now. Raises ``UnknownRequest``."""
+        return await self._store.read(lambda unit: self._load(unit, instance, request_id))
+
+    async def wait(self, instance: Instance, request_id: str, patience: timedelta) -> Request:
+        """Return a request once it is decided, or as it is after ``patience``, or at shutdown.
+
+        Raises ``UnknownRequest``.
+        """
+        with self._waiters.register(request_id) as decided:
+            request = await self.read(instance, request_id)
+            if request.status is not Status.PENDING:
+                return request
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience.total_seconds()):
+                    return await decided or request
+        return request
+
+    def stop_waiting(self) -> None:
+        """Answer every waiting agent now, and let none wait any more."""
+        self._waiters.close()
+
+    # --- cancel, consume, outcome ---
+
+    async def cancel(self, instance: Instance, request_id: str) -> Request:
+        """Cancel a pending request; cancelling it again gives it again. Raises ``AlreadyTerminal``."""
+
+        async def work(unit: Unit) -> Request:
+            request = await self._load(unit, instance, request_id)
+            if request.status is Status.CANCELLED:
+                return request
+            now = self._clock()
+            if now >= request.deadline_at:
+                raise AlreadyTerminal("The request's deadline has passed; it can no longer be cancelled.")
+            try:
+                return await close_request(
+                    unit, request, now,
+                    status=Status.CANCELLED, by_kind=DeciderKind.AGENT, by=instance.id, code="cancelled_by_agent",
+                )  # fmt: skip
+            except AlreadyDecided as lost:
+                raise AlreadyTerminal(f"The request is {lost.request.status}; it cannot be cancelled.") from lost
+
+        return await self._store.write(work)
+
+    async def consume(self, instance: Instance, request_id: str, key: str) -> Request:
+        """Take an approval, once. The same ``key`` again gives the same answer.
+
+        Raises ``NotApproved``, ``AlreadyConsumed``, ``ApprovalExpired``, ``ApprovalRevoked`` or ``CallAltered``.
+        """
+        return await self._store.write(lambda unit: self._consume(unit, instance, request_id, key))
+
+    async def _consume(self, unit: Unit, instance: Instance, request_id: str, key: str) -> Request:
+        request = await self._load(unit, instance, request_id)
+        now = self._clock()
+        if request.consumed_at is not None:
+            if request.consume_key == key:
+                return request
+            raise AlreadyConsumed
+        if request.status is not Status.APPROVED:
+            raise NotApproved(f"The request is {request.status}, not approved.")
+        if request.revoked_at is not None:
+            raise ApprovalRevoked
+        if request.expires_at is None or now >= request.expires_at or state_of(request) is State.LAPSED:
+            raise ApprovalExpired
+        if digest_of(request.tool, request.server, request.arguments) != request.digest:
+            raise CallAltered
+        after(state_of(request), Happening.CONSUME)
+        consumed_at = not_before(now, [request.decided_at])
+        consumed = await unit.one(
+            statements.CONSUME,
+            number=request.number,
+            now=now,
+            consumed_at_=consumed_at,
+            consume_key_=key,
+            due_at_=consumed_at + await self._execution_timeout(unit, request),
+        )
+        if consumed is None:
+            raise AlreadyConsumed
+        await append_event(unit, now, EventType.REQUEST_CONSUMED, consumed, instance=instance.id)
+        await self._changed(unit, consumed, "consumed", now)
+        return consumed
+
+    async def report_outcome(
+        self, instance: Instance, request_id: str, outcome: OutcomeStatus, note: str | None
+    ) -> Request:
+        """Record what became of a consumed call; the same report again is fine.
+
+        Raises ``NotConsumed`` or ``OutcomeConflict``.
+        """
+
+        async def work(unit: Unit) -> Request:
+            request = await self._load(unit, instance, request_id)
+            if request.consumed_at is None:
+                raise NotConsumed
+            if request.outcome is not None:
+                if (request.outcome, request.outcome_note) == (outcome, note):
+                    return request
+                raise OutcomeConflict
+            after(state_of(request), Happening.SUCCEED if outcome is OutcomeStatus.SUCCEEDED else Happening.FAIL)
+            now = self._clock()
+            reported = await unit.one(
+                statements.REPORT_OUTCOME,
+                number=request.number,
+                outcome_=outcome,
+                outcome_note_=note,
+                outcome_at_=not_before(now, [request.consumed_at]),
+                due_at_=None,
+            )
+            if reported is None:
+                raise OutcomeConflict
+            await append_event(
+                unit, now, EventType.OUTCOME_REPORTED, reported,
+                outcome=outcome.value, note=commit_to_text(reported, note),
+            )  # fmt: skip
+            await self._changed(unit, reported, "outcome", now)
+            return reported
+
+        return await self._store.write(work)
+
+    # --- inside ---
+
+    async def _load(self, unit: Unit, instance: Instance, request_id: str) -> Request:
+        request = await unit.one(statements.REQUEST_BY_ID, id=request_id)
+        if request is None or request.instance_id != instance.id:
+            raise UnknownRequest
+        return request
+
+    async def _execution_timeout(self, unit: Unit, request: Request) -> timedelta:
+        if request.rule_id is None:
+            raise LookupError("an approved request without a rule")
+        return (await self._rulebook.frozen(unit, request.rule_id)).execution_timeout
+
+    @staticmethod
+    async def _changed(unit: Unit, request: Request, reason: str, now: datetime) -> None:
+        if request.decided_by_kind is not DeciderKind.RULE:  # what a rule decided at once never had a card
+            await wish_to_draw(unit, request, reason, now)
+        unit.announce(RequestChanged(request))
+
+    def _on_change(self, change: object) -> None:
+        if isinstance(change, RequestChanged):
+            if change.request.status is not Status.PENDING:
+                self._waiters.wake(change.request)
+        elif isinstance(change, ChangedElsewhere) and (self._rereading is None or self._rereading.done()):
+            self._rereading = asyncio.get_running_loop().create_task(self._reread())
+
+    async def _reread(self) -> None:
+        """Wake those whose request another process decided."""
+
+        async def work(unit: Unit) -> list[Request | None]:
+            return [await unit.one(statements.REQUEST_BY_ID, id=awaited) for awaited in self._waiters.awaited()]
+
+        with suppress(StoreUnavailable):  # the next change elsewhere, or the end of the wait, reads again
+            for request in await self._store.read(work):
+                if request is not None and request.status is not Status.PENDING:
+                    self._waiters.wake(request)
+
+
+async def add_card(
+    unit: Unit, request: Request, place: Place, target: str, now: datetime, *, reason: str, reposts: int = 0
+) -> None:
+    """Plan a card of ``request`` and ask the outbox to post it."""
+    card = await unit.one(
+        statements.INSERT_CARD,
+        request_number=request.number,
+        place=place,
+        target=target,
+        state=CardState.POSTING,
+        created_at=now,
+        reposts=reposts,
+    )
+    if card is None:
+        raise LookupError("a card was written and not returned")
+    await add_intent(
+        unit, IntentKind.POST_CARD, f"card:{card.id}", now, reason=reason, request=request, card_id=card.id
+    )

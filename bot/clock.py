@@ -1,0 +1,34 @@
+"""What time it is. Every use case is given a clock; none asks the machine.
+
+The process's clock is set from UTC once, when it starts, and then runs monotonically: a wall clock that jumps
+while the bot runs makes nothing expire early and nothing be approved late.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+
+
+def monotonic_clock() -> Clock:
+    """Return a clock of aware UTC times that never goes back."""
+    start, origin = datetime.now(UTC), time.monotonic_ns()
+    return lambda: start + timedelta(microseconds=(time.monotonic_ns() - origin) // 1000)
+
+
+class MovableClock:
+    """A clock that somebody may move forward: for tests and the demo."""
+
+    def __init__(self, base: Clock) -> None:
+        self._base = base
+        self._ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return self._base() + self._ahead
+
+    def advance(self, by: timedelta) -> None:
+        """Move the clock forward. Raises ``ValueError`` for a step back."""
+        if by < timedelta(0):
+            raise ValueError("a clock does not go back")
+        self._ahead += by

@@ -1,0 +1,176 @@
+"""What Signoff refuses, each refusal a class named for it.
+
+An error carries a stable snake_case ``code``; its docstring is the sentence a person reads unless a better one is
+given. Nothing here knows HTTP or Slack: each of those translates in one place of its own.
+"""
+
+import inspect
+
+from store.tables import Request
+
+
+class Refusal(Exception):
+    """Signoff refuses."""
+
+    code = "refused"
+
+    def __init__(self, message: str | None = None, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(self.__doc__ or ""))
+        self.param = param
+        if code is not None:
+            self.code = code
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+# --- what an agent sent ---
+
+
+class BadInput(Refusal):
+    """The request is not what the protocol asks for."""
+
+    code = "invalid_request"
+
+
+class CallTooLarge(BadInput):
+    """The call is larger than 64 KiB in canonical form."""
+
+    code = "call_too_large"
+
+
+class BadCredential(Refusal):
+    """The credential is missing, unknown or revoked."""
+
+    code = "invalid_credential"
+
+
+class WrongCredential(Refusal):
+    """This kind of credential may not do that."""
+
+    code = "wrong_credential"
+
+
+class UnknownRequest(Refusal):
+    """There is no such request."""
+
+    code = "request_not_found"
+
+
+class Conflict(Refusal):
+    """The request is in another state."""
+
+    code = "conflict"
+
+
+class IdempotencyConflict(Conflict):
+    """This Idempotency-Key was used for other fields."""
+
+    code = "idempotency_conflict"
+
+
+class AlreadyTerminal(Conflict):
+    """The request is decided; it can no longer be cancelled."""
+
+    code = "already_terminal"
+
+
+class NotApproved(Conflict):
+    """The request is not approved."""
+
+    code = "not_approved"
+
+
+class AlreadyConsumed(Conflict):
+    """The approval was consumed before, under another key."""
+
+    code = "already_consumed"
+
+
+class ApprovalExpired(Conflict):
+    """The approval's validity is over."""
+
+    code = "approval_expired"
+
+
+class ApprovalRevoked(Conflict):
+    """A person withdrew the approval before it was consumed."""
+
+    code = "approval_revoked"
+
+
+class CallAltered(Conflict):
+    """The stored call is not the call that was approved. Nothing may run on it."""
+
+    code = "call_altered"
+
+
+class NotConsumed(Conflict):
+    """The approval was not consumed, so there is no outcome to report."""
+
+    code = "not_consumed"
+
+
+class OutcomeConflict(Conflict):
+    """Another outcome was reported before."""
+
+    code = "outcome_conflict"
+
+
+# --- what a person did ---
+
+
+class NotYourDecision(Refusal):
+    """You may not decide this request. The code says on which ground (see ``bot.policy.judge``)."""
+
+    code = "not_a_reviewer"
+
+
+class ClosedChannel(Refusal):
+    """This channel is shared with another company, and the rule does not allow that. Nobody decides in it."""
+
+    code = "channel_shared"
+
+
+class NoLongerOpen(Refusal):
+    """The request can no longer be decided. ``request`` is its state, to be told to whoever was late."""
+
+    code = "no_longer_open"
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request
+
+
+class AlreadyDecided(NoLongerOpen):
+    """The request was decided before."""
+
+    code = "already_decided"
+
+
+class TooLate(NoLongerOpen):
+    """The deadline has passed; nothing can be approved or denied any more."""
+
+    code = "too_late"
+
+
+class UnknownCard(Refusal):
+    """This message is not a card that Signoff posted."""
+
+    code = "unknown_card"
+
+
+class FactsUnavailable(Refusal):
+    """Slack could not be asked who may decide. Nothing was decided; try again."""
+
+    code = "slack_unavailable"
+
+
+# --- what an operator asked for ---
+
+
+class OperatorError(Refusal):
+    """That cannot be done."""
+
+    code = "operator_error"

@@ -1,0 +1,88 @@
+"""The audit chain: the types of events, their canonical bytes, and how one is appended.
+
+An event's body is canonical JSON of strings, safe integers and booleans, and holds salted commitments in place of
+arguments and notes, so that these can be removed later and the chain still verifies. Body and chain are apart: the
+body has neither number nor previous hash, ``hash_n = SHA-256(hash_{n-1} || body_n)``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from bot.call import canonical_call, load_json
+from store import statements
+from store.tables import Request
+from store.unit import Unit
+
+BODY_VERSION = 1
+_SAFE = 2**53 - 1
+
+
+class EventType(StrEnum):
+    """Everything that is on record. The only list of it."""
+
+    REQUEST_MADE = "request.made"
+    REQUEST_DECIDED = "request.decided"
+    REQUEST_CONSUMED = "request.consumed"
+    REQUEST_LAPSED = "request.lapsed"
+    REQUEST_OVERDUE = "request.overdue"
+    OUTCOME_REPORTED = "outcome.reported"
+    VOTE_CAST = "vote.cast"
+    CARD_POSTED = "card.posted"
+    CARD_LOST = "card.lost"
+    NOTIFICATION_FAILED = "notification.failed"
+    INSTANCE_CREATED = "instance.created"
+    INSTANCE_REVOKED = "instance.revoked"
+    CREDENTIAL_CREATED = "credential.created"
+    CREDENTIAL_REVOKED = "credential.revoked"
+
+
+async def append_event(
+    unit: Unit, now: datetime, kind: EventType, request: Request | None = None, /, **facts: str | int | bool | None
+) -> None:
+    """Append an event in the transaction of ``unit``. A fact that is None is left out.
+
+    Raises ``ValueError`` for a number that JSON readers may not keep exactly.
+    """
+    body: dict[str, str | int | bool] = {"v": BODY_VERSION, "type": kind.value, "at": now.isoformat()}
+    if request is not None:
+        body["request"] = request.id
+        body["number"] = request.number
+    body.update({name: value for name, value in facts.items() if value is not None})
+    text = body_bytes(body)
+    head = hashlib.sha256(await unit.chain_head() + text).digest()
+    await unit.run(
+        statements.INSERT_EVENT,
+        at=now,
+        type=kind.value,
+        request_number=None if request is None else request.number,
+        body=text.decode(),
+        hash=head,
+    )
+    unit.move_chain_head(head)
+
+
+def body_bytes(body: Mapping[str, str | int | bool]) -> bytes:
+    """Return an event's canonical bytes. ASCII, so that no reader has to agree with us on Unicode."""
+    for value in body.values():
+        if isinstance(value, int) and not -_SAFE <= value <= _SAFE:
+            raise ValueError(f"not a safe integer: {value}")
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def commit_to_call(request: Request) -> str:
+    """Return the salted commitment to a request's call, as hexadecimal SHA-256."""
+    canonical = canonical_call(request.tool, request.server, load_json(request.arguments))
+    return commit(request.salt, canonical)
+
+
+def commit_to_text(request: Request, text: str | None) -> str | None:
+    """Return the salted commitment to a note, or None where there is none."""
+    return None if text is None else commit(request.salt, text.encode())
+
+
+def commit(salt: bytes, content: bytes) -> str:
+    """Return ``SHA-256(salt || content)`` in hexadecimal."""
+    return hashlib.sha256(salt + content).hexdigest()

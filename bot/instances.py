@@ -1,0 +1,169 @@
+"""Instances of agents and their credentials: made, listed, rotated and revoked by operators; checked for agents.
+
+A revocation made by another process (the command line) is seen within a fraction of a second, see ``store.engine``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from uuid_utils import uuid7
+
+from bot.changes import CredentialsChanged
+from bot.clock import Clock
+from bot.decisions import close_request
+from bot.errors import BadCredential, OperatorError
+from bot.events import EventType, append_event
+from bot.tokens import instance_token, looks_like_instance_token, token_hash
+from store import statements
+from store.engine import ChangedElsewhere, Store
+from store.tables import Credential, DeciderKind, Instance, Request, Status
+from store.unit import Unit
+
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceListing:
+    """An instance with its credentials, the revoked ones too."""
+
+    instance: Instance
+    credentials: tuple[Credential, ...]
+
+
+class Instances:
+    """Use cases about instances and credentials."""
+
+    def __init__(self, store: Store, clock: Clock, secret_key: bytes) -> None:
+        self._store = store
+        self._clock = clock
+        self._secret_key = secret_key
+        self._known: dict[bytes, Instance] = {}  # by token hash
+        self._generation = 0
+        store.subscribe(self._on_change)
+
+    async def authenticate(self, token: str) -> Instance:
+        """Return the instance that ``token`` opens. Raises ``BadCredential``."""
+        if not token.isascii():
+            raise BadCredential
+        hashed = token_hash(token)
+        known = self._known.get(hashed)
+        if known is not None:
+            return known
+        if not looks_like_instance_token(token):
+            raise BadCredential
+        generation = self._generation
+        instance = await self._store.read(lambda unit: unit.one(statements.INSTANCE_BY_TOKEN, token_hash=hashed))
+        if instance is None:
+            raise BadCredential
+        # A revocation during the look-up has cleared what is known; this answer may be older than that.
+        if generation == self._generation and len(self._known) < _REMEMBERED:
+            self._known[hashed] = instance
+        return instance
+
+    async def create(self, name: str, agent: str) -> tuple[Instance, str]:
+        """Make an instance and its first credential; returns it with the token. Raises ``OperatorError``."""
+
+        async def work(unit: Unit) -> tuple[Instance, str]:
+            if await unit.one(statements.LIVE_INSTANCES_NAMED, name=name) is not None:
+                raise OperatorError(
+                    f"There is an instance named {name} already. Choose another name, or revoke that one first."
+                )
+            now = self._clock()
+            instance = Instance(id=str(uuid7()), name=name, agent=agent, created_at=now)
+            await unit.run(statements.INSERT_INSTANCE, **dict(instance))
+            await append_event(unit, now, EventType.INSTANCE_CREATED, instance=instance.id, name=name, agent=agent)
+            return instance, await self._add_credential(unit, instance, now)
+
+        return await self._store.write(work)
+
+    async def list_all(self) -> list[InstanceListing]:
+        """Return every instance, oldest first."""
+
+        async def work(unit: Unit) -> list[InstanceListing]:
+            return [
+                InstanceListing(instance, tuple(await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)))
+                for instance in await unit.all(statements.ALL_INSTANCES)
+            ]
+
+        return await self._store.read(work)
+
+    async def rotate(self, name: str) -> str:
+        """Add a credential beside those that work, and return its token. Raises ``OperatorError``."""
+
+        async def work(unit: Unit) -> str:
+            return await self._add_credential(unit, await self._named(unit, name), self._clock())
+
+        return await self._store.write(work)
+
+    async def retire(self, name: str) -> int:
+        """Revoke all credentials of an instance but the newest; returns how many. Raises ``OperatorError``."""
+
+        async def work(unit: Unit) -> int:
+            instance = await self._named(unit, name)
+            credentials = await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)
+            live = [credential for credential in credentials if credential.revoked_at is None]
+            return await self._revoke_credentials(unit, instance, live[:-1], self._clock())
+
+        return await self._store.write(work)
+
+    async def revoke(self, name: str) -> list[Request]:
+        """Revoke an instance and its credentials, and cancel what it has pending; returns those requests.
+
+        Raises ``OperatorError``.
+        """
+
+        async def work(unit: Unit) -> list[Request]:
+            instance = await self._named(unit, name)
+            now = self._clock()
+            await unit.run(statements.REVOKE_INSTANCE, instance_id=instance.id, revoked_at_=now)
+            credentials = await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)
+            live = [credential for credential in credentials if credential.revoked_at is None]
+            await self._revoke_credentials(unit, instance, live, now)
+            await append_event(unit, now, EventType.INSTANCE_REVOKED, instance=instance.id)
+            cancelled = []
+            for request in await unit.all(statements.PENDING_OF_INSTANCE, instance_id=instance.id):
+                closed = await close_request(
+                    unit, request, now,
+                    status=Status.CANCELLED, by_kind=DeciderKind.OPERATOR, by=None, code="instance_revoked",
+                )  # fmt: skip
+                cancelled.append(closed)
+            return cancelled
+
+        return await self._store.write(work)
+
+    async def _named(self, unit: Unit, name: str) -> Instance:
+        named = await unit.all(statements.LIVE_INSTANCES_NAMED, name=name)
+        if not named:
+            raise OperatorError(
+                f"There is no live instance named {name}. `signoff instance list` shows those there are."
+            )
+        if len(named) > 1:
+            raise OperatorError(f"Several instances are named {name}: {', '.join(instance.id for instance in named)}.")
+        return named[0]
+
+    async def _add_credential(self, unit: Unit, instance: Instance, now: datetime) -> str:
+        credential_id = str(uuid7())
+        token = instance_token(self._secret_key, credential_id)
+        await unit.run(
+            statements.INSERT_CREDENTIAL,
+            id=credential_id,
+            instance_id=instance.id,
+            token_hash=token_hash(token),
+            created_at=now,
+        )
+        await append_event(unit, now, EventType.CREDENTIAL_CREATED, instance=instance.id, credential=credential_id)
+        return token
+
+    async def _revoke_credentials(
+        self, unit: Unit, instance: Instance, credentials: list[Credential], now: datetime
+    ) -> int:
+        for credential in credentials:
+            await unit.run(statements.REVOKE_CREDENTIAL, credential_id=credential.id, revoked_at_=now)
+            await append_event(unit, now, EventType.CREDENTIAL_REVOKED, instance=instance.id, credential=credential.id)
+        unit.announce(CredentialsChanged())
+        return len(credentials)
+
+    def _on_change(self, change: object) -> None:
+        if isinstance(change, (ChangedElsewhere, CredentialsChanged)):
+            self._generation += 1
+            self._known.clear()

@@ -1,0 +1,221 @@
+"""What Slack is still to be told: claiming intents, and recording what became of them.
+
+An intent says which request, which card and why, never what to write: the words are drawn from the stored state at
+the moment of sending, so a late message can only be right. A card is marked as attempted before the first try, so
+that whoever repeats it knows to look for it in Slack first.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.approvals import add_card
+from bot.clock import Clock
+from bot.config import FrozenRule
+from bot.decisions import add_intent
+from bot.events import EventType, append_event
+from bot.rulebook import Rulebook
+from store import statements
+from store.engine import Store
+from store.tables import Card, CardState, Instance, Intent, IntentKind, Place, Request, Status, Vote
+from store.unit import Unit
+
+LEASE = timedelta(seconds=60)
+MAX_REPOSTS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Everything a card or a modal about a request is drawn from. ``rule`` is None when none matched."""
+
+    request: Request
+    rule: FrozenRule | None
+    instance: Instance
+    votes: tuple[Vote, ...]
+    owners: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed intent with what it takes to carry it out. ``last_draw``: the newest wish that this drawing fulfils."""
+
+    intent: Intent
+    card: Card | None
+    drawing: Drawing
+    last_draw: int | None
+
+
+async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request) -> Drawing:
+    """Gather what a card of ``request`` is drawn from, in one snapshot."""
+    instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
+    if instance is None:
+        raise LookupError(f"request {request.id} has no instance")
+    return Drawing(
+        request=request,
+        rule=await rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None,
+        instance=instance,
+        votes=tuple(await unit.all(statements.VOTES_OF, request_number=request.number)),
+        owners=rulebook.policy.owners(request.agent),
+    )
+
+
+class Outbox:
+    """Use cases of the deliverer. ``worker`` names this process in its leases."""
+
+    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, worker: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._rulebook = rulebook
+        self._worker = worker
+
+    async def release_leases(self) -> None:
+        """Free what a process before this one held. Only where one process owns the database."""
+        await self._store.write(lambda unit: unit.run(statements.RELEASE_LEASES))
+
+    async def claim(self, limit: int) -> list[Intent]:
+        """Lease due intents, oldest first, at most one of each lane."""
+
+        async def work(unit: Unit) -> list[Intent]:
+            now = self._clock()
+            claimed = await unit.all(
+                statements.CLAIM_INTENTS, now=now, limit=limit, leased_by_=self._worker, leased_until_=now + LEASE
+            )
+            return sorted(claimed, key=lambda intent: (intent.due_at, intent.id))
+
+        return await self._store.write(work)
+
+    async def next_due(self) -> datetime | None:
+        """Return when an intent next becomes due, or its lease ends."""
+        return await self._store.read(lambda unit: unit.one(statements.NEXT_INTENT_DUE))
+
+    async def waiting(self) -> int:
+        """Count what is not sent yet."""
+        return await self._store.read(lambda unit: unit.one(statements.INTENT_COUNT)) or 0
+
+    async def load(self, intent: Intent) -> Job:
+        """Gather what it takes to carry out ``intent``, in one snapshot."""
+
+        async def work(unit: Unit) -> Job:
+            if intent.request_number is None:
+                raise LookupError(f"intent {intent.id} names no request")
+            request = await unit.one(statements.REQUEST, number=intent.request_number)
+            if request is None:
+                raise LookupError(f"intent {intent.id} names a request that is not there")
+            card = None
+            if intent.card_id is not None:
+                card = await unit.one(statements.CARD, card_id=intent.card_id)
+            last = await unit.one(statements.LAST_DRAW_OF_CARD, card_id=intent.card_id)
+            return Job(intent, card, await load_drawing(unit, self._rulebook, request), last)
+
+        return await self._store.read(work)
+
+    async def attempting(self, card: Card) -> None:
+        """Record, before the first try, that ``card`` may be in Slack from now on."""
+        if card.attempted_at is None:
+            await self._store.write(
+                lambda unit: unit.run(statements.MARK_CARD_ATTEMPTED, card_id=card.id, attempted_at_=self._clock())
+            )
+
+    async def posted(self, job: Job, channel: str, ts: str) -> None:
+        """Record that a card is in Slack, and that its intent is done.
+
+        The state may have changed between drawing and posting; the change's own wish to draw is still in the outbox.
+        """
+
+        async def work(unit: Unit) -> None:
+            now = self._clock()
+            if job.card is not None and await unit.run(
+                statements.MARK_CARD_POSTED, card_id=job.card.id, channel_=channel, ts_=ts, posted_at_=now
+            ):
+                await append_event(
+                    unit, now, EventType.CARD_POSTED, job.drawing.request,
+                    card=job.card.id, place=job.card.place.value, channel=channel, ts=ts,
+                )  # fmt: skip
+            await self._finish(unit, job)
+
+        await self._store.write(work)
+
+    async def done(self, job: Job) -> None:
+        """Record that an intent is carried out; a drawing fulfils every older wish to draw the same card."""
+        await self._store.write(lambda unit: self._finish(unit, job))
+
+    async def postpone(self, intent: Intent, delay: timedelta, *, counts: bool = True) -> None:
+        """Give an intent back, to be tried again after ``delay``. ``counts``: whether this was a failed try."""
+        attempts = intent.attempts if counts else intent.attempts - 1
+        await self._store.write(
+            lambda unit: unit.run(
+                statements.POSTPONE_INTENT,
+                intent_id=intent.id,
+                is_fence=intent.fence,
+                due_at_=self._clock() + delay,
+                attempts_=attempts,
+            )
+        )
+
+    async def undeliverable(self, job: Job, code: str, instead: Iterable[tuple[Place, str]] = ()) -> None:
+        """Give an intent up for good: Slack said ``code``. Its card is planned anew at the places ``instead``.
+
+        The owners are told, the fault is on record.
+        """
+        places = list(instead)
+
+        async def work(unit: Unit) -> None:
+            now = self._clock()
+            request = job.drawing.request
+            if job.card is not None:
+                await unit.run(statements.MARK_CARD_GONE, card_id=job.card.id)
+            await append_event(
+                unit, now, EventType.NOTIFICATION_FAILED, request,
+                kind=job.intent.kind.value, code=code, card=job.intent.card_id,
+            )  # fmt: skip
+            for place, target in places:
+                await add_card(unit, request, place, target, now, reason="fallback")
+            if job.intent.kind is IntentKind.POST_CARD and job.card is not None and job.card.place is not Place.DM:
+                await add_intent(
+                    unit, IntentKind.TELL_OWNERS, f"owners:{request.number}", now, reason=code, request=request
+                )
+            await self._finish(unit, job)
+
+        await self._store.write(work)
+
+    async def card_deleted(self, channel: str, ts: str) -> Request | None:
+        """Take notice that a card's message is gone; a pending request's card is posted once more.
+
+        Returns its request, or None when no live card of ours is meant.
+        """
+
+        async def work(unit: Unit) -> Request | None:
+            card = await unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts)
+            if card is None or card.state is not CardState.LIVE:
+                return None
+            now = self._clock()
+            request = await unit.one(statements.REQUEST, number=card.request_number)
+            if request is None:
+                return None
+            await unit.run(statements.MARK_CARD_GONE, card_id=card.id)
+            await append_event(unit, now, EventType.CARD_LOST, request, card=card.id, channel=channel, ts=ts)
+            if request.status is Status.PENDING and card.reposts < MAX_REPOSTS:
+                await add_card(unit, request, card.place, card.target, now, reason="deleted", reposts=card.reposts + 1)
+            return request
+
+        return await self._store.write(work)
+
+    async def cards_being_posted(self, request_number: int) -> list[Card]:
+        """Return the cards of a request that may be in Slack although their message is not known yet."""
+        cards = await self._store.read(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))
+        return [card for card in cards if card.state is CardState.POSTING and card.attempted_at is not None]
+
+    async def found(self, card: Card, channel: str, ts: str) -> None:
+        """Record that a card whose answer was lost is in Slack after all. Its intent finds it posted."""
+        await self._store.write(
+            lambda unit: unit.run(
+                statements.MARK_CARD_POSTED, card_id=card.id, channel_=channel, ts_=ts, posted_at_=self._clock()
+            )
+        )
+
+    @staticmethod
+    async def _finish(unit: Unit, job: Job) -> None:
+        """Delete the intent, unless its lease ran out and another worker has it now."""
+        finished = await unit.run(statements.FINISH_INTENT, intent_id=job.intent.id, is_fence=job.intent.fence)
+        if finished and job.intent.kind is IntentKind.DRAW_CARD and job.last_draw is not None:
+            await unit.run(statements.FORGET_DRAWS, lane=job.intent.lane, last=job.last_draw)

@@ -1,0 +1,165 @@
+"""The rules of approval: which rule a call meets, who may decide, and what the votes amount to. Pure.
+
+Every answer names its rule and its reason. Nothing here loads anything: people, votes and the time are passed in.
+Whatever is unknown, unreadable or stale is a no.
+"""
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+
+from bot.config import Agent, FrozenRule, Rule, Settings
+from bot.durations import parse_duration, render_duration
+from bot.people import Facts
+from store.tables import Vote, VoteKind
+
+DEFAULT_TIMEOUT = timedelta(hours=1)  # of a request that no rule is there to shorten
+
+
+class Course(StrEnum):
+    """What happens to a call at once."""
+
+    ASK = "ask"
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """How a call is to be treated, under which rule (None: none fits), and why."""
+
+    course: Course
+    code: str
+    reason: str
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a person may decide a request. ``code`` and ``reason`` say why not, or on what ground they may."""
+
+    allowed: bool
+    code: str
+    reason: str
+
+
+class Policy:
+    """The configured rules and agents, ready to be asked. Made anew when the configuration changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.admins = frozenset(settings.admins.users)
+        self._tools = {name: [_matcher(glob) for glob in agent.tools] for name, agent in settings.agents.items()}
+        self._rules = [
+            (rule, _matcher(rule.agent), _matcher(rule.tool), _matcher(rule.server) if rule.server else None)
+            for rule in settings.rules
+        ]
+        # An agent may send any number of tool names, so what is remembered of them is bounded.
+        self.match = lru_cache(maxsize=4096)(self._match)
+
+    def agent(self, name: str) -> Agent | None:
+        return self.settings.agents.get(name)
+
+    def owners(self, agent: str) -> frozenset[str]:
+        """Return the agent's owners; none for an agent that is no longer configured (which then has no approvals)."""
+        configured = self.settings.agents.get(agent)
+        return frozenset(configured.owners) if configured else frozenset()
+
+    def rule_on(self, call_agent: str, tool: str, server: str | None, timeout: str) -> Ruling:
+        """Judge a submitted call: the first rule that matches it, and whether its time suffices."""
+        ruling = self.match(call_agent, tool, server)
+        rule = ruling.rule
+        if rule is None or rule.min_timeout is None:
+            return ruling
+        if min(parse_duration(timeout), rule.max_timeout) < rule.min_timeout:
+            return Ruling(
+                Course.DENY,
+                "timeout_too_short",
+                f"Rule {rule.name} wants a timeout of at least {render_duration(rule.min_timeout)}.",
+                rule,
+            )
+        return ruling
+
+    def _match(self, agent: str, tool: str, server: str | None) -> Ruling:
+        if agent not in self._tools:
+            return Ruling(Course.DENY, "unknown_agent", f"Agent {agent} is not in the configuration.")
+        if not any(matches(tool) for matches in self._tools[agent]):
+            return Ruling(Course.DENY, "tool_not_allowed", f"Agent {agent} may not use the tool {tool}.")
+        for rule, for_agent, for_tool, for_server in self._rules:
+            if (
+                for_agent(agent)
+                and for_tool(tool)
+                and (for_server is None or (server is not None and for_server(server)))
+            ):
+                if rule.stage == "autonomous":
+                    return Ruling(
+                        Course.APPROVE, "approved_by_rule", f"Rule {rule.name} approves this by itself.", rule
+                    )
+                return Ruling(Course.ASK, "asked", f"Rule {rule.name} asks people.", rule)
+        return Ruling(Course.DENY, "no_rule", "No rule matches this call, and what no rule matches is denied.")
+
+
+@lru_cache(maxsize=1024)
+def _matcher(glob: str) -> Callable[[str], object]:
+    """Compile a case-sensitive glob; a name without wildcards matches itself alone."""
+    return re.compile(fnmatch.translate(glob)).match
+
+
+def judge(user_id: str, rule: FrozenRule, owners: frozenset[str], facts: Facts, now: datetime) -> Verdict:
+    """Judge whether a person may decide a request made under ``rule`` of an agent with ``owners``.
+
+    The order matters: what Slack says of the person comes before any right the rule gives.
+    """
+    if not facts.are_fresh(now):
+        return Verdict(False, "facts_too_old", "What Slack said about you is too old to decide on. Try again.")
+    person = facts.people.get(user_id)
+    if person is None:
+        return Verdict(False, "unknown_person", "Slack does not know you well enough to let you decide.")
+    if person.is_deactivated:
+        return Verdict(False, "deactivated", "A deactivated account cannot decide.")
+    if person.is_bot:
+        return Verdict(False, "bot", "A bot cannot decide.")
+    if person.is_guest:
+        return Verdict(False, "guest", "Guests cannot decide.")
+    if person.is_stranger or person.team_id != facts.home_team:
+        return Verdict(False, "foreign_team", "Only members of this workspace can decide.")
+    if user_id in owners:
+        return Verdict(False, "owner", "You own this agent, and owners never decide for their own agent.")
+    for group in rule.reviewers:
+        if user_id in group.users:
+            return Verdict(True, "reviewer", f"named in {group.name}")
+        for usergroup in group.usergroups:
+            if user_id in facts.groups.get(usergroup, frozenset()):
+                return Verdict(True, "reviewer", f"member of {usergroup} in {group.name}")
+    if not facts.unknown_groups.isdisjoint(reviewer_usergroups(rule)):
+        return Verdict(
+            False, "slack_unavailable", "Slack could not be asked who is in the reviewers' user groups. Try again."
+        )
+    names = ", ".join(group.name for group in rule.reviewers)
+    return Verdict(False, "not_a_reviewer", f"Rule {rule.name} lets only its reviewers decide: {names}.")
+
+
+def tally(votes: Iterable[Vote], may_decide: Callable[[Vote], bool]) -> VoteKind | None:
+    """Compute what the votes decide: None while they decide nothing.
+
+    One denial decides. An approval counts only while its voter may still decide (``may_decide``), and people are
+    counted, not votes.
+    """
+    counted = [vote for vote in votes if vote.withdrawn_at is None and may_decide(vote)]
+    if any(vote.kind is VoteKind.DENY for vote in counted):
+        return VoteKind.DENY
+    return VoteKind.APPROVE if {vote.user_id for vote in counted} else None
+
+
+def reviewer_users(rule: FrozenRule) -> tuple[str, ...]:
+    """Return the users a rule names itself, each once, in the order of the rule."""
+    return tuple(dict.fromkeys(user for group in rule.reviewers for user in group.users))
+
+
+def reviewer_usergroups(rule: FrozenRule) -> tuple[str, ...]:
+    """Return the user groups a rule names, each once, in the order of the rule."""
+    return tuple(dict.fromkeys(usergroup for group in rule.reviewers for usergroup in group.usergroups))

@@ -1,0 +1,136 @@
+"""What people may ask for in Slack, and who may see what.
+
+A request is visible to those who are in a channel with one of its cards, to the reviewers of its rule, and to the
+admins; to guests and members of other teams never. What is hidden and what does not exist are answered alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.clock import Clock
+from bot.config import FrozenRule
+from bot.outbox import Drawing, load_drawing
+from bot.people import Directory, Facts
+from bot.policy import judge, reviewer_usergroups
+from bot.rulebook import Rulebook
+from store import statements
+from store.engine import Store
+from store.tables import Card, CardState, Modal, ModalKind, Place, Request
+from store.unit import Unit
+
+MAX_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as one person sees it. ``may_decide``: whether they could decide it as things stand."""
+
+    drawing: Drawing
+    cards: tuple[Card, ...]
+    may_decide: bool
+
+
+class Queries:
+    """Use cases that only read."""
+
+    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory) -> None:
+        self._store = store
+        self._clock = clock
+        self._rulebook = rulebook
+        self._directory = directory
+
+    async def pending(self, user_id: str) -> list[Seen]:
+        """Return the pending requests that a person may see, by deadline. Raises ``FactsUnavailable``."""
+
+        async def work(unit: Unit) -> list[tuple[Drawing, list[Card]]]:
+            requests = await unit.all(statements.PENDING_REQUESTS, limit=MAX_LISTED)
+            return [await self._with_cards(unit, request) for request in requests]
+
+        seen = await self._visible(user_id, await self._store.read(work))
+        return sorted(seen, key=lambda one: one.drawing.request.deadline_at)
+
+    async def show(self, user_id: str, reference: str) -> Seen | None:
+        """Return one request by its number or id; None when there is none or it is not for this person's eyes.
+
+        Raises ``FactsUnavailable``.
+        """
+
+        async def work(unit: Unit) -> list[tuple[Drawing, list[Card]]]:
+            wanted = reference.strip().lstrip("#").lower()
+            request: Request | None = None
+            if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
+                request = await unit.one(statements.REQUEST, number=int(wanted))
+            elif len(wanted) == 36:
+                request = await unit.one(statements.REQUEST_BY_ID, id=wanted)
+            return [await self._with_cards(unit, request)] if request else []
+
+        seen = await self._visible(user_id, await self._store.read(work))
+        return seen[0] if seen else None
+
+    async def card_at(self, channel: str, ts: str) -> Card | None:
+        """Return the live card that a message is, or None."""
+        card = await self._store.read(lambda unit: unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts))
+        return card if card is not None and card.state is CardState.LIVE else None
+
+    async def drawing(self, number: int) -> Drawing | None:
+        """Return what a request is drawn from, for somebody whose right to see it is settled."""
+
+        async def work(unit: Unit) -> Drawing | None:
+            request = await unit.one(statements.REQUEST, number=number)
+            return await load_drawing(unit, self._rulebook, request) if request else None
+
+        return await self._store.read(work)
+
+    async def remember_modal(self, modal_id: str, kind: ModalKind, number: int, user_id: str) -> None:
+        """Record a modal before it is opened. ``modal_id`` is random and becomes Slack's ``external_id``."""
+        await self._store.write(
+            lambda unit: unit.run(
+                statements.INSERT_MODAL,
+                id=modal_id,
+                kind=kind,
+                request_number=number,
+                user_id=user_id,
+                opened_at=self._clock(),
+            )
+        )
+
+    async def modal(self, modal_id: str, user_id: str) -> Modal | None:
+        """Return a modal that we opened for this person, or None."""
+        modal = await self._store.read(lambda unit: unit.one(statements.MODAL, modal_id=modal_id))
+        return modal if modal is not None and modal.user_id == user_id else None
+
+    async def _with_cards(self, unit: Unit, request: Request) -> tuple[Drawing, list[Card]]:
+        return (
+            await load_drawing(unit, self._rulebook, request),
+            await unit.all(statements.CARDS_OF, request_number=request.number),
+        )
+
+    async def _visible(self, user_id: str, found: Sequence[tuple[Drawing, list[Card]]]) -> list[Seen]:
+        usergroups = {
+            usergroup for drawing, _ in found if drawing.rule for usergroup in reviewer_usergroups(drawing.rule)
+        }
+        facts = await self._directory.load_facts({user_id}, usergroups)
+        person = facts.people.get(user_id)
+        if person is None or person.is_guest or person.is_stranger or person.is_bot or person.is_deactivated:
+            return []
+        if person.team_id != facts.home_team:
+            return []
+        is_admin = user_id in self._rulebook.policy.admins
+        channels = frozenset[str]() if is_admin or not found else await self._directory.load_channels_of(user_id)
+        return [
+            Seen(drawing, tuple(cards), self._may_decide(drawing, user_id, facts))
+            for drawing, cards in found
+            if is_admin
+            or _reviews(drawing.rule, user_id, facts)
+            or any(card.channel in channels for card in cards if card.place is not Place.DM)
+        ]
+
+    def _may_decide(self, drawing: Drawing, user_id: str, facts: Facts) -> bool:
+        return drawing.rule is not None and judge(user_id, drawing.rule, drawing.owners, facts, self._clock()).allowed
+
+
+def _reviews(rule: FrozenRule | None, user_id: str, facts: Facts) -> bool:
+    return rule is not None and any(
+        user_id in group.users or any(user_id in facts.groups.get(one, frozenset()) for one in group.usergroups)
+        for group in rule.reviewers
+    )

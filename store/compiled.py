@@ -1,0 +1,106 @@
+"""A statement, compiled once.
+
+A SQLAlchemy construct over the SQLModel tables is turned into text, an ordered list of parameters and the types'
+own processors, so that running it costs no more than the driver does. Nothing here runs a statement.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+from sqlalchemy import BindParameter, Executable
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.default import DefaultDialect
+
+from store.tables import Record
+
+R = TypeVar("R", covariant=True)
+Processor = Callable[[Any], Any]
+
+SQLITE: DefaultDialect = sqlite.dialect(paramstyle="qmark")
+
+
+class _Required:
+    """Marks a parameter whose value each call brings."""
+
+
+_REQUIRED = _Required()
+
+
+class Statement(Generic[R]):
+    """A statement with its parameters and the shape of its rows.
+
+    ``row`` is what a row becomes: a ``Record`` class (the statement must return exactly its columns), or a plain
+    function of the row's values. Statements that return nothing leave it out.
+    """
+
+    @overload
+    def __init__(self: "Statement[None]", clause: Executable) -> None: ...
+
+    @overload
+    def __init__(self, clause: Executable, row: Callable[..., R]) -> None: ...
+
+    def __init__(self, clause: Executable, row: Callable[..., Any] | None = None) -> None:
+        compiled = clause.compile(dialect=SQLITE)  # type: ignore[attr-defined]  # every construct has it; Executable does not say so
+        self.sql = str(compiled)
+        self._parameters: list[tuple[str, Processor | None, Any]] = []
+        for name in compiled.positiontup or ():
+            bind: BindParameter[Any] = compiled.binds[name]
+            processor = bind.type.dialect_impl(SQLITE).bind_processor(SQLITE)
+            if bind.required:
+                self._parameters.append((name, processor, _REQUIRED))
+            else:
+                value = bind.effective_value
+                self._parameters.append((name, None, processor(value) if processor else value))
+        self._load = self._loader(clause, row) if row is not None else None
+
+    def bind(self, values: dict[str, Any]) -> list[Any]:
+        """Return the driver's parameters for ``values``. Raises ``KeyError`` for one that is missing."""
+        bound = []
+        for name, processor, constant in self._parameters:
+            if constant is not _REQUIRED:
+                bound.append(constant)
+            elif processor is None:
+                bound.append(values[name])
+            else:
+                bound.append(processor(values[name]))
+        return bound
+
+    def load(self, row: Sequence[Any]) -> R:
+        """Turn one row of the driver into this statement's kind of value."""
+        if self._load is None:
+            raise TypeError("this statement returns no rows")
+        loaded: R = self._load(row)
+        return loaded
+
+    @staticmethod
+    def _loader(clause: Any, row: Callable[..., Any]) -> Callable[[Sequence[Any]], Any]:
+        columns = list(clause.exported_columns)
+        names = [column.name for column in columns]
+        processors = [column.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for column in columns]
+        converted = [(at, processor) for at, processor in enumerate(processors) if processor is not None]
+
+        def values(raw: Sequence[Any]) -> list[Any]:
+            cells = list(raw)
+            for at, processor in converted:
+                if cells[at] is not None:
+                    cells[at] = processor(cells[at])
+            return cells
+
+        if isinstance(row, type) and issubclass(row, Record):
+            if set(names) != set(row.model_fields):
+                raise TypeError(f"{row.__name__} is not what this statement returns: {names}")
+            fields = frozenset(names)
+            record: Any = row
+
+            def load_record(raw: Sequence[Any]) -> Any:
+                # The database's constraints have checked these values; validating each again would cost more
+                # than the query. These four are what pydantic's own model_construct sets.
+                made = record.__new__(record)
+                object.__setattr__(made, "__dict__", dict(zip(names, values(raw), strict=True)))
+                object.__setattr__(made, "__pydantic_fields_set__", fields)
+                object.__setattr__(made, "__pydantic_extra__", None)
+                object.__setattr__(made, "__pydantic_private__", None)
+                return made
+
+            return load_record
+        return lambda raw: row(*values(raw))

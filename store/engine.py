@@ -1,0 +1,302 @@
+"""Opening a SQLite database and running units of work on it.
+
+One thread writes. What arrives while it is busy is gathered and committed together (group commit): each unit in
+its own savepoint, one ``COMMIT`` with ``synchronous=FULL`` for all, and only then are the callers told. One
+thread reads, on a connection of its own; WAL keeps the two out of each other's way.
+
+Nothing here knows what is stored; see ``store.statements`` for that.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from store import statements
+from store.compiled import Statement
+from store.unit import StoreUnavailable, Unit
+
+T = TypeVar("T")
+R = TypeVar("R")
+Work = Callable[[Unit], Awaitable[T]]
+
+MAX_GROUP = 128  # units in one commit: enough to share an fsync, few enough to answer the first soon
+LOOK_ABROAD_SECONDS = 0.2  # how often the writer looks whether another process (the command line) wrote
+BUSY_TIMEOUT_MS = 2_000  # how long a writer waits for another process's lock before the caller hears 503
+
+
+class ChangedElsewhere:
+    """Announced when another process committed something: what is held in memory must be read again."""
+
+
+class Store(Protocol):
+    """A database of Signoff, as the use cases see it."""
+
+    async def write(self, work: Work[T]) -> T:
+        """Run ``work`` in a writing transaction and return its result once it is committed.
+
+        Raises what ``work`` raised (nothing was kept), or ``StoreUnavailable``. A caller that is cancelled
+        meanwhile does not undo it.
+        """
+        ...
+
+    async def read(self, work: Work[T]) -> T:
+        """Run ``work`` in a reading transaction: one consistent snapshot."""
+        ...
+
+    def subscribe(self, listener: Callable[[object], None]) -> None:
+        """Call ``listener`` on the event loop with each change announced by a committed unit."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class SqliteUnit(Unit):
+    """A unit on the one SQLite connection of its thread."""
+
+    def __init__(self, connection: sqlite3.Connection, head: bytes | None) -> None:
+        self._connection = connection
+        self.head = head
+        self.changes: list[object] = []
+
+    async def one(self, statement: Statement[R], /, **values: Any) -> R | None:
+        cursor = self._connection.execute(statement.sql, statement.bind(values))
+        row = cursor.fetchone()
+        cursor.close()
+        return None if row is None else statement.load(row)
+
+    async def all(self, statement: Statement[R], /, **values: Any) -> list[R]:
+        rows = self._connection.execute(statement.sql, statement.bind(values)).fetchall()
+        return [statement.load(row) for row in rows]
+
+    async def run(self, statement: Statement[Any], /, **values: Any) -> int:
+        return self._connection.execute(statement.sql, statement.bind(values)).rowcount
+
+    def announce(self, change: object) -> None:
+        self.changes.append(change)
+
+    async def chain_head(self) -> bytes:
+        if self.head is None:
+            self.head = await self.one(statements.CHAIN_HEAD) or statements.CHAIN_START
+        return self.head
+
+    def move_chain_head(self, head: bytes) -> None:
+        self.head = head
+
+
+@dataclass(eq=False)
+class _Job:
+    work: Work[Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+    changes: list[object] = field(default_factory=list)
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the database at ``path`` with the settings its promises rest on.
+
+    Raises ``StoreUnavailable`` when it cannot be opened.
+    """
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+        else:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
+    return connection
+
+
+def drive(awaitable: Awaitable[T]) -> T:
+    """Run a use case that awaits nothing but its unit, in this thread, without an event loop."""
+    coroutine = cast(Any, awaitable)
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return cast(T, stop.value)
+    coroutine.close()
+    raise RuntimeError("a unit of work may await nothing but its unit")
+
+
+class SqliteStore:
+    """A SQLite database: one writing thread, one reading thread. Made by ``open``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._loop = asyncio.get_running_loop()
+        self._listeners: list[Callable[[object], None]] = []
+        self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._writer = connect(path)
+        self._reader = connect(path, read_only=True)
+        self._threads = [
+            threading.Thread(target=self._write_forever, name="store-writer", daemon=True),
+            threading.Thread(target=self._read_forever, name="store-reader", daemon=True),
+        ]
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open the database at ``path``, whose schema must be current (see ``store.schema``)."""
+        store = cls(path)
+        for thread in store._threads:
+            thread.start()
+        return store
+
+    def subscribe(self, listener: Callable[[object], None]) -> None:
+        self._listeners.append(listener)
+
+    async def write(self, work: Work[T]) -> T:
+        return cast(T, await self._submit(self._writes, work))
+
+    async def read(self, work: Work[T]) -> T:
+        return cast(T, await self._submit(self._reads, work))
+
+    async def close(self) -> None:
+        """Finish what is queued, then close. Further work is refused with ``StoreUnavailable``."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writes.put(None)
+        self._reads.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        self._reader.close()
+        self._writer.close()
+
+    def _submit(self, jobs: "queue.SimpleQueue[_Job | None]", work: Work[Any]) -> asyncio.Future[Any]:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        job = _Job(work, self._loop.create_future())
+        jobs.put(job)
+        # The future may be cancelled with its caller; the job is carried out all the same.
+        return job.future
+
+    # --- the writing thread ---
+
+    def _write_forever(self) -> None:
+        connection = self._writer
+        seen = self._data_version(connection)
+        while True:
+            try:
+                first = self._writes.get(timeout=LOOK_ABROAD_SECONDS)
+            except queue.Empty:
+                seen = self._look_abroad(connection, seen)
+                continue
+            if first is None:
+                return
+            group, closing = [first], False
+            with suppress(queue.Empty):
+                while len(group) < MAX_GROUP and not closing:
+                    job = self._writes.get_nowait()
+                    if job is None:
+                        closing = True
+                    else:
+                        group.append(job)
+            seen = self._look_abroad(connection, seen)
+            self._commit(connection, group)
+            self._loop.call_soon_threadsafe(self._settle, group)
+            if closing:
+                return
+
+    def _commit(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
+        """Run ``group`` in one transaction. Afterwards each job has its result or its error."""
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            head: bytes | None = None
+            for job in group:
+                head = self._run_in_savepoint(connection, job, head)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            # A full disk, among others, rolls the whole transaction back: then nothing of the group was kept,
+            # whatever its savepoints said, and every caller must hear it.
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            for job in group:
+                job.error = StoreUnavailable(f"the database did not take it: {error}")
+                job.error.__cause__ = error
+
+    @staticmethod
+    def _run_in_savepoint(connection: sqlite3.Connection, job: _Job, head: bytes | None) -> bytes | None:
+        unit = SqliteUnit(connection, head)
+        connection.execute("SAVEPOINT unit")
+        try:
+            job.result = drive(job.work(unit))
+        except BaseException as error:
+            if not connection.in_transaction or _is_trouble(error):
+                raise (error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))) from error
+            job.error = error
+            connection.execute("ROLLBACK TO unit")
+            connection.execute("RELEASE unit")
+            return head
+        connection.execute("RELEASE unit")
+        job.changes = unit.changes
+        return unit.head
+
+    def _look_abroad(self, connection: sqlite3.Connection, seen: int) -> int:
+        version = self._data_version(connection)
+        if version != seen:
+            self._loop.call_soon_threadsafe(self._announce, [ChangedElsewhere()])
+        return version
+
+    @staticmethod
+    def _data_version(connection: sqlite3.Connection) -> int:
+        try:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return -1  # differs from any version, so that what changed meanwhile is read once it works again
+
+    # --- the reading thread ---
+
+    def _read_forever(self) -> None:
+        connection = self._reader
+        while (job := self._reads.get()) is not None:
+            try:
+                connection.execute("BEGIN")
+                try:
+                    job.result = drive(job.work(SqliteUnit(connection, None)))
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                job.error = StoreUnavailable(f"the database cannot be read: {error}")
+                job.error.__cause__ = error
+            except BaseException as error:  # whatever it is belongs to the caller, not to this thread
+                job.error = error
+            self._loop.call_soon_threadsafe(self._settle, [job])
+
+    # --- on the event loop ---
+
+    def _settle(self, group: list[_Job]) -> None:
+        """Announce what was committed, then answer the callers."""
+        for job in group:
+            if job.error is None and job.changes:
+                self._announce(job.changes)
+        for job in group:
+            if job.future.done():
+                continue
+            if job.error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(job.error)
+
+    def _announce(self, changes: Sequence[object]) -> None:
+        for change in changes:
+            for listener in self._listeners:
+                listener(change)
+
+
+def _is_trouble(error: BaseException) -> bool:
+    """Tell the database's trouble from a use case's own errors (a refused constraint is the latter)."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)

@@ -1,0 +1,335 @@
+"""Every statement of the house, each compiled once when this module is imported. The only SQL.
+
+Statements that change a request name the state they leave in their WHERE clause: when another was faster they
+touch no row, and the caller then reads who won. Parameters carry the columns' names, except ``now``, ``limit``
+and ``is_…`` where a column is compared and set in the same statement.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlmodel import SQLModel
+
+from store import tables as t
+from store.compiled import Statement
+
+CHAIN_START = bytes(32)  # what the first event is chained to
+
+instances = SQLModel.metadata.tables["instances"]
+credentials = SQLModel.metadata.tables["credentials"]
+rule_versions = SQLModel.metadata.tables["rule_versions"]
+requests = SQLModel.metadata.tables["requests"]
+votes = SQLModel.metadata.tables["votes"]
+acts = SQLModel.metadata.tables["acts"]
+cards = SQLModel.metadata.tables["cards"]
+modals = SQLModel.metadata.tables["modals"]
+outbox = SQLModel.metadata.tables["outbox"]
+events = SQLModel.metadata.tables["events"]
+
+
+def _given(table: Table, *, left_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A parameter for each column, but those that the database fills or that start as null."""
+    return {column.name: bindparam(column.name, type_=column.type) for column in table.c if column.name not in left_out}
+
+
+def _set(table: Table, *names: str) -> dict[str, Any]:
+    """A parameter for each of the columns that an UPDATE sets."""
+    return {name: bindparam(f"{name}_", type_=table.c[name].type) for name in names}
+
+
+def _p(name: str, column: Column[Any]) -> Any:
+    return bindparam(name, type_=column.type)
+
+
+_now = _p("now", requests.c.created_at)
+
+# --- instances and credentials ----------------------------------------------------------------------------
+
+INSERT_INSTANCE = Statement(insert(instances).values(_given(instances, left_out=("revoked_at",))))
+LIVE_INSTANCES_NAMED = Statement(
+    select(instances).where(instances.c.name == _p("name", instances.c.name), instances.c.revoked_at.is_(None)),
+    t.Instance,
+)
+ALL_INSTANCES = Statement(select(instances).order_by(instances.c.created_at, instances.c.id), t.Instance)
+REVOKE_INSTANCE = Statement(
+    update(instances)
+    .where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None))
+    .values(_set(instances, "revoked_at"))
+)
+INSERT_CREDENTIAL = Statement(insert(credentials).values(_given(credentials, left_out=("revoked_at",))))
+CREDENTIALS_OF = Statement(
+    select(credentials)
+    .where(credentials.c.instance_id == _p("instance_id", credentials.c.instance_id))
+    .order_by(credentials.c.created_at, credentials.c.id),
+    t.Credential,
+)
+REVOKE_CREDENTIAL = Statement(
+    update(credentials)
+    .where(credentials.c.id == _p("credential_id", credentials.c.id), credentials.c.revoked_at.is_(None))
+    .values(_set(credentials, "revoked_at"))
+)
+# The instance that a token opens, if neither the credential nor the instance was revoked.
+INSTANCE_BY_TOKEN = Statement(
+    select(instances)
+    .join(credentials, credentials.c.instance_id == instances.c.id)
+    .where(
+        credentials.c.token_hash == _p("token_hash", credentials.c.token_hash),
+        credentials.c.revoked_at.is_(None),
+        instances.c.revoked_at.is_(None),
+    ),
+    t.Instance,
+)
+INSTANCE_BY_ID = Statement(select(instances).where(instances.c.id == _p("instance_id", instances.c.id)), t.Instance)
+
+# --- rules as they were -----------------------------------------------------------------------------------
+
+INSERT_RULE_VERSION = Statement(
+    upsert(rule_versions).values(_given(rule_versions, left_out=("id",))).on_conflict_do_nothing()
+)
+RULE_VERSION_BY_DIGEST = Statement(
+    select(rule_versions).where(rule_versions.c.digest == _p("digest", rule_versions.c.digest)), t.RuleVersion
+)
+RULE_VERSION = Statement(select(rule_versions).where(rule_versions.c.id == _p("id", rule_versions.c.id)), t.RuleVersion)
+
+# --- requests ---------------------------------------------------------------------------------------------
+
+_AFTER_CREATION = (
+    "revoked_at", "consumed_at", "consume_key", "lapsed_at", "overdue_at", "outcome", "outcome_note", "outcome_at",
+)  # fmt: skip
+INSERT_REQUEST = Statement(
+    insert(requests).values(_given(requests, left_out=("number", *_AFTER_CREATION))).returning(requests),
+    t.Request,
+)
+REQUEST_BY_KEY = Statement(
+    select(requests).where(
+        requests.c.instance_id == _p("instance_id", requests.c.instance_id),
+        requests.c.create_key == _p("create_key", requests.c.create_key),
+    ),
+    t.Request,
+)
+REQUEST_BY_ID = Statement(select(requests).where(requests.c.id == _p("id", requests.c.id)), t.Request)
+REQUEST = Statement(select(requests).where(requests.c.number == _p("number", requests.c.number)), t.Request)
+
+# Spelled out rather than bound, so that SQLite sees that the partial index serves.
+_is_pending = text("requests.status = 'pending'")
+_this = requests.c.number == _p("number", requests.c.number)
+DECIDE = Statement(
+    update(requests)
+    .where(_this, requests.c.status == t.Status.PENDING)
+    .values(
+        _set(
+            requests,
+            "status",
+            "decided_at",
+            "decided_by_kind",
+            "decided_by",
+            "decision_code",
+            "note",
+            "expires_at",
+            "due_at",
+        )
+    )
+    .returning(requests),
+    t.Request,
+)
+CONSUME = Statement(
+    update(requests)
+    .where(
+        _this,
+        requests.c.status == t.Status.APPROVED,
+        requests.c.consumed_at.is_(None),
+        requests.c.revoked_at.is_(None),
+        requests.c.expires_at > _now,
+    )
+    .values(_set(requests, "consumed_at", "consume_key", "due_at"))
+    .returning(requests),
+    t.Request,
+)
+REPORT_OUTCOME = Statement(
+    update(requests)
+    .where(_this, requests.c.consumed_at.is_not(None), requests.c.outcome.is_(None))
+    .values(_set(requests, "outcome", "outcome_note", "outcome_at", "due_at"))
+    .returning(requests),
+    t.Request,
+)
+LAPSE = Statement(
+    update(requests)
+    .where(
+        _this,
+        requests.c.status == t.Status.APPROVED,
+        requests.c.consumed_at.is_(None),
+        requests.c.lapsed_at.is_(None),
+    )
+    .values(_set(requests, "lapsed_at", "due_at"))
+    .returning(requests),
+    t.Request,
+)
+MARK_OVERDUE = Statement(
+    update(requests)
+    .where(
+        _this,
+        requests.c.consumed_at.is_not(None),
+        requests.c.outcome.is_(None),
+        requests.c.overdue_at.is_(None),
+    )
+    .values(_set(requests, "overdue_at", "due_at"))
+    .returning(requests),
+    t.Request,
+)
+DUE_REQUESTS = Statement(
+    select(requests)
+    .where(requests.c.due_at.is_not(None), requests.c.due_at <= _now)
+    .order_by(requests.c.due_at)
+    .limit(bindparam("limit")),
+    t.Request,
+)
+NEXT_DUE = Statement(select(func.min(requests.c.due_at)).where(requests.c.due_at.is_not(None)), lambda at: at)
+PENDING_REQUESTS = Statement(
+    select(requests).where(_is_pending).order_by(requests.c.number).limit(bindparam("limit")),
+    t.Request,
+)
+PENDING_COUNT = Statement(
+    select(func.count()).select_from(requests).where(_is_pending),
+    int,
+)
+PENDING_OF_INSTANCE = Statement(
+    select(requests).where(
+        _is_pending,
+        requests.c.instance_id == _p("instance_id", requests.c.instance_id),
+    ),
+    t.Request,
+)
+
+# --- votes and acts ---------------------------------------------------------------------------------------
+
+INSERT_VOTE = Statement(insert(votes).values(_given(votes, left_out=("id", "withdrawn_at"))).returning(votes), t.Vote)
+VOTES_OF = Statement(
+    select(votes)
+    .where(votes.c.request_number == _p("request_number", votes.c.request_number), votes.c.withdrawn_at.is_(None))
+    .order_by(votes.c.id),
+    t.Vote,
+)
+WITHDRAW_VOTE = Statement(
+    update(votes)
+    .where(votes.c.id == _p("vote_id", votes.c.id), votes.c.withdrawn_at.is_(None))
+    .values(_set(votes, "withdrawn_at"))
+)
+# Touches a row only the first time an act is seen.
+TAKE_ACT = Statement(upsert(acts).values(_given(acts)).on_conflict_do_nothing())
+FORGET_ACTS = Statement(delete(acts).where(acts.c.at < _p("before", acts.c.at)))
+
+# --- cards and modals -------------------------------------------------------------------------------------
+
+INSERT_CARD = Statement(
+    insert(cards).values(_given(cards, left_out=("id", "channel", "ts", "attempted_at", "posted_at"))).returning(cards),
+    t.Card,
+)
+CARD = Statement(select(cards).where(cards.c.id == _p("card_id", cards.c.id)), t.Card)
+CARD_BY_MESSAGE = Statement(
+    select(cards).where(cards.c.channel == _p("channel", cards.c.channel), cards.c.ts == _p("ts", cards.c.ts)),
+    t.Card,
+)
+CARDS_OF = Statement(
+    select(cards).where(cards.c.request_number == _p("request_number", cards.c.request_number)).order_by(cards.c.id),
+    t.Card,
+)
+_card = cards.c.id == _p("card_id", cards.c.id)
+MARK_CARD_ATTEMPTED = Statement(update(cards).where(_card).values(_set(cards, "attempted_at")))
+MARK_CARD_POSTED = Statement(
+    update(cards)
+    .where(_card, cards.c.state == t.CardState.POSTING)
+    .values(state=t.CardState.LIVE, **_set(cards, "channel", "ts", "posted_at"))
+)
+MARK_CARD_GONE = Statement(update(cards).where(_card).values(state=t.CardState.GONE))
+
+INSERT_MODAL = Statement(insert(modals).values(_given(modals)))
+MODAL = Statement(select(modals).where(modals.c.id == _p("modal_id", modals.c.id)), t.Modal)
+FORGET_MODALS = Statement(delete(modals).where(modals.c.opened_at < _p("before", modals.c.opened_at)))
+
+# --- the outbox -------------------------------------------------------------------------------------------
+
+INSERT_INTENT = Statement(
+    insert(outbox).values(
+        _given(outbox, left_out=("id", "attempts", "leased_by", "leased_until", "fence")) | {"attempts": 0, "fence": 0}
+    )
+)
+_earlier = outbox.alias("earlier")
+_free = or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= _now)
+_first_of_lane = ~exists().where(_earlier.c.lane == outbox.c.lane, _earlier.c.id < outbox.c.id)
+CLAIM_INTENTS = Statement(
+    update(outbox)
+    .where(
+        outbox.c.id.in_(
+            select(outbox.c.id)
+            .where(and_(outbox.c.due_at <= _now, _free, _first_of_lane))
+            .order_by(outbox.c.due_at, outbox.c.id)
+            .limit(bindparam("limit"))
+            .scalar_subquery()
+        )
+    )
+    .values(
+        attempts=outbox.c.attempts + 1,
+        fence=outbox.c.fence + 1,
+        **_set(outbox, "leased_by", "leased_until"),
+    )
+    .returning(outbox),
+    t.Intent,
+)
+_leased = and_(outbox.c.id == _p("intent_id", outbox.c.id), outbox.c.fence == _p("is_fence", outbox.c.fence))
+FINISH_INTENT = Statement(delete(outbox).where(_leased))
+POSTPONE_INTENT = Statement(
+    update(outbox).where(_leased).values(leased_by=None, leased_until=None, **_set(outbox, "due_at", "attempts"))
+)
+# The newest wish to draw a card; whoever draws it now fulfils all up to this one.
+LAST_DRAW_OF_CARD = Statement(
+    select(func.max(outbox.c.id)).where(
+        outbox.c.card_id == _p("card_id", outbox.c.card_id), outbox.c.kind == t.IntentKind.DRAW_CARD
+    ),
+    lambda last: last,
+)
+FORGET_DRAWS = Statement(
+    delete(outbox).where(
+        outbox.c.lane == _p("lane", outbox.c.lane),
+        outbox.c.kind == t.IntentKind.DRAW_CARD,
+        outbox.c.id <= _p("last", outbox.c.id),
+    )
+)
+NEXT_INTENT_DUE = Statement(
+    select(func.min(func.coalesce(outbox.c.leased_until, outbox.c.due_at))).where(_first_of_lane),
+    lambda at: at,
+)
+INTENT_COUNT = Statement(select(func.count()).select_from(outbox), int)
+# Leases of a process that is gone; only where one process owns the database.
+RELEASE_LEASES = Statement(update(outbox).values(leased_by=None, leased_until=None))
+
+# --- the audit chain --------------------------------------------------------------------------------------
+
+CHAIN_HEAD = Statement(select(events.c.hash).order_by(events.c.number.desc()).limit(1), bytes)
+INSERT_EVENT = Statement(insert(events).values(_given(events, left_out=("number",))))
+EVENTS_OF = Statement(
+    select(events)
+    .where(events.c.request_number == _p("request_number", events.c.request_number))
+    .order_by(events.c.number),
+    t.Event,
+)
+EVENTS_AFTER = Statement(
+    select(events)
+    .where(events.c.number > _p("number", events.c.number))
+    .order_by(events.c.number)
+    .limit(bindparam("limit")),
+    t.Event,
+)

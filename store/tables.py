@@ -1,0 +1,396 @@
+"""The tables and their vocabulary: the one place where a column is named.
+
+Each thing appears twice, once as a value and once as a table: ``Request`` is a frozen record that the house
+passes around, ``RequestTable`` the SQLModel table it is a row of. Statements speak of tables, everything else of
+records. Nothing here runs a statement.
+
+All times are aware UTC. Ids are UUID text, version 7, so that new rows land at an index's right edge; a request
+also has a number, which is its short id for people and the key other tables refer to.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ConfigDict
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Text, text
+from sqlmodel import Field, SQLModel
+
+from store.types import UtcDateTime, word
+
+# --- vocabulary -------------------------------------------------------------------------------------------
+
+
+class Status(StrEnum):
+    """What became of a request (AAP). All but ``pending`` are final."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class DeciderKind(StrEnum):
+    """By whom or what a request was decided."""
+
+    PERSON = "person"
+    RULE = "rule"
+    ADMIN = "admin"
+    CLOCK = "clock"
+    AGENT = "agent"  # cancelled its own request
+    OPERATOR = "operator"  # cancelled with the instance, on the command line
+
+
+class OutcomeStatus(StrEnum):
+    """What the agent reported after it ran the call."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class VoteKind(StrEnum):
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+class CardState(StrEnum):
+    """Where a card stands: its post is due or under way, it is in Slack, or it is not and will not be."""
+
+    POSTING = "posting"
+    LIVE = "live"
+    GONE = "gone"
+
+
+class Place(StrEnum):
+    """What kind of place a card was sent to."""
+
+    CHANNEL = "channel"
+    FALLBACK = "fallback"
+    DM = "dm"
+
+
+class ModalKind(StrEnum):
+    DENY = "deny"
+    DETAILS = "details"
+    REVIEW = "review"
+
+
+class IntentKind(StrEnum):
+    """What the outbox is asked to bring about."""
+
+    POST_CARD = "post_card"  # first posting of one card
+    DRAW_CARD = "draw_card"  # draw a posted card anew from the stored state
+    TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
+
+
+# --- columns' building blocks -----------------------------------------------------------------------------
+
+MAX_ID = 36
+_BIG = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _time(*, optional: bool = False) -> Any:
+    """A UTC time; an optional one is null until it happened."""
+    return Field(default=None, sa_type=UtcDateTime) if optional else Field(sa_type=UtcDateTime)
+
+
+def _long(*, optional: bool = False) -> Any:
+    """Text of any length, kept to the letter."""
+    return Field(default=None, sa_type=Text) if optional else Field(sa_type=Text)
+
+
+def _words(vocabulary: type[StrEnum], *, optional: bool = False) -> Any:
+    if optional:
+        return Field(default=None, sa_type=word(vocabulary))
+    return Field(sa_type=word(vocabulary))
+
+
+def _bytes(*, optional: bool = False) -> Any:
+    return Field(default=None, sa_type=LargeBinary) if optional else Field(sa_type=LargeBinary)
+
+
+def _number() -> Any:
+    """A row number that the database gives out."""
+    return Field(default=None, primary_key=True, sa_type=_BIG)
+
+
+def _request(*, optional: bool = False) -> Any:
+    """The number of the request this row belongs to."""
+    return _refers("requests.number", optional=optional)
+
+
+def _refers(column: str, *, optional: bool = False) -> Any:
+    """A reference to a row number of another table."""
+    if optional:
+        return Field(default=None, sa_type=_BIG, sa_column_args=[ForeignKey(column)])
+    return Field(sa_type=_BIG, sa_column_args=[ForeignKey(column)])
+
+
+class Record(SQLModel):
+    """A row as a value: typed, frozen, without any tie to a database session."""
+
+    model_config = ConfigDict(frozen=True)  # type: ignore[assignment]  # SQLModel narrows the type of the key
+
+
+# --- identities -------------------------------------------------------------------------------------------
+
+
+class Instance(Record):
+    """One installation of an agent, made for a person or a service."""
+
+    id: str = Field(primary_key=True, max_length=MAX_ID)
+    name: str = Field(max_length=75)
+    agent: str = Field(max_length=75)
+    created_at: datetime = _time()
+    revoked_at: datetime | None = _time(optional=True)
+
+
+class InstanceTable(Instance, table=True):
+    __tablename__ = "instances"
+    __table_args__ = (
+        Index(
+            "ix_instances_name",
+            "name",
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+
+
+class Credential(Record):
+    """One token of an instance; the token itself is not stored, only its SHA-256."""
+
+    id: str = Field(primary_key=True, max_length=MAX_ID)
+    instance_id: str = Field(foreign_key="instances.id", index=True, max_length=MAX_ID)
+    token_hash: bytes = Field(sa_type=LargeBinary, unique=True)
+    created_at: datetime = _time()
+    revoked_at: datetime | None = _time(optional=True)
+
+
+class CredentialTable(Credential, table=True):
+    __tablename__ = "credentials"
+
+
+# --- requests ---------------------------------------------------------------------------------------------
+
+
+class RuleVersion(Record):
+    """A rule as it was when requests were made under it: canonical JSON, kept once per wording."""
+
+    id: int = _number()
+    digest: bytes = Field(sa_type=LargeBinary, unique=True)
+    name: str = Field(max_length=75)
+    body: str = _long()
+    seen_at: datetime = _time()
+
+
+class RuleVersionTable(RuleVersion, table=True):
+    __tablename__ = "rule_versions"
+
+
+class Request(Record):
+    """One approval request for one call, with its decision, consumption and outcome.
+
+    ``arguments`` and ``context`` are the agent's JSON text, to the letter. ``digest`` is the SHA-256 of the call's
+    canonical form of version ``canonical_version``; ``salt`` makes the events' commitments to it unguessable.
+    ``due_at`` is when the clock must next look at the row: the deadline while pending, the end of validity while
+    approved, the execution timeout while consumed, null once nothing more can become due.
+    """
+
+    number: int = _number()
+    id: str = Field(max_length=MAX_ID, unique=True)
+    instance_id: str = Field(foreign_key="instances.id", max_length=MAX_ID)
+    agent: str = Field(max_length=75)
+    create_key: str = Field(max_length=255)
+    submission_digest: bytes = _bytes()
+
+    tool: str = Field(max_length=255)
+    server: str | None = Field(default=None, max_length=255)
+    arguments: str = _long()
+    agent_reasoning: str | None = _long(optional=True)
+    context: str | None = _long(optional=True)
+    timeout: str = Field(max_length=255)
+    canonical_version: int
+    digest: bytes = _bytes()
+    salt: bytes = _bytes()
+
+    rule_id: int | None = _refers("rule_versions.id", optional=True)
+    status: Status = _words(Status)
+    created_at: datetime = _time()
+    deadline_at: datetime = _time()
+    due_at: datetime | None = _time(optional=True)
+
+    decided_at: datetime | None = _time(optional=True)
+    decided_by_kind: DeciderKind | None = _words(DeciderKind, optional=True)
+    decided_by: str | None = Field(default=None, max_length=75)
+    decision_code: str | None = Field(default=None, max_length=75)
+    note: str | None = _long(optional=True)
+    expires_at: datetime | None = _time(optional=True)
+
+    revoked_at: datetime | None = _time(optional=True)
+    consumed_at: datetime | None = _time(optional=True)
+    consume_key: str | None = Field(default=None, max_length=255)
+    lapsed_at: datetime | None = _time(optional=True)
+    overdue_at: datetime | None = _time(optional=True)
+    outcome: OutcomeStatus | None = _words(OutcomeStatus, optional=True)
+    outcome_note: str | None = _long(optional=True)
+    outcome_at: datetime | None = _time(optional=True)
+
+
+class RequestTable(Request, table=True):
+    __tablename__ = "requests"
+    __table_args__ = (
+        Index("uq_requests_create_key", "instance_id", "create_key", unique=True),
+        Index(
+            "ix_requests_due_at",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_requests_pending",
+            "number",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        CheckConstraint("deadline_at > created_at", name="ck_requests_deadline"),
+        CheckConstraint("(status = 'pending') = (decided_at IS NULL)", name="ck_requests_decided"),
+        CheckConstraint("(status = 'approved') = (expires_at IS NOT NULL)", name="ck_requests_expires"),
+        CheckConstraint("consumed_at IS NULL OR status = 'approved'", name="ck_requests_consumed"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class Vote(Record):
+    """One person's approve or deny. A decision is computed from the votes that were not withdrawn."""
+
+    id: int = _number()
+    request_number: int = _request()
+    user_id: str = Field(max_length=32)
+    team_id: str = Field(max_length=32)
+    kind: VoteKind = _words(VoteKind)
+    note: str | None = _long(optional=True)
+    surface: str = Field(max_length=32)
+    cast_at: datetime = _time()
+    withdrawn_at: datetime | None = _time(optional=True)
+
+
+class VoteTable(Vote, table=True):
+    __tablename__ = "votes"
+    __table_args__ = (
+        Index(
+            "uq_votes_person",
+            "request_number",
+            "user_id",
+            unique=True,
+            sqlite_where=text("withdrawn_at IS NULL"),
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+    )
+
+
+class Act(Record):
+    """One thing a person did in Slack, by its trigger or view id, so that a repeated delivery does it once."""
+
+    id: str = Field(primary_key=True, max_length=255)
+    user_id: str = Field(max_length=32)
+    at: datetime = _time()
+
+
+class ActTable(Act, table=True):
+    __tablename__ = "acts"
+
+
+# --- Slack's side -----------------------------------------------------------------------------------------
+
+
+class Card(Record):
+    """A Slack message of a request. ``channel`` and ``ts`` name it once it is posted.
+
+    ``attempted_at`` is written before the first try to post: from then on a repeat must reconcile first, because
+    the message may be there although its answer was lost.
+    """
+
+    id: int = _number()
+    request_number: int = _request()
+    place: Place = _words(Place)
+    target: str = Field(max_length=32)  # the channel, or the person of a DM
+    channel: str | None = Field(default=None, max_length=32)
+    ts: str | None = Field(default=None, max_length=32)
+    state: CardState = _words(CardState)
+    created_at: datetime = _time()
+    attempted_at: datetime | None = _time(optional=True)
+    posted_at: datetime | None = _time(optional=True)
+    reposts: int = 0
+
+
+class CardTable(Card, table=True):
+    __tablename__ = "cards"
+    __table_args__ = (
+        Index("ix_cards_request", "request_number"),
+        Index("uq_cards_message", "channel", "ts", unique=True),
+    )
+
+
+class Modal(Record):
+    """A modal we opened for one person about one request. ``id`` is Slack's ``external_id``, ours and random."""
+
+    id: str = Field(primary_key=True, max_length=64)
+    kind: ModalKind = _words(ModalKind)
+    request_number: int = _request()
+    user_id: str = Field(max_length=32)
+    opened_at: datetime = _time()
+
+
+class ModalTable(Modal, table=True):
+    __tablename__ = "modals"
+
+
+class Intent(Record):
+    """One row of the outbox: something Slack is still to be told. Gone once it is done.
+
+    Intents of one ``lane`` are carried out in the order of their ids. ``fence`` grows with every lease, so that a
+    worker whose lease ran out cannot finish what another has taken over.
+    """
+
+    id: int = _number()
+    kind: IntentKind = _words(IntentKind)
+    lane: str = Field(max_length=64)
+    request_number: int | None = _request(optional=True)
+    card_id: int | None = _refers("cards.id", optional=True)
+    reason: str = Field(max_length=75)
+    created_at: datetime = _time()
+    due_at: datetime = _time()
+    attempts: int = 0
+    leased_by: str | None = Field(default=None, max_length=75)
+    leased_until: datetime | None = _time(optional=True)
+    fence: int = 0
+
+
+class IntentTable(Intent, table=True):
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_due", "due_at"),
+        Index("ix_outbox_lane", "lane", "id"),
+        {"sqlite_autoincrement": True},  # an id given again would let an old lease finish a new row
+    )
+
+
+# --- the audit chain --------------------------------------------------------------------------------------
+
+
+class Event(Record):
+    """One row of the audit chain: ``hash`` is SHA-256 of the previous row's hash followed by ``body``."""
+
+    number: int = _number()
+    at: datetime = _time()
+    type: str = Field(max_length=75)
+    request_number: int | None = Field(default=None, sa_type=_BIG)
+    body: str = _long()
+    hash: bytes = _bytes()
+
+
+class EventTable(Event, table=True):
+    __tablename__ = "events"
+    __table_args__ = (Index("ix_events_request", "request_number"),)

@@ -1,0 +1,48 @@
+"""The unit of work: what a use case may do inside one transaction.
+
+A unit's methods are coroutines so that the same use case runs on either database. On SQLite they never suspend
+(the writer thread drives the coroutine from start to end); on a database across the network they do.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, TypeVar
+
+from store.compiled import Statement
+
+R = TypeVar("R")
+
+
+class StoreUnavailable(Exception):
+    """The database cannot serve right now: locked, read-only, full or gone. Nothing of the unit was kept."""
+
+
+class NewerSchema(Exception):
+    """The database was written by a newer version of Signoff. Use that version, or restore an older backup."""
+
+
+class Unit(ABC):
+    """One transaction. It is committed when the use case returns and undone when it raises."""
+
+    @abstractmethod
+    async def one(self, statement: Statement[R], /, **values: Any) -> R | None:
+        """Run ``statement`` and return its first row, or None."""
+
+    @abstractmethod
+    async def all(self, statement: Statement[R], /, **values: Any) -> list[R]:
+        """Run ``statement`` and return its rows."""
+
+    @abstractmethod
+    async def run(self, statement: Statement[Any], /, **values: Any) -> int:
+        """Run ``statement`` and return how many rows it touched."""
+
+    @abstractmethod
+    def announce(self, change: object) -> None:
+        """Tell the store's subscribers of ``change`` after the commit; never when it fails."""
+
+    @abstractmethod
+    async def chain_head(self) -> bytes:
+        """Return the hash of the last event, as this transaction sees it."""
+
+    @abstractmethod
+    def move_chain_head(self, head: bytes) -> None:
+        """Say that an event with the hash ``head`` was appended in this transaction."""

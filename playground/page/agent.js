@@ -1,0 +1,160 @@
+// The agent's console: ready-made calls, a call of one's own, what became of each, and faults to switch on.
+//
+// The agent's side is the server's: the page only says which call to send and draws what the agent reports.
+
+import { askAsAgent, setFault } from "./actions.js";
+import { icon } from "./icons.js";
+import { jsonFault } from "./json.js";
+import { runs } from "./runs.js";
+import { redraw, snap, ui } from "./state.js";
+import { h } from "./vdom.js";
+
+/** @typedef {Record<string, any>} Json */
+
+/** @param {Json} preset */
+function editPreset(preset) {
+  ui.free = { ...ui.free, open: true, tool: preset.tool, server: preset.server || "", args: preset.arguments_text,
+    reasoning: preset.reasoning || "", timeout: preset.timeout || "10m", touched: false, error: "" };
+  redraw();
+  setTimeout(() => document.getElementById("free-args")?.focus(), 60);
+}
+
+/** @param {Json} preset @param {boolean} ready */
+function presetCard(preset, ready) {
+  const sending = ui.sending.has(`ask|${preset.key}`);
+  const open = ui.shownPresets.has(preset.key);
+  const toggle = () => {
+    if (open) ui.shownPresets.delete(preset.key);
+    else ui.shownPresets.add(preset.key);
+    redraw();
+  };
+  return h("li", { key: preset.key, class: "preset", "data-testid": `preset-${preset.key}` },
+    h("div", { class: "preset-row" },
+      h("div", { class: "preset-text" },
+        h("div", { class: "preset-label" }, preset.label),
+        h("div", { class: "preset-note" }, preset.explain)),
+      h("button", {
+        type: "button", class: `btn btn-ask${sending ? " is-sending" : ""}`, "data-testid": `agent-preset-${preset.key}`,
+        "aria-label": `Ask: ${preset.label}`, "aria-disabled": ready ? null : "true", "aria-busy": sending ? "true" : null,
+        onclick: () => ready && void askAsAgent({ preset: preset.key }, preset.key),
+      }, h("span", { class: "btn-face" }, "Ask"), sending ? h("span", { class: "spinner" }) : null)),
+    h("div", { class: "preset-more" },
+      h("button", { type: "button", class: "quiet", "aria-expanded": open ? "true" : "false", onclick: toggle,
+        "data-testid": `agent-preset-show-${preset.key}` }, icon("caret", open ? "is-open" : ""),
+      h("code", null, preset.server ? `${preset.server} · ${preset.tool}` : preset.tool)),
+      h("button", { type: "button", class: "quiet", onclick: () => editPreset(preset), "data-testid": `agent-preset-edit-${preset.key}` }, "Edit")),
+    open ? h("div", { class: "preset-args" },
+      h("pre", { class: "pre", tabindex: "0", "aria-label": "Arguments" }, preset.arguments_text),
+      preset.reasoning ? h("p", { class: "preset-note" }, "The agent says: “", preset.reasoning, "”") : null) : null);
+}
+
+/** @param {string} name @param {string} label @param {Record<string, any>} props */
+function field(name, label, props) {
+  const free = /** @type {any} */ (ui.free);
+  const tag = props.rows ? "textarea" : "input";
+  return h("label", { class: "free-field" }, h("span", { class: "b-label" }, label),
+    h(tag, {
+      class: "field", id: `free-${name}`, "data-testid": `free-${name}`, autocomplete: "off", spellcheck: "false",
+      value: free[name], ...props,
+      oninput: (/** @type {any} */ event) => {
+        ui.free = { ...ui.free, [name]: event.currentTarget.value, error: "" };
+        if (name === "args") ui.free.touched = true;
+        redraw();
+      },
+    }));
+}
+
+async function sendFree() {
+  const { tool, server, args, reasoning, timeout } = ui.free;
+  if (jsonFault(args) || !tool.trim()) {
+    ui.free = { ...ui.free, touched: true, error: tool.trim() ? "" : "Name the tool the agent wants to call." };
+    redraw();
+    return;
+  }
+  /** @type {Json} */
+  const call = { tool: tool.trim(), arguments_text: args, timeout };
+  if (server.trim()) call.server = server.trim();
+  if (reasoning.trim()) call.reasoning = reasoning;
+  const answer = await askAsAgent(call, "free");
+  ui.free.error = answer.ok ? "" : answer.error || "";
+  redraw();
+}
+
+/** @param {boolean} ready */
+function freeCall(ready) {
+  const free = ui.free;
+  const fault = free.touched ? jsonFault(free.args) : null;
+  const sending = ui.sending.has("ask|free");
+  const toggle = () => {
+    ui.free.open = !ui.free.open;
+    if (ui.free.open && !ui.free.args) ui.free.args = "{\n  \n}";
+    redraw();
+  };
+  return h("div", { class: "free" },
+    h("button", { type: "button", class: "fold", "aria-expanded": free.open ? "true" : "false", "data-testid": "free-toggle", onclick: toggle },
+      icon("caret", free.open ? "is-open" : ""), "Write a call of your own"),
+    free.open ? h("div", {
+      class: "free-body",
+      onkeydown: (/** @type {any} */ event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void sendFree();
+      },
+    },
+    h("div", { class: "free-pair" },
+      field("tool", "Tool", { placeholder: "issue_refund" }),
+      field("server", "Server (optional)", { placeholder: "payments" })),
+    field("args", "Arguments, as JSON", { rows: 6, class: `field mono${fault ? " is-bad" : ""}`,
+      "aria-invalid": fault ? "true" : null, "aria-describedby": fault ? "free-fault" : null }),
+    fault ? h("div", { class: "b-error", id: "free-fault", role: "status", "data-testid": "free-fault" }, icon("warn"), fault) : null,
+    field("reasoning", "What the agent says about it (optional)", { rows: 2 }),
+    h("div", { class: "free-foot" },
+      field("timeout", "Waits for", { class: "field field-tiny", placeholder: "10m" }),
+      h("button", {
+        type: "button", class: `btn btn-primary${sending ? " is-sending" : ""}`, "data-testid": "free-send",
+        "aria-disabled": ready && !fault ? null : "true", onclick: () => ready && void sendFree(),
+      }, h("span", { class: "btn-face" }, "Ask"), sending ? h("span", { class: "spinner" }) : null)),
+    free.error ? h("div", { class: "b-error", role: "alert", "data-testid": "free-error" }, icon("warn"), free.error) : null) : null);
+}
+
+function faults() {
+  const { available, active } = snap().faults;
+  const toggle = () => {
+    ui.faultsOpen = !ui.faultsOpen;
+    redraw();
+  };
+  return h("div", { class: "faults" },
+    h("button", { type: "button", class: "fold", "aria-expanded": ui.faultsOpen ? "true" : "false", "data-testid": "faults-toggle", onclick: toggle },
+      icon("caret", ui.faultsOpen ? "is-open" : ""), "Break something",
+      active.length ? h("span", { class: "tag tag-warn" }, `${active.length} on`) : null),
+    ui.faultsOpen ? h("ul", { class: "fault-list" }, available.map((/** @type {Json} */ fault) => {
+      const on = active.includes(fault.key);
+      const id = `fault-${fault.key}`;
+      return h("li", { key: fault.key, class: "fault" },
+        h("div", { class: "preset-text" }, h("div", { class: "preset-label", id }, fault.label), h("div", { class: "preset-note" }, fault.explain)),
+        h("button", { type: "button", class: `switch${ui.sending.has(`fault|${fault.key}`) ? " is-sending" : ""}`, role: "switch",
+          "aria-checked": on ? "true" : "false", "aria-labelledby": id, "data-testid": id,
+          onclick: () => void setFault(fault.key, !on) }, h("span", { class: "knob" })));
+    })) : null);
+}
+
+function closeConsole() {
+  ui.consoleOpen = false;
+  ui.pane = "chat";
+  redraw();
+}
+
+export function agentConsole() {
+  const { agent } = snap();
+  return h("aside", { class: "console", "aria-label": "The agent's console", "data-testid": "agent-console" },
+    h("header", { class: "place-head" },
+      h("h2", { class: "place-title" }, icon("bolt"), h("span", null, "The agent’s console")),
+      h("button", { type: "button", class: "tool only-narrow", "aria-label": "Close the console", onclick: closeConsole }, icon("close"))),
+    h("div", { class: "console-scroll", id: "console-scroll", tabindex: "-1" },
+      h("p", { class: "console-lead" }, agent.ready
+        ? "Be the agent: ask for something, and see what it gets to know."
+        : h("span", { class: "waiting-line" }, h("span", { class: "spinner" }), "The bot is starting; calls can be sent in a moment.")),
+      h("ul", { class: "presets", "aria-label": "Ready-made calls" },
+        agent.presets.map((/** @type {Json} */ preset) => presetCard(preset, agent.ready))),
+      freeCall(agent.ready),
+      runs(),
+      faults()));
+}

@@ -1,0 +1,99 @@
+"""The playground itself: one server on loopback with Slack's Web API, its sockets and the page.
+
+Only wires and starts; what each part does is in its own module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+from aiohttp import web
+
+from playground.acts import Acts
+from playground.api.web import WebApi
+from playground.settings import PlaygroundSettings
+
+HOST = "127.0.0.1"
+# A Web API call carries at most a view of 250 KB, form-encoded.
+MOST_BODY_BYTES = 4 << 20
+
+
+class Playground(Acts):
+    """A local Slack.
+
+    ```
+    async with Playground() as slack:
+        slack.workspace.add_user("U0ALICE")
+        ...
+    ```
+    """
+
+    def __init__(self, settings: PlaygroundSettings | None = None) -> None:
+        super().__init__(settings)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def api_url(self) -> str:
+        """What slack_sdk and Bolt take as `base_url`."""
+        return f"{self.base_url}/api/"
+
+    @property
+    def page_url(self) -> str:
+        """The page to open in a browser."""
+        return f"{self.base_url}/"
+
+    async def start(self) -> None:
+        """Starts to listen, on 127.0.0.1 only."""
+        web_api = WebApi(self)
+        app = web.Application(client_max_size=MOST_BODY_BYTES)
+        app.router.add_route("*", "/api/{method}", web_api.handle_method)
+        app.router.add_post("/response/{key}", web_api.handle_response_url)
+        app.router.add_get("/socket", self.sockets.handle)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, self.settings.port)
+        await site.start()
+        self.base_url = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        await self.delivery.start()
+
+    async def stop(self) -> None:
+        """Stops listening, closes every socket, ends what is still being delivered."""
+        self.faults.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.sockets.close()
+        await self.delivery.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def disconnect(self, reason: str = "refresh_requested") -> None:
+        """Asks the app to reconnect, as Slack does now and then: `warning` or `refresh_requested`."""
+        await self.sockets.disconnect(reason)
+
+    async def drop_sockets(self) -> None:
+        """Breaks every socket without a word."""
+        self.sockets.drop()
+
+    def sign(self, body: str | bytes, timestamp: int | str | None = None) -> dict[str, str]:
+        """The signature headers for a body. `timestamp`: seconds since the epoch, now if None."""
+        return self.delivery.sign(body, timestamp)
+
+    def expire_triggers(self) -> None:
+        """Makes every trigger id handed out so far too old."""
+        self.tickets.expire_triggers()
+
+    def expire_response_urls(self) -> None:
+        """Makes every response URL handed out so far too old."""
+        self.tickets.expire_response_urls()
+
+    async def __aenter__(self) -> Playground:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()

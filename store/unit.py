@@ -20,6 +20,10 @@ class NewerSchema(Exception):
     """The database was written by a newer version of Signoff. Use that version, or restore an older backup."""
 
 
+class OlderSchema(Exception):
+    """The database was written by an older version of Signoff and has not been migrated."""
+
+
 class Unit(ABC):
     """One transaction. It is committed when the use case returns and undone when it raises."""
 

@@ -1,0 +1,211 @@
+"""What every test may need: a clock that stands where it is put, a real database, sample settings.
+
+The database is made by the real migrations once per run and copied for each test.
+"""
+
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.approvals import Approvals
+from bot.call import Submission, parse_submission
+from bot.config import Settings, parse_settings
+from bot.deadlines import Deadlines
+from bot.decisions import Act, Decisions
+from bot.errors import FactsUnavailable
+from bot.instances import Instances
+from bot.outbox import Outbox
+from bot.people import Channel, Facts, Person
+from bot.queries import Queries
+from bot.rulebook import Rulebook
+from store.engine import SqliteStore
+from store.schema import prepare
+
+START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+TEAM = "T0HOME"
+
+SAMPLE = """
+[server]
+public_url = "http://127.0.0.1:8080"
+
+[store]
+url = "sqlite:///signoff.db"
+
+[admins]
+users = ["U0ADMIN"]
+
+[agents.refund-bot]
+owners = ["U0OWNER"]
+tools = ["issue_refund", "send_*", "look_up"]
+
+[reviewers.finance]
+users = ["U0ALICE"]
+usergroups = ["S0FINANCE"]
+
+[[rules]]
+name = "look-ups"
+agent = "refund-bot"
+tool = "look_*"
+stage = "autonomous"
+validity = "2m"
+
+[[rules]]
+name = "refunds"
+agent = "refund-bot"
+tool = "issue_refund"
+stage = "approve"
+channel = "C0REFUNDS"
+fallback_channel = "C0OPS"
+reviewers = ["finance"]
+min_timeout = "1m"
+max_timeout = "1h"
+validity = "5m"
+"""
+
+
+class StandingClock:
+    """A clock that moves only when a test moves it."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> datetime:
+        self.now += timedelta(**by)
+        return self.now
+
+
+@dataclass
+class Town:
+    """A directory of people that a test describes; ``closed`` makes it fail as Slack would."""
+
+    clock: StandingClock
+    people: dict[str, Person] = field(default_factory=dict)
+    groups: dict[str, frozenset[str]] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    memberships: dict[str, frozenset[str]] = field(default_factory=dict)
+    closed: bool = False
+    age: timedelta = timedelta(0)
+
+    def add(self, user: str, **facts: object) -> None:
+        self.people[user] = Person(**{"id": user, "team_id": TEAM, "name": user.lower(), **facts})  # type: ignore[arg-type]  # a test's shorthand
+
+    async def load_facts(self, users: Iterable[str], groups: Iterable[str]) -> Facts:
+        if self.closed:
+            raise FactsUnavailable
+        wanted = list(groups)
+        return Facts(
+            loaded_at=self.clock() - self.age,
+            home_team=TEAM,
+            people={user: self.people[user] for user in users if user in self.people},
+            groups={group: self.groups[group] for group in wanted if group in self.groups},
+            unknown_groups=frozenset(group for group in wanted if group not in self.groups),
+        )
+
+    async def load_channels_of(self, user: str) -> frozenset[str]:
+        return self.memberships.get(user, frozenset())
+
+    async def load_channel(self, channel: str) -> Channel:
+        return self.channels.get(channel, Channel(channel))
+
+
+@dataclass
+class House:
+    """The use cases on a real database, without any surface."""
+
+    store: SqliteStore
+    clock: StandingClock
+    town: Town
+    rulebook: Rulebook
+    instances: Instances
+    approvals: Approvals
+    decisions: Decisions
+    deadlines: Deadlines
+    outbox: Outbox
+    queries: Queries
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.fixture
+def town(clock: StandingClock) -> Town:
+    town = Town(clock, groups={"S0FINANCE": frozenset({"U0BOB"})})
+    for user in ("U0ADMIN", "U0OWNER", "U0ALICE", "U0BOB", "U0CAROL"):
+        town.add(user)
+    return town
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return sample_settings()
+
+
+def sample_settings(text: str = SAMPLE) -> Settings:
+    return parse_settings(text.encode(), {}, source="sample")
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    prepare(path, START, upgrade=False)
+    return path
+
+
+@pytest.fixture
+def database(empty_database: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(empty_database, tmp_path / "signoff.db"))
+
+
+@pytest.fixture
+async def store(database: Path) -> AsyncIterator[SqliteStore]:
+    store = await SqliteStore.open(database)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def house(store: SqliteStore, clock: StandingClock, town: Town, settings: Settings) -> House:
+    return await furnish(store, clock, town, settings)
+
+
+async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings: Settings) -> House:
+    rulebook = await Rulebook.load(store, settings, clock)
+    return House(
+        store=store,
+        clock=clock,
+        town=town,
+        rulebook=rulebook,
+        instances=Instances(store, clock, b"k" * 32),
+        approvals=Approvals(store, clock, rulebook),
+        decisions=Decisions(store, clock, rulebook, town),
+        deadlines=Deadlines(store, clock),
+        outbox=Outbox(store, clock, rulebook, "test"),
+        queries=Queries(store, clock, rulebook, town),
+    )
+
+
+@pytest.fixture
+def acts() -> Callable[..., Act]:
+    """Make acts with fresh trigger ids."""
+    numbers = iter(range(1, 1_000_000))
+
+    def act(user: str, channel: str | None = "C0REFUNDS", **fields: str) -> Act:
+        return Act(
+            **{"id": f"t{next(numbers)}", "user_id": user, "team_id": TEAM, "surface": "card", **fields},
+            channel=channel,
+        )  # type: ignore[arg-type]  # a test's shorthand
+
+    return act
+
+
+def submission(tool: str = "issue_refund", arguments: str = '{"amount": 4900}', timeout: str = "10m") -> Submission:
+    return parse_submission(f'{{"tool": "{tool}", "arguments": {arguments}, "timeout": "{timeout}"}}'.encode())

@@ -198,11 +198,8 @@ def acts() -> Callable[..., Act]:
     """Make acts with fresh trigger ids."""
     numbers = iter(range(1, 1_000_000))
 
-    def act(user: str, channel: str | None = "C0REFUNDS", **fields: str) -> Act:
-        return Act(
-            **{"id": f"t{next(numbers)}", "user_id": user, "team_id": TEAM, "surface": "card", **fields},
-            channel=channel,
-        )  # type: ignore[arg-type]  # a test's shorthand
+    def act(user: str, channel: str | None = "C0REFUNDS", *, id: str | None = None, surface: str = "card") -> Act:
+        return Act(id=id or f"t{next(numbers)}", user_id=user, team_id=TEAM, surface=surface, channel=channel)
 
     return act
 

@@ -31,10 +31,8 @@ def test_the_migrations_lead_to_the_tables(database: Path) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SQLModel.metadata) == []
-        built = {
-            name: sql
-            for name, sql in connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-        }
+        tables = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+        built = {name: sql for name, sql in tables.tuples()}  # noqa: C416  # rows, not pairs, for the type checker
     engine.dispose()
     # What Alembic's comparison does not see: checks, and numbers that are never given out twice.
     for check in ("ck_requests_deadline", "ck_requests_decided", "ck_requests_expires", "ck_requests_consumed"):

@@ -1,0 +1,87 @@
+"""The passing of time on a real database: expiry, lapse, overdue, and what was missed while down."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from bot.decisions import Act
+from bot.errors import ApprovalExpired, NotApproved
+from bot.lifecycle import State, state_of
+from store.tables import DeciderKind, Instance, OutcomeStatus, Request, Status, VoteKind
+from tests.conftest import TEAM, House, submission
+
+
+@pytest.fixture
+async def instance(house: House) -> Instance:
+    made, _ = await house.instances.create("till", "refund-bot")
+    return made
+
+
+async def _approved(house: House, instance: Instance, key: str = "k") -> Request:
+    made, _ = await house.approvals.submit(instance, submission(), key)
+    act = Act(id=f"act-{key}", user_id="U0ALICE", team_id=TEAM, surface="card")
+    return await house.decisions.vote(made.number, act, VoteKind.APPROVE)
+
+
+async def test_a_pending_request_expires_at_its_deadline_and_not_before(house: House, instance: Instance) -> None:
+    made, _ = await house.approvals.submit(instance, submission(), "k")
+    assert await house.deadlines.next_due() == made.deadline_at
+    house.clock.now = made.deadline_at - timedelta(microseconds=1)
+    assert (await house.deadlines.sweep()).requests == ()
+    house.clock.now = made.deadline_at
+    [expired] = (await house.deadlines.sweep()).requests
+    assert (expired.status, expired.decided_by_kind) == (Status.EXPIRED, DeciderKind.CLOCK)
+    assert expired.decided_at == made.deadline_at
+    assert (await house.deadlines.sweep()).requests == ()
+    assert await house.deadlines.next_due() is None
+    with pytest.raises(NotApproved):
+        await house.approvals.consume(instance, made.id, "c")
+
+
+async def test_an_unused_approval_lapses(house: House, instance: Instance) -> None:
+    approved = await _approved(house, instance)
+    assert approved.expires_at is not None
+    house.clock.now = approved.expires_at
+    with pytest.raises(ApprovalExpired):
+        await house.approvals.consume(instance, approved.id, "c")
+    [lapsed] = (await house.deadlines.sweep()).requests
+    assert state_of(lapsed) is State.LAPSED
+    assert lapsed.status is Status.APPROVED
+    # Even if the clock were set back afterwards, a lapsed approval stays one.
+    house.clock.now = approved.expires_at - timedelta(minutes=1)
+    with pytest.raises(ApprovalExpired):
+        await house.approvals.consume(instance, approved.id, "c")
+
+
+async def test_a_consumed_call_without_outcome_is_overdue_once_and_may_still_end(
+    house: House, instance: Instance
+) -> None:
+    approved = await _approved(house, instance)
+    consumed = await house.approvals.consume(instance, approved.id, "c")
+    assert consumed.due_at == house.clock.now + timedelta(minutes=15)
+    house.clock.advance(minutes=15)
+    [overdue] = (await house.deadlines.sweep()).requests
+    assert state_of(overdue) is State.OVERDUE
+    with closing(sqlite3.connect(house.store.path)) as connection:
+        told = connection.execute("SELECT reason FROM outbox WHERE kind = 'tell_owners'").fetchall()
+    assert told == [("overdue",)]
+    assert (await house.deadlines.sweep()).requests == ()
+    ended = await house.approvals.report_outcome(instance, approved.id, OutcomeStatus.SUCCEEDED, None)
+    assert state_of(ended) is State.SUCCEEDED
+
+
+async def test_what_came_due_while_down_is_done_once_in_batches(house: House, instance: Instance) -> None:
+    for number in range(230):
+        await house.approvals.submit(instance, submission(), f"k{number}")
+    house.clock.advance(days=2)
+    batches = []
+    while (swept := await house.deadlines.sweep()).requests:
+        batches.append((len(swept.requests), swept.more))
+    assert batches == [(100, True), (100, True), (30, False)]
+    with closing(sqlite3.connect(house.store.path)) as connection:
+        rows = connection.execute("SELECT status, count(*) FROM requests GROUP BY status").fetchall()
+        events = connection.execute("SELECT count(*) FROM events WHERE type = 'request.decided'").fetchone()
+    assert rows == [("expired", 230)]
+    assert events == (230,)

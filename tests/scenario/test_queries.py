@@ -1,0 +1,56 @@
+"""Who sees which request: in a channel with its card, reviewer of its rule, admin; nobody else."""
+
+import pytest
+
+from store.tables import Request
+from tests.conftest import House, submission
+
+
+@pytest.fixture
+async def request_made(house: House) -> Request:
+    instance, _ = await house.instances.create("till", "refund-bot")
+    made, _ = await house.approvals.submit(instance, submission(), "key")
+    job = await house.outbox.load((await house.outbox.claim(1))[0])
+    await house.outbox.posted(job, "C0REFUNDS", "1.1")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("user", "facts", "sees", "may_decide"),
+    [
+        ("U0ALICE", {}, True, True),
+        ("U0BOB", {}, True, True),
+        ("U0ADMIN", {}, True, False),
+        ("U0CAROL", {}, False, False),
+        ("U0MEMBER", {}, True, False),
+        ("U0MEMBER", {"is_guest": True}, False, False),
+        ("U0MEMBER", {"team_id": "T0OTHER"}, False, False),
+        ("U0MEMBER", {"is_stranger": True}, False, False),
+        ("U0ALICE", {"is_deactivated": True}, False, False),
+        ("U0ADMIN", {"is_bot": True}, False, False),
+        ("U0NEMO", None, False, False),
+    ],
+)
+async def test_visibility(
+    house: House, request_made: Request, user: str, facts: dict[str, object] | None, sees: bool, may_decide: bool
+) -> None:
+    house.town.memberships["U0MEMBER"] = frozenset({"C0REFUNDS"})
+    if facts is not None:
+        house.town.add(user, **facts)
+    for reference in (str(request_made.number), f"#{request_made.number}", request_made.id, request_made.id.upper()):
+        seen = await house.queries.show(user, reference)
+        assert (seen is not None) is sees
+        assert (seen is not None and seen.may_decide) is may_decide
+    assert len(await house.queries.pending(user)) == sees
+
+
+@pytest.mark.parametrize("reference", ["", "#", "0", "99", "-1", "9" * 40, "x" * 36, "²"])
+async def test_what_does_not_exist_is_not_shown(house: House, request_made: Request, reference: str) -> None:
+    assert await house.queries.show("U0ADMIN", reference) is None
+
+
+async def test_pending_is_sorted_by_deadline(house: House, request_made: Request) -> None:
+    [listing] = await house.instances.list_all()
+    await house.approvals.submit(listing.instance, submission(timeout="2m"), "sooner")
+    seen = await house.queries.pending("U0ALICE")
+    assert [one.drawing.request.timeout for one in seen] == ["2m", "10m"]

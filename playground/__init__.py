@@ -4,7 +4,9 @@ Stands alone: it imports nothing of the bot, and the bot reaches it only as it w
 where Slack is strict, so that a mistake shows here and not in production.
 """
 
+from playground.agent import Preset, Run
 from playground.blockkit import Problem, problems_of_blocks, problems_of_view
+from playground.console import Console, ConsoleUnavailable
 from playground.errors import NotThere, SlackRefusal
 from playground.faults import Fault, Faults
 from playground.model import Channel, Message, User, UserGroup, View
@@ -18,13 +20,17 @@ __all__ = [
     "Ack",
     "Call",
     "Channel",
+    "Console",
+    "ConsoleUnavailable",
     "Fault",
     "Faults",
     "Message",
     "NotThere",
     "Playground",
     "PlaygroundSettings",
+    "Preset",
     "Problem",
+    "Run",
     "SlackRefusal",
     "User",
     "UserGroup",

@@ -6,12 +6,17 @@ Only wires and starts; what each part does is in its own module.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 
 from aiohttp import web
 
 from playground.acts import Acts
+from playground.agent import Preset
 from playground.api.web import WebApi
+from playground.console import Console
+from playground.guard import refuse_foreign_pages
+from playground.page_server import PageServer
 from playground.settings import PlaygroundSettings
 
 HOST = "127.0.0.1"
@@ -32,6 +37,8 @@ class Playground(Acts):
     def __init__(self, settings: PlaygroundSettings | None = None) -> None:
         super().__init__(settings)
         self._runner: web.AppRunner | None = None
+        self._console: Console | None = None
+        self._page = PageServer(self, lambda: self._console)
 
     @property
     def api_url(self) -> str:
@@ -46,10 +53,11 @@ class Playground(Acts):
     async def start(self) -> None:
         """Starts to listen, on 127.0.0.1 only."""
         web_api = WebApi(self)
-        app = web.Application(client_max_size=MOST_BODY_BYTES)
+        app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[refuse_foreign_pages])
         app.router.add_route("*", "/api/{method}", web_api.handle_method)
         app.router.add_post("/response/{key}", web_api.handle_response_url)
         app.router.add_get("/socket", self.sockets.handle)
+        self._page.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self.settings.port)
@@ -64,10 +72,24 @@ class Playground(Acts):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.sockets.close()
+        await self._page.close()
         await self.delivery.stop()
+        if self._console is not None:
+            await self._console.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    def connect_agent(self, base_url: str, token: str, presets: Sequence[Preset] = ()) -> Console:
+        """Gives the page's console an agent: where to ask (`…/aap`), its credential, its ready-made calls.
+
+        Raises ConsoleUnavailable when the agents' client is not installed.
+        """
+        self._console = Console(
+            base_url, token, presets, now=self.settings.now, changed=self.changes.fire, spawn=self.spawn
+        )
+        self.changes.fire()
+        return self._console
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
         """Asks the app to reconnect, as Slack does now and then: `warning` or `refresh_requested`."""

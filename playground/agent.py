@@ -1,0 +1,121 @@
+"""What the agent's console keeps: the ready-made calls, and the time line of each call that was sent.
+
+Values only; console.py does the talking.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from playground.model import Json
+
+StepKind = Literal[
+    "asked",
+    "waiting",
+    "approved",
+    "denied",
+    "expired",
+    "cancelled",
+    "consumed",
+    "ran",
+    "reported",
+    "refused",
+    "error",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One ready-made call."""
+
+    key: str
+    label: str
+    explain: str
+    tool: str
+    arguments_text: str
+    """The arguments as JSON text: numbers stay as they are written."""
+    server: str | None = None
+    reasoning: str | None = None
+    timeout: str = "10m"
+    result: str = "Done"
+    """What the pretended tool answers."""
+
+    def shape(self) -> Json:
+        """For the page: what is absent is left out, and the result is not told beforehand."""
+        return {key: value for key, value in asdict(self).items() if value is not None and key != "result"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happened to a call, as the agent sees it."""
+
+    at: datetime
+    kind: StepKind
+    text: str
+
+
+@dataclass
+class Run:
+    """One call on its way."""
+
+    id: str
+    label: str
+    tool: str
+    arguments_text: str
+    started_at: datetime
+    state: Literal["running", "done"] = "running"
+    result: str | None = None
+    request_id: str | None = None
+    steps: list[Step] = field(default_factory=list)
+
+    def shape(self) -> Json:
+        """For the page."""
+        shape: Json = {
+            "id": self.id,
+            "label": self.label,
+            "tool": self.tool,
+            "arguments_text": self.arguments_text,
+            "started_at": rfc3339(self.started_at),
+            "state": self.state,
+            "steps": [{"at": rfc3339(s.at), "kind": s.kind, "text": s.text} for s in self.steps],
+        }
+        return shape | {"result": self.result} if self.result is not None else shape
+
+
+class BadCall(ValueError):
+    """A call that cannot be sent; says why in a sentence."""
+
+
+def read_arguments(text: str) -> Json:
+    """The arguments of a call typed as JSON. Refuses what the protocol refuses: duplicate keys, NaN."""
+
+    def pairs(items: list[tuple[str, Any]]) -> Json:
+        found: Json = {}
+        for key, value in items:
+            if key in found:
+                raise BadCall(f"The arguments have the key “{key}” twice.")
+            found[key] = value
+        return found
+
+    def constant(name: str) -> Any:
+        raise BadCall(f"The arguments hold {name}, which is not JSON.")
+
+    try:
+        value = json.loads(text, object_pairs_hook=pairs, parse_float=Decimal, parse_constant=constant)
+    except BadCall:
+        raise
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadCall(f"The arguments are not valid JSON{where}.") from error
+    if not isinstance(value, dict):
+        raise BadCall("The arguments must be a JSON object: {…}.")
+    return value
+
+
+def rfc3339(at: datetime) -> str:
+    """A time as the page and the protocol write it: UTC, ending in Z."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

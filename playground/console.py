@@ -1,0 +1,165 @@
+"""The agent's console: sends calls through the real client of the agents' protocol, step by step.
+
+It is an agent and nothing more: it knows the base URL and its own token, and sees what any agent sees. The
+tool it "runs" after an approval is pretended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from playground.agent import BadCall, Preset, Run, Step, StepKind, read_arguments
+from playground.model import Json
+
+if TYPE_CHECKING:
+    from agentapprovalprotocol import AsyncClient, Request
+
+# How long one long poll is held; the protocol caps it at 30 s.
+POLL_SECONDS = 25
+LEAST_POLL_SECONDS = 0.1
+# How long the client tries to reach the provider before a run ends with an error.
+RETRY_SECONDS = 10.0
+
+
+class ConsoleUnavailable(RuntimeError):
+    """The agents' client is not installed."""
+
+
+class Console:
+    """One agent, and the calls it has sent."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        presets: Sequence[Preset],
+        *,
+        now: Callable[[], datetime],
+        changed: Callable[[], None],
+        spawn: Callable[[Coroutine[Any, Any, Any]], None],
+    ) -> None:
+        """Raises ConsoleUnavailable when the package `agentapprovalprotocol` is missing."""
+        try:
+            import agentapprovalprotocol as aap
+            import httpx
+        except ImportError as error:
+            raise ConsoleUnavailable(
+                "the agent's console needs the package agentapprovalprotocol: it comes with the `demo` group"
+            ) from error
+        self._aap = aap
+        # Loopback traffic takes no proxy, whatever the environment says.
+        self._http = httpx.AsyncClient(timeout=40.0, follow_redirects=False, trust_env=False)
+        self._client: AsyncClient = aap.AsyncClient(base_url, token, http=self._http, retry_budget=RETRY_SECONDS)
+        self.presets = {preset.key: preset for preset in presets}
+        self.runs: list[Run] = []
+        self._now = now
+        self._changed = changed
+        self._spawn = spawn
+
+    async def close(self) -> None:
+        """Closes the client's connections."""
+        await self._http.aclose()
+
+    def send(self, call: Preset) -> Run:
+        """Starts a call; BadCall when it cannot be sent as it is."""
+        if not call.tool:
+            raise BadCall("Name the tool the agent wants to call.")
+        submission: Json = {
+            "tool": call.tool,
+            "arguments": read_arguments(call.arguments_text),
+            "timeout": call.timeout,
+        }
+        if call.server:
+            submission["server"] = call.server
+        if call.reasoning:
+            submission["agent_reasoning"] = call.reasoning
+        run = Run(uuid.uuid4().hex[:8], call.label, call.tool, call.arguments_text, self._now())
+        self.runs.insert(0, run)
+        self._changed()
+        self._spawn(self._follow(run, submission, call.result))
+        return run
+
+    async def cancel(self, run_id: str) -> None:
+        """Withdraws the request of a run that still waits; BadCall when there is nothing to withdraw."""
+        for run in self.runs:
+            if run.id == run_id and run.state == "running" and run.request_id is not None:
+                try:
+                    await self._client.cancel(run.request_id)
+                except (self._aap.AAPError, self._aap.ProtocolError) as error:
+                    raise BadCall(f"The request could not be cancelled: {error}") from error
+                return
+        raise BadCall("There is no waiting request to cancel.")
+
+    async def _follow(self, run: Run, submission: Json, result: str) -> None:
+        aap = self._aap
+        try:
+            await self._ask(run, submission, result)
+        except aap.CredentialRefused as error:
+            self._step(run, "refused", f"The credential was refused: {error}")
+        except aap.ConflictError as error:
+            self._step(run, "refused", f"Refused: {error.code}. {error.message}".strip())
+        except (aap.AAPError, aap.ProtocolError, ValueError) as error:
+            self._step(run, "error", f"{type(error).__name__}: {error}")
+        except asyncio.CancelledError:
+            self._step(run, "error", "The playground was stopped.")
+            raise
+        finally:
+            run.state = "done"
+            if run.result is None and run.steps:
+                run.result = run.steps[-1].text
+            self._changed()
+
+    async def _ask(self, run: Run, submission: Json, result: str) -> None:
+        request = await self._client.create(submission, str(uuid.uuid4()))
+        run.request_id = request.id
+        self._step(run, "asked", f"Request {request.id[:8]} was taken.")
+        if request.status == "pending":
+            deadline = request.deadline_at.strftime("%H:%M:%S")
+            self._step(run, "waiting", f"No decision yet; it must come by {deadline} UTC.")
+        while request.status == "pending":
+            asked = time.monotonic()
+            request = await self._client.get(request.id, wait=POLL_SECONDS)
+            if request.status == "pending" and time.monotonic() - asked < LEAST_POLL_SECONDS:
+                # A provider that does not hold the request must not be asked in a tight loop.
+                await asyncio.sleep(LEAST_POLL_SECONDS)
+        self._step(run, _kind(request.status), _said(request))
+        if request.status != "approved":
+            return
+        taken = await self._client.consume(request.id, str(uuid.uuid4()))
+        if taken.consumption is None:
+            raise self._aap.ProtocolError("the approval was not consumed")
+        self._step(run, "consumed", "The approval is used up: this call may run once, now.")
+        self._step(run, "ran", f"{run.tool} ran (pretended): {result}")
+        run.result = result
+        with contextlib.suppress(self._aap.NotFound):
+            await self._client.report_outcome(request.id, "succeeded", result)
+            self._step(run, "reported", "Told Signoff that it succeeded.")
+
+    def _step(self, run: Run, kind: StepKind, text: str) -> None:
+        run.steps.append(Step(self._now(), kind, text))
+        self._changed()
+
+
+def _kind(status: str) -> StepKind:
+    kinds: dict[str, StepKind] = {
+        "approved": "approved",
+        "denied": "denied",
+        "expired": "expired",
+        "cancelled": "cancelled",
+    }
+    return kinds[status]
+
+
+def _said(request: Request) -> str:
+    note = request.decision.note if request.decision else None
+    if request.status == "approved" and request.decision and request.decision.expires_at:
+        until = request.decision.expires_at.strftime("%H:%M:%S")
+        return f"Approved; to be started by {until} UTC." + (f" Note: {note}" if note else "")
+    plain = {"denied": "Denied.", "expired": "Nobody decided in time.", "cancelled": "The request was withdrawn."}
+    return note or plain.get(request.status, request.status)

@@ -29,7 +29,7 @@ from bot.errors import (
     OutcomeConflict,
     UnknownRequest,
 )
-from bot.events import EventType, append_event, commit_to_call, commit_to_text
+from bot.events import EventType, append_event, commit, commit_to_text
 from bot.lifecycle import Happening, State, after, state_of
 from bot.policy import DEFAULT_TIMEOUT, Course, Ruling
 from bot.rulebook import Rulebook
@@ -119,7 +119,7 @@ class Approvals:
         await append_event(
             unit, now, EventType.REQUEST_MADE, request,
             agent=request.agent, instance=instance.id, tool=request.tool, server=request.server,
-            call=commit_to_call(request), canonical=CANONICAL_VERSION,
+            call=commit(request.salt, submission.canonical), canonical=CANONICAL_VERSION,
             rule=rule.name if rule else None, rule_version=request.rule_id, deadline_at=deadline_at.isoformat(),
         )  # fmt: skip
         if asked and rule and rule.channel:

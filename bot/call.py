@@ -24,6 +24,7 @@ MAX_DEPTH = 64
 MAX_EXPONENT = 400
 MAX_NAME = 255
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -138,7 +139,7 @@ def canonical_form(value: Any) -> bytes:
     """Return the canonical form of a JSON value whose numbers are int or Decimal."""
     try:
         # Most calls have no fraction in them; then the C encoder's output is the canonical form.
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return _ENCODER.encode(value).encode()
     except TypeError:
         pieces: list[str] = []
         _write(value, pieces.append)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from bot.call import canonical_call, load_json
 from store import statements
 from store.tables import Request
 from store.unit import Unit
 
 BODY_VERSION = 1
 _SAFE = 2**53 - 1
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 class EventType(StrEnum):
@@ -69,13 +69,7 @@ def body_bytes(body: Mapping[str, str | int | bool]) -> bytes:
     for value in body.values():
         if isinstance(value, int) and not -_SAFE <= value <= _SAFE:
             raise ValueError(f"not a safe integer: {value}")
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
-
-
-def commit_to_call(request: Request) -> str:
-    """Return the salted commitment to a request's call, as hexadecimal SHA-256."""
-    canonical = canonical_call(request.tool, request.server, load_json(request.arguments))
-    return commit(request.salt, canonical)
+    return _ENCODER.encode(body).encode()
 
 
 def commit_to_text(request: Request, text: str | None) -> str | None:

@@ -95,7 +95,7 @@ class Statement(Generic[R]):
             def load_record(raw: Sequence[Any]) -> Any:
                 # The database's constraints have checked these values; validating each again would cost more
                 # than the query. These four are what pydantic's own model_construct sets.
-                made = record.__new__(record)
+                made = object.__new__(record)
                 object.__setattr__(made, "__dict__", dict(zip(names, values(raw), strict=True)))
                 object.__setattr__(made, "__pydantic_fields_set__", fields)
                 object.__setattr__(made, "__pydantic_extra__", None)

@@ -1,0 +1,105 @@
+"""The card of a request: from the stored state to blocks and notification text.
+
+Pure. The card is drawn from the submitted call; what the agent says about it comes after, in a frame and labelled.
+A call that does not fit has no Approve here. Blocks keep their order and ids from one drawing to the next, so that no
+button moves under a thumb; what a decided card loses is its first row of buttons, and the decision stands there.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from bot.lifecycle import State, state_of
+from bot.outbox import Drawing
+from handlers.slack.blocks import Block, Message, Part, actions, button, context, framed, line, said, section
+from handlers.slack.call_parts import (
+    claim,
+    decider_groups,
+    deciders,
+    facts,
+    fits_card,
+    part_of_call,
+    some_of,
+    wanted,
+    warning,
+    whole_call,
+)
+from handlers.slack.states import is_over, render_state, state_sign, state_word
+from handlers.slack.text import mrkdwn, plain_date, visible
+from store.tables import Request
+
+__all__ = ["APPROVE", "CARD_EVENT", "DENY", "DETAILS", "REVIEW", "Message", "card_metadata", "render_card"]
+
+APPROVE = "approve"
+DENY = "deny"
+DETAILS = "details"
+REVIEW = "review"
+CARD_EVENT = "signoff_card"
+"""The type of the metadata by which a card is found again."""
+
+
+def render_card(drawing: Drawing, now: datetime) -> Message:
+    """Draw a request's card as it is at ``now``."""
+    request = drawing.request
+    over = is_over(request, now)
+    blocks = [
+        line(headline(request), "head"),
+        *(whole_call(request) if fits_card(request) else part_of_call(request)),
+        *warning(request),
+        *claim(request),
+        context(_facts(drawing), "facts"),
+        *([] if over else _ask(drawing)),
+        *(_decided(drawing) if over else [_buttons(request)]),
+        actions([button("Details", DETAILS, str(request.number))], "details"),
+    ]
+    return Message(notification(request), blocks)
+
+
+def card_metadata(request: Request, card_id: int) -> dict[str, Any]:
+    """Mark a card's message, so that it is recognised in Slack when the answer to its posting was lost."""
+    return {"event_type": CARD_EVENT, "event_payload": {"request_id": request.id, "card_id": card_id}}
+
+
+def notification(request: Request) -> str:
+    """The text of the lock screen and of readers without blocks: agent, tool, number, deadline; no arguments."""
+    agent, tool = mrkdwn(request.agent), mrkdwn(request.tool)
+    if state_of(request) is State.PENDING:
+        return f"{agent} wants to run {tool} · #{request.number} · decide by {plain_date(request.deadline_at)}"
+    return f"{state_word(request)}: {agent}, {tool} · #{request.number}"
+
+
+def headline(request: Request) -> list[Part]:
+    """The first line: what is wanted, or what became of it."""
+    if state_of(request) is State.PENDING:
+        return wanted(request)
+    parts = [
+        said(f"{state_sign(request)} {state_word(request)}", bold=True),
+        said(f" · {visible(request.agent)} · "),
+        framed(visible(request.tool)),
+    ]
+    return parts if request.server is None else [*parts, said(" on "), framed(visible(request.server))]
+
+
+def _facts(drawing: Drawing) -> list[str]:
+    lines = facts(drawing)
+    if drawing.rule and not drawing.rule.mention:
+        lines.append(f"May decide: {decider_groups(drawing)} (see Details)")
+    return lines
+
+
+def _ask(drawing: Drawing) -> list[Block]:
+    """The line that mentions the reviewers: the only one that makes a phone buzz."""
+    if drawing.rule is None or not drawing.rule.mention:
+        return []
+    return [section(f"May decide: {some_of(deciders(drawing))}", "mention")]
+
+
+def _buttons(request: Request) -> Block:
+    number = str(request.number)
+    first = button("Approve", APPROVE, number, "primary")
+    if not fits_card(request):
+        first = button("Review", REVIEW, number, "primary")
+    return actions([first, button("Deny", DENY, number, "danger")], "decide")
+
+
+def _decided(drawing: Drawing) -> list[Block]:
+    return render_state(drawing) or [section("⌛ *The time to decide is over.* Nothing was approved.", "decision")]

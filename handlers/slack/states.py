@@ -1,0 +1,128 @@
+"""What became of a request, in words: the lines that every surface shows once a request is decided, and before.
+
+Pure. Signoff's own voice: people are mentioned by id, times are in the reader's zone, and what a person or an agent
+wrote stands apart in a bar or a frame.
+"""
+
+from datetime import datetime
+
+from bot.durations import render_duration
+from bot.lifecycle import State, state_of
+from bot.outbox import Drawing
+from handlers.slack.blocks import FRAME_CHARACTERS, Block, context, frame, quote, section
+from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention
+from store.tables import DeciderKind, Request
+
+MAX_NOTE_CHARACTERS = 900
+MAX_NOTE_LINES = 12
+
+WORDS: dict[State, tuple[str, str]] = {
+    State.PENDING: ("⏳", "Waiting"),
+    State.DENIED: ("⛔", "Denied"),
+    State.EXPIRED: ("⌛", "Expired"),
+    State.CANCELLED: ("🚫", "Cancelled"),
+    State.OPEN: ("✅", "Approved"),
+    State.REVOKED: ("↩️", "Withdrawn"),
+    State.LAPSED: ("⌛", "Approved, not used"),
+    State.CONSUMED: ("✅", "Approved, in use"),
+    State.OVERDUE: ("⚠️", "Approved, never finished"),
+    State.SUCCEEDED: ("✅", "Approved, succeeded"),
+    State.FAILED: ("❌", "Approved, failed"),
+}
+"""A sign and a word or two for each state."""
+
+
+def state_sign(request: Request) -> str:
+    return WORDS[state_of(request)][0]
+
+
+def state_word(request: Request) -> str:
+    return WORDS[state_of(request)][1]
+
+
+def history(drawing: Drawing) -> list[str]:
+    """Tell in mrkdwn what happened to a request since it was made, one line each, oldest first."""
+    request, state = drawing.request, state_of(drawing.request)
+    if state is State.PENDING:
+        return []
+    lines = [_decision(request)]
+    if state is State.OPEN and request.expires_at:
+        lines.append(f"Not used yet. It may be used until {date(request.expires_at)}.")
+    if state is State.LAPSED and request.expires_at:
+        lines.append(f"Not used until {date(request.expires_at)}; the approval is void.")
+    if state is State.REVOKED and request.revoked_at:
+        lines.append(f"Withdrawn {date(request.revoked_at)}, before it was used.")
+    if request.consumed_at:
+        lines.append(f"The agent took the approval {date(request.consumed_at)}.")
+    if request.overdue_at:
+        within = f" within {render_duration(drawing.rule.execution_timeout)}" if drawing.rule else ""
+        lines.append(f"No outcome came{within}.")
+    if request.outcome and request.outcome_at:
+        lines.append(f"The agent says it *{request.outcome.value}*, {date(request.outcome_at)}.")
+    return lines
+
+
+def _decision(request: Request) -> str:
+    state = state_of(request)
+    when = f" {date(request.decided_at)}" if request.decided_at else ""
+    if state is State.EXPIRED:
+        return f"⌛ *Expired*{when}: nobody decided in time. Nothing was approved."
+    if state is State.CANCELLED:
+        return f"🚫 *Cancelled*{when} {_by(request)}."
+    word = "⛔ *Denied*" if state is State.DENIED else "✅ *Approved*"
+    return f"{word} {_by(request)}{',' if when else ''}{when}."
+
+
+def _by(request: Request) -> str:
+    match request.decided_by_kind:
+        case DeciderKind.PERSON:
+            return f"by {user_mention(request.decided_by)}"
+        case DeciderKind.ADMIN:
+            return f"by admin {user_mention(request.decided_by)}"
+        case DeciderKind.RULE:
+            return f"by rule {mrkdwn(request.decided_by)}" if request.decided_by else "because no rule allows it"
+        case DeciderKind.AGENT:
+            return "by the agent"
+        case DeciderKind.OPERATOR:
+            return "because the agent's access was revoked"
+        case _:
+            return "by the clock"
+
+
+def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
+    """Draw what became of a request: who, when, why, and what the agent made of it. Empty while it is pending."""
+    lines = history(drawing)
+    if not lines:
+        return []
+    request = drawing.request
+    blocks = [section("\n".join(lines[:1]), block_id)]
+    if request.note:
+        blocks += _note(request.note, f"{block_id}_note")
+    if lines[1:]:
+        blocks.append(section("\n".join(lines[1:]), f"{block_id}_after"))
+    if request.outcome_note:
+        blocks += _claim(request.outcome_note, f"{block_id}_outcome")
+    return blocks
+
+
+def _note(note: str, block_id: str) -> list[Block]:
+    part = excerpt(note, MAX_NOTE_CHARACTERS, MAX_NOTE_LINES)
+    return [quote(part.shown, block_id), *_left_out(part.left_out, f"{block_id}_rest")]
+
+
+def _claim(note: str, block_id: str) -> list[Block]:
+    part = excerpt(note, MAX_NOTE_CHARACTERS, MAX_NOTE_LINES)
+    return [
+        context(["The agent's own words about it:"], f"{block_id}_label"),
+        frame(part.shown[:FRAME_CHARACTERS], block_id),
+        *_left_out(part.left_out, f"{block_id}_rest"),
+    ]
+
+
+def _left_out(count: int, block_id: str) -> list[Block]:
+    return [context([f"{how_many(count, 'more character')} not shown here: see Details."], block_id)] if count else []
+
+
+def is_over(request: Request, now: datetime) -> bool:
+    """Whether nothing can be decided any more: it was, or the deadline has passed and the sweep is about to say so."""
+    return state_of(request) is not State.PENDING or now >= request.deadline_at

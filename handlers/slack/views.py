@@ -1,0 +1,152 @@
+"""The modals: deny with a reason, details, the paged review, and the small ones that say what happened.
+
+Pure. Pages are cut in ``handlers.slack.pages``. Every modal names its request in ``private_metadata``, as
+``handlers.slack.payloads.Metadata`` reads it back; ``modal_id`` is our record of it and becomes ``external_id``.
+"""
+
+import json
+from typing import Any
+
+from bot.outbox import Drawing
+from handlers.slack.blocks import Block, View, actions, button, context, line, modal, plain, said, section
+from handlers.slack.call_parts import claim, facts, wanted, warning
+from handlers.slack.cards import headline
+from handlers.slack.pages import Page, details_pages, review_pages
+from handlers.slack.payloads import BadPayload, Values
+from handlers.slack.states import render_state
+from handlers.slack.text import visible
+
+DENY_SUBMITTED = "deny_submitted"
+REVIEW_BACK = "review_back"
+REVIEW_NEXT = "review_next"
+REVIEW_APPROVE = "review_approve"
+REVIEW_DENY = "review_deny"
+DETAILS_BACK = "details_back"
+DETAILS_NEXT = "details_next"
+
+REASON_BLOCK, REASON_INPUT = "reason", "reason"
+NOTE_BLOCK, NOTE_INPUT = "note", "note"
+MAX_NOTE = 1000
+REASONS: dict[str, str] = {
+    "wrong_target": "Wrong amount or target",
+    "too_risky": "Too risky",
+    "not_needed": "Not needed, or not now",
+    "unclear": "Not clear enough what it does",
+    "other_way": "Do it another way",
+}
+"""Why something is denied, one tap each. The words reach the agent."""
+
+
+def render_deny(drawing: Drawing, modal_id: str) -> View:
+    """Ask for the reason of a denial."""
+    options = [{"text": plain(label), "value": value} for value, label in REASONS.items()]
+    blocks: list[Block] = [
+        line(wanted(drawing.request), "head"),
+        {
+            "type": "input",
+            "block_id": REASON_BLOCK,
+            "label": plain("Why not?"),
+            "element": {"type": "radio_buttons", "action_id": REASON_INPUT, "options": options},
+        },
+        {
+            "type": "input",
+            "block_id": NOTE_BLOCK,
+            "optional": True,
+            "label": plain("Note"),
+            "hint": plain("The agent gets the reason and the note."),
+            "element": {
+                "type": "plain_text_input",
+                "action_id": NOTE_INPUT,
+                "multiline": True,
+                "max_length": MAX_NOTE,
+            },
+        },
+    ]
+    return modal(
+        _title("Deny", drawing),
+        blocks,
+        external_id=modal_id,
+        callback_id=DENY_SUBMITTED,
+        private_metadata=_metadata(drawing),
+        submit="Deny",
+        close="Cancel",
+    )
+
+
+def deny_note(values: Values) -> str:
+    """Read a submitted deny modal: the reason and note as the agent gets them. Raises ``BadPayload``."""
+    reason = values.get(REASON_BLOCK, {}).get(REASON_INPUT)
+    if reason not in REASONS:
+        raise BadPayload("the reason is none of ours")
+    note = (values.get(NOTE_BLOCK, {}).get(NOTE_INPUT) or "").strip()
+    return f"{REASONS[reason]}: {note}" if note else REASONS[reason]
+
+
+def render_details(drawing: Drawing, modal_id: str, page: int = 0) -> View:
+    """Show everything that is known of a request; long ones in pages. A page that is not there gives the nearest."""
+    pages = details_pages(drawing)
+    shown = _nearest(pages, page)
+    number = str(drawing.request.number)
+    turn = _turning(shown, number, DETAILS_BACK, DETAILS_NEXT)
+    blocks = [*_page_mark(shown), *shown.blocks, *([actions(turn, "turn")] if turn else [])]
+    return modal(_title("Request", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
+
+
+def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
+    """Show one page of the whole call. Only the last page of a pending request has Approve and Deny."""
+    request = drawing.request
+    shown = _nearest(review_pages(drawing), page)
+    number = str(request.number)
+    turn = _turning(shown, number, REVIEW_BACK, REVIEW_NEXT)
+    blocks = [line(headline(request), "head"), *_page_mark(shown), *shown.blocks]
+    if turn:
+        blocks.append(actions(turn, "turn"))
+    if shown.is_last:
+        state = render_state(drawing)
+        blocks += [*warning(request), *claim(request), context(facts(drawing), "facts"), *state]
+        if not state:
+            approve = button("Approve", REVIEW_APPROVE, number, "primary")
+            blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
+    return modal(_title("Review", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
+
+
+def render_loading(modal_id: str, title: str) -> View:
+    """Hold the place of a modal while its content is looked up."""
+    return modal(title[:24], [context(["One moment…"], "loading")], external_id=modal_id)
+
+
+def render_refusal(message: str, drawing: Drawing | None = None) -> View:
+    """Tell somebody why they could not do what they tried, and how the request stands."""
+    blocks: list[Block] = [line([said(visible(message))], "why")]
+    if drawing is not None:
+        blocks += [line(headline(drawing.request), "head"), *render_state(drawing)]
+    return modal("Not possible", blocks)
+
+
+def render_done(drawing: Drawing) -> View:
+    """Tell somebody what their decision led to."""
+    state = render_state(drawing) or [section("Your vote is recorded. It is not decided yet.", "decision")]
+    return modal(_title("Request", drawing), [line(headline(drawing.request), "head"), *state])
+
+
+def _title(word: str, drawing: Drawing) -> str:
+    title = f"{word} #{drawing.request.number}"
+    return title if len(title) <= 24 else word
+
+
+def _metadata(drawing: Drawing, page: Page | None = None) -> str:
+    carried = {"number": drawing.request.number}
+    return json.dumps(carried | ({"page": page.index, "pages": page.count} if page else {}))
+
+
+def _nearest(pages: list[Page], page: int) -> Page:
+    return pages[min(max(page, 0), len(pages) - 1)]
+
+
+def _page_mark(page: Page) -> list[Block]:
+    return [context([f"Page {page.index + 1} of {page.count}"], "page")] if page.count > 1 else []
+
+
+def _turning(page: Page, number: str, back: str, forth: str) -> list[dict[str, Any]]:
+    buttons = [button("← Back", back, number)] if page.index else []
+    return buttons if page.is_last else [*buttons, button("Next →", forth, number)]

@@ -133,8 +133,9 @@ class SlackDirectory:
                 raise _unavailable("people", answer) from answer
         told = {group: answer for group, answer in members.items() if isinstance(answer, _Known)}
         known = {user: answer for user, answer in people.items() if isinstance(answer, _Known)}
+        ages = [answer.asked_at for answer in known.values()] + [answer.asked_at for answer in told.values()]
         return Facts(
-            loaded_at=min([now, *(answer.asked_at for answer in (*known.values(), *told.values()))]),
+            loaded_at=min([now, *ages]),
             home_team=home.home,
             people={user: answer.value for user, answer in known.items() if answer.value is not None},
             groups={group: answer.value for group, answer in told.items() if answer.value is not None},

@@ -4,7 +4,7 @@
 
 import { viewFaults, viewValues } from "./form.js";
 import { connect, send } from "./socket.js";
-import { channelById, displayName, redraw, remember, snap, ui, userById, world } from "./state.js";
+import { channelById, chatOnScreen, displayName, redraw, remember, snap, ui, userById, world } from "./state.js";
 import { sendKey, valueOf } from "./surface.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -47,7 +47,7 @@ export function go(id, thread = null) {
 /** Tells the server that what is on screen has been read. */
 export function markRead() {
   const channel = ui.at ? channelById(ui.at) : null;
-  if (channel && channel.unread > 0 && document.visibilityState === "visible") {
+  if (channel && channel.unread > 0 && chatOnScreen()) {
     void send("read", { channel: channel.id });
   }
 }
@@ -114,7 +114,7 @@ export function dropToast(key) {
 
 /** Runs an act while `key` counts as on its way. @param {string} key @param {() => Promise<Json>} run */
 export async function busy(key, run) {
-  if (ui.sending.has(key)) return { ok: false, error: "" };
+  if (ui.sending.has(key)) return { ok: false, error: "", already: true };
   ui.sending.add(key);
   redraw();
   const answer = await run();
@@ -149,7 +149,9 @@ export function actOn(place, block, element, payload) {
       const answer = await send(name, {
         ...place.target, block_id: block.block_id, action_id: element.action_id, type: element.type, ...payload, ...values,
       });
-      if (!answer.ok) ui.failures.set(place.id, answer.error || "That did not work. Please try again.");
+      if (!answer.ok) {
+        ui.failures.set(place.id, { text: answer.error || "That did not work. Please try again.", block: block.block_id ?? null });
+      }
       return answer;
     });
   });
@@ -157,6 +159,7 @@ export function actOn(place, block, element, payload) {
 
 /** Sends a modal. @param {any} view */
 export async function submitView(view) {
+  if (!view.submit && !(view.blocks || []).some((/** @type {Json} */ block) => block.type === "input")) return;
   const surfaceId = `v:${view.id}`;
   const saved = view.state?.values || {};
   const stateOf = (/** @type {any} */ block, /** @type {any} */ element) => valueOf(surfaceId, block, element, saved);
@@ -170,8 +173,9 @@ export async function submitView(view) {
   }
   const answer = await busy(`submit|${view.id}`, () =>
     send("view_submit", { view_id: view.id, values: viewValues(view, stateOf) }));
+  if (answer.already) return;
   if (answer.errors && Object.keys(answer.errors).length) ui.formErrors.set(view.id, answer.errors);
-  else if (!answer.ok && answer.error) ui.failures.set(surfaceId, answer.error);
+  else if (!answer.ok) ui.failures.set(surfaceId, { text: answer.error || "Please check what you have filled in.", block: null });
   redraw();
   if (answer.errors) focusFault();
 }
@@ -187,19 +191,11 @@ function focusFault() {
 /** @param {any} view */
 export async function closeView(view) {
   const answer = await busy(`close|${view.id}`, () => send("view_close", { view_id: view.id }));
-  if (!answer.ok && answer.error) ui.failures.set(`v:${view.id}`, answer.error);
+  if (!answer.ok && answer.error) ui.failures.set(`v:${view.id}`, { text: answer.error, block: null });
   redraw();
 }
 
-/** "@alice" as Slack stores it. @param {string} text */
-function withMentions(text) {
-  return text.replace(/(^|[\s(])@([\w.-]+)/g, (whole, lead, name) => {
-    const found = snap().users.find((/** @type {Json} */ one) => one.name === name);
-    return found ? `${lead}<@${found.id}>` : whole;
-  });
-}
-
-/** @param {string} text */
+/** As Slack's own box escapes; "@name" is the server's to resolve. @param {string} text */
 const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /** Sends what was typed. @param {string} channel @param {string|null} thread @param {string} text @returns {Promise<boolean>} */
@@ -216,13 +212,13 @@ export async function write(channel, thread, text) {
     return answer.ok || refuse(key, answer.error);
   }
   const fields = thread ? { channel, thread_ts: thread } : { channel };
-  const answer = await busy(key, () => send("say", { ...fields, text: withMentions(escaped(text.trim())) }));
+  const answer = await busy(key, () => send("say", { ...fields, text: escaped(text.trim()) }));
   return answer.ok || refuse(key, answer.error);
 }
 
 /** @param {string} key @param {string} [error] */
 function refuse(key, error) {
-  if (error) ui.failures.set(key, error);
+  if (error) ui.failures.set(key, { text: error, block: null });
   redraw();
   return false;
 }

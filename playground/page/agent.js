@@ -30,20 +30,20 @@ function presetCard(preset, ready) {
   };
   return h("li", { key: preset.key, class: "preset", "data-testid": `preset-${preset.key}` },
     h("div", { class: "preset-row" },
-      h("div", { class: "preset-text" },
-        h("div", { class: "preset-label" }, preset.label),
-        h("div", { class: "preset-note" }, preset.explain)),
+      h("button", {
+        type: "button", class: "preset-open", "aria-expanded": open ? "true" : "false", title: "Show the call",
+        "data-testid": `agent-preset-show-${preset.key}`, onclick: toggle,
+      }, icon("caret", open ? "is-open" : ""), h("span", { class: "preset-text" },
+        h("span", { class: "preset-label" }, preset.label), h("span", { class: "preset-note" }, preset.explain))),
       h("button", {
         type: "button", class: `btn btn-ask${sending ? " is-sending" : ""}`, "data-testid": `agent-preset-${preset.key}`,
         "aria-label": `Ask: ${preset.label}`, "aria-disabled": ready ? null : "true", "aria-busy": sending ? "true" : null,
         onclick: () => ready && void askAsAgent({ preset: preset.key }, preset.key),
       }, h("span", { class: "btn-face" }, "Ask"), sending ? h("span", { class: "spinner" }) : null)),
-    h("div", { class: "preset-more" },
-      h("button", { type: "button", class: "quiet", "aria-expanded": open ? "true" : "false", onclick: toggle,
-        "data-testid": `agent-preset-show-${preset.key}` }, icon("caret", open ? "is-open" : ""),
-      h("code", null, preset.server ? `${preset.server} · ${preset.tool}` : preset.tool)),
-      h("button", { type: "button", class: "quiet", onclick: () => editPreset(preset), "data-testid": `agent-preset-edit-${preset.key}` }, "Edit")),
     open ? h("div", { class: "preset-args" },
+      h("div", { class: "preset-more" },
+        h("code", null, preset.server ? `${preset.server} · ${preset.tool}` : preset.tool),
+        h("button", { type: "button", class: "quiet", onclick: () => editPreset(preset), "data-testid": `agent-preset-edit-${preset.key}` }, "Change it")),
       h("pre", { class: "pre", tabindex: "0", "aria-label": "Arguments" }, preset.arguments_text),
       preset.reasoning ? h("p", { class: "preset-note" }, "The agent says: “", preset.reasoning, "”") : null) : null);
 }
@@ -150,10 +150,10 @@ export function agentConsole() {
       h("button", { type: "button", class: "tool only-narrow", "aria-label": "Close the console", onclick: closeConsole }, icon("close"))),
     h("div", { class: "console-scroll", id: "console-scroll", tabindex: "-1" },
       h("p", { class: "console-lead" }, agent.ready
-        ? "Be the agent: ask for something, and see what it gets to know."
-        : h("span", { class: "waiting-line" }, h("span", { class: "spinner" }), "The bot is starting; calls can be sent in a moment.")),
-      h("ul", { class: "presets", "aria-label": "Ready-made calls" },
-        agent.presets.map((/** @type {Json} */ preset) => presetCard(preset, agent.ready))),
+        ? "Be the agent: ask for something, see what it gets to know."
+        : h("span", { class: "waiting-line" }, h("span", { class: "spinner" }), "No agent is connected yet; calls can be sent as soon as one is.")),
+      agent.presets.length ? h("ul", { class: "presets", "aria-label": "Ready-made calls" },
+        agent.presets.map((/** @type {Json} */ preset) => presetCard(preset, agent.ready))) : null,
       freeCall(agent.ready),
       runs(),
       faults()));

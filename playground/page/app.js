@@ -1,6 +1,6 @@
 // The page's entry: joins the line to the server, the drawing and the keyboard. Draws the frame around all.
 
-import { become, closeThread, closeView, go, readAddress, settlePlace, showPerson } from "./actions.js";
+import { become, closeThread, closeView, go, markRead, readAddress, settlePlace, showPerson } from "./actions.js";
 import { agentConsole } from "./agent.js";
 import { place, showConsole, threadPane } from "./channel.js";
 import { icon } from "./icons.js";
@@ -9,7 +9,7 @@ import { answerConfirm, closeMenu, overlays } from "./overlays.js";
 import { holdScroll } from "./scroll.js";
 import { sidebar } from "./sidebar.js";
 import { connect, listen, send } from "./socket.js";
-import { channelById, channelTitle, now, onMention, onRedraw, redraw, remember, remembered, snap, ui, userById, world } from "./state.js";
+import { channelById, channelTitle, chatOnScreen, now, onMention, onRedraw, redraw, remember, remembered, snap, ui, userById, world } from "./state.js";
 import { h, patch } from "./vdom.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -43,7 +43,7 @@ function tell(/** @type {Json} */ state, /** @type {boolean} */ quiet) {
       const key = `${state.me.id}|${channel.id}|${message.ts}`;
       if (told.has(key)) continue;
       told.add(key);
-      const onScreen = ui.at === channel.id && document.visibilityState === "visible" && !views().length && ui.pane === "chat";
+      const onScreen = ui.at === channel.id && chatOnScreen();
       if (quiet || onScreen) continue;
       const title = channel.kind === "dm" ? "direct message" : `#${channelTitle(channel)}`;
       ui.toasts = [...ui.toasts.slice(-2), { key, channel, message, title, from: userById(message.user) }];
@@ -73,12 +73,13 @@ function hideBanner() {
 function showPane(pane) {
   ui.pane = pane;
   ui.consoleOpen = pane === "agent";
+  markRead();
   redraw();
 }
 
 /** How much waits for this person, over all places. */
 const waitingCount = () => snap().channels.reduce((/** @type {number} */ sum, /** @type {Json} */ one) =>
-  sum + (one.id === ui.at ? 0 : one.kind === "dm" ? one.unread : one.mentions), 0);
+  sum + (one.id === ui.at && chatOnScreen() ? 0 : one.kind === "dm" ? one.unread : one.mentions), 0);
 
 const runningCount = () => snap().agent.runs.filter((/** @type {Json} */ one) => one.state === "running").length;
 
@@ -142,6 +143,8 @@ onRedraw(() => {
       world.line === "lost" ? "The playground is not answering. Trying again…" : "Opening the playground…")]);
     return;
   }
+  // What is on screen needs no notice.
+  ui.toasts = ui.toasts.filter((one) => !(one.channel && one.channel.id === ui.at && chatOnScreen()));
   const release = holdScroll();
   const blocked = views().length > 0 || Boolean(ui.confirm) || ui.help;
   const front = ui.thread && ui.at !== "home" ? " has-thread" : "";

@@ -142,6 +142,10 @@ function blockKey(block, at) {
   return ids.length ? `${block.type}:${ids.join(",")}` : `${at}:${block?.type}`;
 }
 
+/** Why an act on this block failed. @param {string|null} why */
+const failed = (why) => (why
+  ? h("div", { class: "act-error", role: "alert", "data-testid": "act-error" }, icon("warn"), h("span", null, why)) : null);
+
 /**
  * A list of blocks.
  * @param {Block[]} blocks
@@ -154,6 +158,6 @@ export function drawBlocks(blocks, surface) {
     const nth = seen.get(key) || 0;
     seen.set(key, nth + 1);
     return h("div", { key: `${key}#${nth}`, class: "block", "data-block-type": String(block?.type) },
-      drawBlock(block, surface));
+      drawBlock(block, surface), failed(surface.failure(block)));
   }));
 }

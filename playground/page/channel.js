@@ -78,14 +78,12 @@ function conversation(channel) {
 function homeTab() {
   const { home, users } = snap();
   const app = users.find((/** @type {Json} */ one) => one.is_bot);
-  const failure = ui.failures.get("home");
   return h("section", { key: "home", class: "place", "aria-label": "Home of the app" },
     h("header", { class: "place-head" },
       h("h1", { class: "place-title", "data-testid": "place-title" }, avatar(app || null, "avatar-small"), h("span", null, displayName(app || null))),
       h("span", { class: "tag" }, "app"), h("span", { class: "topic" }, "Home")),
     h("div", { key: "home", class: "home", id: "home", tabindex: "0", "data-testid": "home" },
-      failure ? h("div", { class: "act-error", role: "alert" }, icon("warn"), failure) : null,
-      home && home.blocks ? drawBlocks(home.blocks, makeSurface("home", "home", {}))
+      home && home.blocks ? drawBlocks(home.blocks, makeSurface("home", "home", {}, { saved: home.state?.values }))
         : h("div", { class: "empty" }, h("div", { class: "empty-mark" }, icon("home")),
           h("p", { class: "empty-title" }, "The app has not drawn a Home for you yet"),
           h("p", null, "It does so when you open this page; give it a moment."))));

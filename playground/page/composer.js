@@ -64,27 +64,31 @@ export function composer(channel, thread) {
     pick.at = 0;
     redraw();
   };
+  // A key may come before the redraw that follows the last letter, so both read what is there now.
   const submit = async () => {
-    const said = text.trim();
-    if (!said || sending) return;
-    const done = await write(channel.id, thread, text);
+    const draft = ui.drafts.get(place) || "";
+    if (!draft.trim() || ui.sending.has(key)) return;
+    const done = await write(channel.id, thread, draft);
     if (done) {
-      sent.set(place, [said, ...(sent.get(place) || [])].slice(0, 20));
-      if (ui.drafts.get(place) === text) ui.drafts.set(place, "");
+      sent.set(place, [draft.trim(), ...(sent.get(place) || [])].slice(0, 20));
+      if (ui.drafts.get(place) === draft) ui.drafts.set(place, "");
       redraw();
     }
   };
   const onkeydown = (/** @type {any} */ event) => {
     if (event.isComposing) return;
-    if (list.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
-      pick.at = (chosen + (event.key === "ArrowDown" ? 1 : list.length - 1)) % list.length;
-    } else if (list.length && (event.key === "Tab" || (event.key === "Enter" && list[chosen].fill.trim() !== text.trim()))) {
-      set(list[chosen].fill);
-    } else if (list.length && event.key === "Escape") {
-      pick.closedFor = text;
+    const draft = ui.drafts.get(place) || "";
+    const offers = suggestions(draft, Boolean(thread));
+    const at = Math.min(pick.at, Math.max(offers.length - 1, 0));
+    if (offers.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      pick.at = (at + (event.key === "ArrowDown" ? 1 : offers.length - 1)) % offers.length;
+    } else if (offers.length && (event.key === "Tab" || (event.key === "Enter" && offers[at].fill.trim() !== draft.trim()))) {
+      set(offers[at].fill);
+    } else if (offers.length && event.key === "Escape") {
+      pick.closedFor = draft;
     } else if (event.key === "Enter" && !event.shiftKey) {
       void submit();
-    } else if (event.key === "ArrowUp" && !text && sent.get(place)?.length) {
+    } else if (event.key === "ArrowUp" && !draft && sent.get(place)?.length) {
       set(/** @type {string[]} */ (sent.get(place))[0]);
     } else {
       return;
@@ -103,7 +107,7 @@ export function composer(channel, thread) {
           set(one.fill);
         },
       }, one.face))) : null,
-    failure ? h("div", { class: "act-error", role: "alert", "data-testid": "composer-error" }, icon("warn"), failure) : null,
+    failure ? h("div", { class: "act-error", role: "alert", "data-testid": "composer-error" }, icon("warn"), failure.text) : null,
     h("div", { class: "composer-box" },
       h("textarea", {
         rows: 1, class: "composer-field", "data-testid": name, value: text,

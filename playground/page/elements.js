@@ -129,7 +129,7 @@ function choices(block, element, surface, many, options) {
 function textField(block, element, surface) {
   const state = surface.value(block, element);
   const id = surface.fieldId(block, element);
-  const kind = { number_input: "text", email_text_input: "email", url_text_input: "url" }[element.type] || "text";
+  const kind = element.type === "email_text_input" ? "email" : element.type === "url_text_input" ? "url" : "text";
   const set = (/** @type {string} */ value, /** @type {boolean} */ done) =>
     surface.change(block, element, { type: element.type, value: value === "" ? null : value }, done);
   const shared = {

@@ -13,19 +13,15 @@ import { h } from "./vdom.js";
 
 /** @typedef {Record<string, any>} Json */
 
-/** A colour that stays with a person. @param {string} id */
-function hue(id) {
-  let sum = 0;
-  for (const char of id) sum = (sum * 31 + char.charCodeAt(0)) >>> 0;
-  return sum % 8;
-}
+/** A colour that stays with a person; neighbours in the list differ. @param {Json|null} user */
+const hue = (user) => Math.max(0, snap().users.findIndex((/** @type {Json} */ one) => one.id === user?.id)) % 8;
 
 /** @param {Json|null} user @param {string} [size] */
 export function avatar(user, size = "") {
   const name = displayName(user);
   if (user?.is_bot) return h("span", { class: `avatar avatar-app ${size}`, "aria-hidden": "true" }, icon("seal"));
   const initials = name.split(/\s+/).map((word) => Array.from(word)[0] || "").slice(0, 2).join("").toUpperCase();
-  return h("span", { class: `avatar hue-${hue(user?.id || "")} ${size}`, "aria-hidden": "true" }, initials);
+  return h("span", { class: `avatar hue-${hue(user)} ${size}`, "aria-hidden": "true" }, initials);
 }
 
 /** @param {Json} channel @param {Json} message */
@@ -41,16 +37,13 @@ export const heads = (channel) => channel.messages.filter((/** @type {Json} */ o
 export const threadOf = (channel, ts) =>
   channel.messages.filter((/** @type {Json} */ one) => one.ts === ts || (one.thread_ts === ts && one.ts !== ts));
 
-/** What one hears of a card without opening it: the text a phone shows. @param {Json} message */
-function body(/** @type {Json} */ channel, message) {
+/** @param {Json} channel @param {Json} message */
+function body(channel, message) {
   const place = makeSurface("message", surfaceId(channel, message), { channel: channel.id, ts: message.ts },
     { notified: message.notified });
-  const failure = ui.failures.get(place.id);
   const edited = message.edited ? h("span", { class: "edited", title: "This message was edited" }, " (edited)") : null;
-  const failed = failure ? h("div", { class: "act-error", role: "alert", "data-testid": "act-error" },
-    icon("warn"), h("span", null, failure)) : null;
-  if (message.blocks && message.blocks.length) return [drawBlocks(message.blocks, place), edited, failed];
-  return [h("div", { class: "msg-text", dir: "auto" }, mrkdwn(message.text || "", place.scope), edited), failed];
+  if (message.blocks && message.blocks.length) return [drawBlocks(message.blocks, place), edited];
+  return [h("div", { class: "msg-text", dir: "auto" }, mrkdwn(message.text || "", place.scope), edited)];
 }
 
 /** @param {Json} channel @param {Json} message */

@@ -56,7 +56,7 @@ function modal(view, at, count) {
     count > 1 && top ? h("span", { class: "modal-step" }, `${at + 1} of ${count}`) : null,
     h("button", { type: "button", class: "tool", "aria-label": "Close", "data-testid": top ? "modal-x" : null, onclick: close }, icon("close"))),
   h("div", { class: "modal-body", tabindex: "0", role: "group", "aria-labelledby": `t-${view.id}` },
-    failure ? h("div", { class: "b-alert b-alert-error", role: "alert", "data-testid": "modal-error" }, icon("warn"), h("div", null, failure)) : null,
+    failure && failure.block === null ? h("div", { class: "b-alert b-alert-error", role: "alert", "data-testid": "modal-error" }, icon("warn"), h("div", null, failure.text)) : null,
     drawBlocks(view.blocks, surface)),
   h("footer", { class: "modal-foot" },
     h("button", { type: "button", class: "btn", "data-testid": top ? "modal-close" : null, onclick: close },

@@ -167,7 +167,7 @@ function emphasise(list, from, to) {
     }
     const tag = EMPHASIS[item.char];
     const before = i > from ? list[i - 1] : null;
-    if (tag && !isWord(before) && i + 1 < to && !isSpace(list[i + 1]) && list[i + 1].char !== item.char) {
+    if (tag && !isWord(before) && before?.char !== item.char && i + 1 < to && !isSpace(list[i + 1]) && list[i + 1].char !== item.char) {
       let end = -1;
       for (let j = i + 2; j < to; j += 1) {
         const after = j + 1 < to ? list[j + 1] : null;

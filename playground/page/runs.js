@@ -48,13 +48,23 @@ function drawStep(run, step, at) {
       step.text ? h("div", { class: "step-note" }, step.text) : null));
 }
 
+/** A call that has just been made comes into view inside the console. @param {Element} el */
+function reveal(el) {
+  setTimeout(() => {
+    const list = el.closest(".console-scroll");
+    if (!list) return;
+    const over = el.getBoundingClientRect().top + 300 - list.getBoundingClientRect().bottom;
+    if (over > 0) list.scrollBy({ top: over, behavior: "smooth" });
+  }, 0);
+}
+
 /** @param {Json} run */
 function drawRun(run) {
   const { word, tone } = outcome(run);
   const waiting = run.state === "running";
   const cancelling = ui.sending.has(`cancel|${run.id}`);
   const title = `run-${run.id}`;
-  return h("li", { key: run.id, class: `run${waiting ? " is-running" : ""}` },
+  return h("li", { key: run.id, class: `run${waiting ? " is-running" : ""}`, oncreate: waiting ? reveal : null },
     h("article", { "aria-labelledby": title, "data-testid": `agent-run-${run.id}`, "data-state": run.state },
       h("header", { class: "run-head" },
         h("div", { class: "preset-text" }, h("h3", { class: "run-title", id: title }, run.label || run.tool), h("code", { class: "run-tool" }, run.tool)),

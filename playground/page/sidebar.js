@@ -3,7 +3,7 @@
 import { become, go } from "./actions.js";
 import { icon } from "./icons.js";
 import { avatar } from "./messages.js";
-import { channelTitle, displayName, redraw, snap, ui, userById } from "./state.js";
+import { channelTitle, chatOnScreen, displayName, redraw, snap, ui, userById } from "./state.js";
 import { h } from "./vdom.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -66,8 +66,9 @@ function personSwitcher() {
 /** @param {Json} channel */
 function entry(channel) {
   const open = ui.at === channel.id;
-  const unread = !open && channel.unread > 0;
-  const count = open ? 0 : channel.kind === "dm" ? channel.unread : channel.mentions;
+  const seen = open && chatOnScreen();
+  const unread = !seen && channel.unread > 0;
+  const count = seen ? 0 : channel.kind === "dm" ? channel.unread : channel.mentions;
   const partner = channel.kind === "dm" ? userById(channel.user) : null;
   const label = `${channelTitle(channel)}${count ? `, ${count} for you` : unread ? ", unread" : ""}`;
   return h("li", { key: channel.id },

@@ -52,9 +52,11 @@ function open() {
   line.onmessage = (event) => {
     if (line === socket) receive(event.data);
   };
-  line.onclose = () => {
+  line.onclose = (event) => {
     if (line !== socket) return;
     socket = null;
+    // 4004: this person does not exist in the workspace that runs now.
+    if (event.code === 4004 && user) user = "";
     failAll("The playground went away before it answered.");
     attempt += 1;
     listener.onLine("lost");

@@ -23,7 +23,7 @@ export const ui = {
   /** @type {Json|null} an open menu: {anchor, items, title?} */ menu: null,
   /** @type {Json|null} an open question: {title, text, confirm, deny, style, run} */ confirm: null,
   /** @type {Set<string>} acts on their way */ sending: new Set(),
-  /** @type {Map<string, string>} surface id → why its last act failed */ failures: new Map(),
+  /** @type {Map<string, {text: string, block: string|null}>} surface id → why its last act failed, and where */ failures: new Map(),
   /** @type {Map<string, Record<string, Record<string, any>>>} surface id → typed values */ forms: new Map(),
   /** @type {Map<string, Record<string, string>>} view id → block id → message */ formErrors: new Map(),
   /** @type {Map<string, string>} place → what is being typed there */ drafts: new Map(),
@@ -82,6 +82,10 @@ export function channelTitle(channel) {
 
 /** The channel that is open, if any. @returns {Json|null} */
 export const openChannel = () => (ui.at && ui.at !== "home" ? channelById(ui.at) : null);
+
+/** Whether the open place can be seen: on a phone another pane may lie over it, the tab may be hidden. */
+export const chatOnScreen = () =>
+  document.visibilityState === "visible" && (window.innerWidth >= 720 || ui.pane === "chat");
 
 /** @type {{onUser: (id: string, event: Event) => void, onChannel: (id: string) => void}} */
 const handlers = { onUser: () => {}, onChannel: () => {} };

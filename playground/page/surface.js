@@ -14,6 +14,7 @@ import { channelTitle, displayName, redraw, scope, snap, ui } from "./state.js";
  *   act: (block: any, element: any, payload: any) => void,
  *   status: (block: any, element: any) => {sending: boolean},
  *   error: (block: any) => string|null,
+ *   failure: (block: any) => string|null,
  *   describe: (block: any) => Record<string, any>,
  *   fieldId: (block: any, element: any) => string,
  *   menu: (anchor: HTMLElement, items: any[]) => void,
@@ -25,11 +26,11 @@ import { channelTitle, displayName, redraw, scope, snap, ui } from "./state.js";
  * @param {"message"|"modal"|"home"} kind
  * @param {string} id "m:<channel>:<ts>", "v:<view id>" or "home"
  * @param {Record<string, any>} target what an act on this surface is sent with
- * @param {{notified?: boolean, view?: any, enter?: () => void}} [more]
+ * @param {{notified?: boolean, view?: any, saved?: any, enter?: () => void}} [more]
  * @returns {Surface}
  */
 export function makeSurface(kind, id, target, more = {}) {
-  const saved = more.view?.state?.values || {};
+  const saved = more.view?.state?.values || more.saved || {};
   const stateOf = (/** @type {any} */ block, /** @type {any} */ element) => valueOf(id, block, element, saved);
   const errors = more.view ? ui.formErrors.get(more.view.id) || {} : {};
   const error = (/** @type {any} */ block) => errors[String(block.block_id ?? "")] || null;
@@ -59,6 +60,10 @@ export function makeSurface(kind, id, target, more = {}) {
     act: (block, element, payload) => actOn({ kind, id, target, view: more.view, stateOf }, block, element, payload),
     status: (block, element) => ({ sending: ui.sending.has(sendKey(id, block, element)) }),
     error,
+    failure: (block) => {
+      const failed = ui.failures.get(id);
+      return failed && failed.block !== null && failed.block === block?.block_id ? failed.text : null;
+    },
     describe: (block) => {
       const field = fieldId(block, block.element);
       const by = [error(block) ? `${field}-error` : null, block.hint ? `${field}-hint` : null].filter(Boolean);

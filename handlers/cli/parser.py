@@ -1,0 +1,193 @@
+"""The words of the command line: commands, options, and what ``--help`` says of them. Runs nothing."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+CONFIG_VARIABLE = "SIGNOFF_CONFIG"
+DEFAULT_CONFIG = "config.toml"
+COMMANDS = ("serve", "demo", "check", "manifest", "instance")
+INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
+
+_EPILOG = """\
+try it:          signoff demo
+set it up:       signoff manifest, then signoff check
+run it:          signoff serve --config config.toml
+let an agent in: signoff instance create billing-prod --agent refund-bot
+
+Every command has a --help of its own. Exit codes: 0 done, 1 refused or failed, 2 not understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one line and where help is, instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        from importlib.metadata import version  # costs more than all the rest of --help
+
+        parser.exit(0, f"signoff {version('signoff')}\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = _Parser(
+        prog="signoff",
+        description="People approve in Slack what AI agents are about to do.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    serve = _command(
+        commands, "serve", "run Signoff until it is told to stop",
+        "Run Signoff: agents' webhook, Slack and clock. Stops on SIGTERM or Ctrl-C; logs are JSON lines on stderr. "
+        "Secrets come from SLACK_BOT_TOKEN, SLACK_APP_TOKEN (socket mode), SLACK_SIGNING_SECRET (http mode), "
+        "SIGNOFF_SECRET_KEY and SIGNOFF_METRICS_TOKEN, or from a file named by the same variable with _FILE. "
+        "SIGNOFF_STORE_URL overrides the store; SIGNOFF_LOG_LEVEL is debug, info, warning or error.",
+        """
+        export SLACK_BOT_TOKEN_FILE=/run/secrets/bot SLACK_APP_TOKEN_FILE=/run/secrets/app
+        signoff serve --config config.toml
+        """,
+    )  # fmt: skip
+    _config(serve)
+
+    demo = _command(
+        commands, "demo", "try Signoff in the browser, without a Slack account",
+        "Run Signoff with a local stand-in for Slack, a sample configuration and a temporary database.",
+        "signoff demo --port 8800",
+    )  # fmt: skip
+    demo.add_argument("--port", type=_port, default=0, help="the page's port on 127.0.0.1 (default: a free one)")
+
+    check = _command(
+        commands, "check", "see whether this configuration will work",
+        "Check configuration, secrets, database, Slack's tokens and scopes, channels, and that every rule has living "
+        "reviewers. Changes nothing. Exits with 1 if there is a fault.",
+        "signoff check --config config.toml",
+    )  # fmt: skip
+    _config(check)
+    _json(check)
+
+    manifest = _command(
+        commands, "manifest", "print the Slack app's manifest, ready to paste",
+        "Print the manifest (JSON) of the Slack app that Signoff needs. Paste it at api.slack.com/apps: Create New "
+        "App, From a manifest. Socket mode unless --mode, --config or --public-url says otherwise.",
+        """
+        signoff manifest > manifest.json
+        signoff manifest --mode http --public-url https://signoff.example.com
+        signoff manifest --config config.toml
+        """,
+    )  # fmt: skip
+    manifest.add_argument("--mode", choices=("socket", "http"), help="how Slack reaches Signoff")
+    source = manifest.add_mutually_exclusive_group()
+    _config(source, default_is_used="the mode and the address are taken from it")
+    source.add_argument("--public-url", metavar="URL", help="the https address that Slack is to call, for http mode")
+    _json(manifest, "print the manifest alone, without advice on stderr")
+
+    _add_instance(commands)
+    return parser
+
+
+def _add_instance(commands: Any) -> None:
+    instance = _command(
+        commands, "instance", "make, list, rotate and revoke agents' credentials",
+        "An instance is one installation of an agent. Its token opens the agents' webhook. These commands work while "
+        "the server runs, and take effect within a second.",
+        """
+        signoff instance create billing-prod --agent refund-bot > token
+        signoff instance rotate billing-prod > token    # the old token goes on working
+        signoff instance rotate billing-prod --retire   # now only the newest does
+        signoff instance revoke billing-prod
+        """,
+    )  # fmt: skip
+    acts = instance.add_subparsers(dest="act", metavar="COMMAND", parser_class=_Parser)
+    create = _command(
+        acts, "create", "make an instance and print its token",
+        "Make an instance of a configured agent. Its token is printed alone on stdout, this once: it is not stored.",
+        "signoff instance create billing-prod --agent refund-bot > token",
+    )  # fmt: skip
+    create.add_argument("name", metavar="NAME", help="1 to 75 printable characters; not one of a live instance")
+    create.add_argument("--agent", required=True, help="the name of an agent in the configuration")
+    _config(create)
+
+    listing = _command(
+        acts, "list", "list the instances and their credentials, never tokens",
+        "List every instance: its agent, whether it lives, and when its credentials were made and revoked.",
+        "signoff instance list --json",
+    )  # fmt: skip
+    _config(listing)
+    _json(listing)
+
+    rotate = _command(
+        acts, "rotate", "print a new token beside those that work",
+        "Add a credential and print its token alone on stdout, this once. Older tokens go on working until --retire, "
+        "which makes no new one but revokes all except the newest.",
+        """
+        signoff instance rotate billing-prod > token    # give it to the agent, then:
+        signoff instance rotate billing-prod --retire
+        """,
+    )  # fmt: skip
+    rotate.add_argument("name", metavar="NAME")
+    rotate.add_argument("--retire", action="store_true", help="make no new token: revoke all but the newest")
+    _config(rotate)
+
+    revoke = _command(
+        acts, "revoke", "end an instance: its tokens and its pending requests",
+        "Revoke an instance for good, with all its tokens. Its pending requests are cancelled.",
+        "signoff instance revoke billing-prod",
+    )  # fmt: skip
+    revoke.add_argument("name", metavar="NAME")
+    _config(revoke)
+
+
+def _command(commands: Any, name: str, short: str, description: str, example: str) -> argparse.ArgumentParser:
+    lines = [f"  {line.strip()}".rstrip() for line in example.strip().splitlines()]
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=short,
+        description=_wrapped(description),
+        epilog="\n".join(["example:", *lines]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    return parser
+
+
+def _wrapped(text: str) -> str:
+    import textwrap
+
+    return textwrap.fill(text, 88)
+
+
+def _config(parser: Any, default_is_used: str = "") -> None:
+    default = f"default: ${CONFIG_VARIABLE}, else ./{DEFAULT_CONFIG}"
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help=f"the configuration; {default_is_used}" if default_is_used else f"the configuration ({default})",
+    )
+
+
+def _json(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:
+    parser.add_argument("--json", action="store_true", help=text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; use a number from 0 to 65535")
+    return int(text)
+
+
+def help_of(parser: argparse.ArgumentParser, path: Sequence[str]) -> str:
+    """Return the help of the command that ``path`` leads to."""
+    for word in path:
+        actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        parser = actions[0].choices[word]
+    return parser.format_help()

@@ -1,0 +1,80 @@
+"""``signoff serve`` and ``signoff demo``: start, wait for a signal, stop. What runs is made in handlers/app.py."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from bot.config import Settings, load_settings
+from bot.secrets import Secrets, load_secrets
+from handlers.cli.say import sentence_of
+from handlers.logs import configure_logging, log_level, log_loop_trouble
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_log = structlog.get_logger(__name__)
+
+
+def serve(config: Path, env: Mapping[str, str]) -> int:
+    """Run the service until SIGTERM or SIGINT; 0 if it stopped as told. Raises ``BadConfig`` and what a start can."""
+    configure_logging(log_level(env))
+    settings = load_settings(config, env)
+    secrets = load_secrets(env, settings, create_key=True)
+    if secrets.key_created is not None:
+        _log.warning(
+            "secret_key_made",
+            path=secrets.key_created,
+            advice="keep it with your backups, but apart from the database's",
+        )
+    try:
+        asyncio.run(_serve(settings, secrets))
+    except Exception as error:
+        if sentence_of(error) is not None:
+            raise
+        # Through the log, which leaves out what an exception's text may repeat.
+        _log.critical("crashed", exc_info=error)
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings, secrets: Secrets) -> None:
+    from handlers.app import Service  # a fault of the configuration is told before all this is loaded
+
+    told = _until_told()
+    service = await Service.start(settings, secrets)
+    try:
+        _log.info("serving", address=service.base_url, configuration=settings.digest)
+        await told.wait()
+    finally:
+        await service.stop()
+    _log.info("stopped")
+
+
+def demo(port: int, env: Mapping[str, str]) -> int:
+    """Run the demo until SIGTERM or SIGINT; returns 0."""
+    from handlers.demo import run_demo
+
+    configure_logging(log_level({"SIGNOFF_LOG_LEVEL": "warning", **env}))
+
+    async def run() -> None:
+        await run_demo(port=port, told_to_stop=_until_told())
+
+    asyncio.run(run())
+    return 0
+
+
+def _until_told() -> asyncio.Event:
+    """Return an event that the first signal to stop sets. A second signal kills, as if nobody listened."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_loop_trouble)
+    told = asyncio.Event()
+
+    def hear() -> None:
+        told.set()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, hear)
+    return told

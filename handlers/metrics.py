@@ -1,0 +1,183 @@
+"""What Prometheus may read, and the door in front of it.
+
+A ``Metrics`` owns its registry, so that two services in one process do not mix. Labels come from closed vocabularies
+only: never a tool, a user, a token, a note or an argument. Counters count what happened in this process since it
+started; gauges are read from the database when asked. Every metric is described in docs/operations.md.
+"""
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from pydantic import SecretStr
+
+from bot.changes import RequestChanged
+from bot.config import ServerSettings
+from bot.lifecycle import State, state_of
+from store.tables import DeciderKind, Request
+from store.unit import StoreUnavailable
+
+METRICS_PATH = "/metrics"
+_DECISION_BUCKETS_SECONDS = (5, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 604_800)
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MOST_CODES = 100  # Slack has its own vocabulary of errors; a stand-in gone mad has no end of it
+
+Count = Callable[[], Awaitable[int]]
+
+
+class Metrics:
+    """All metrics of one service. Its methods are to be called on the event loop."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        Info("signoff_build", "The running version.", registry=self.registry).info({"version": version})
+        self._made = Counter("signoff_requests_made", "Requests that agents made.", registry=self.registry)
+        self._decided = Counter(
+            "signoff_requests_decided",
+            "Requests that got their final status, by status and by what kind of decider.",
+            ["status", "by"],
+            registry=self.registry,
+        )
+        self._decision_seconds = Histogram(
+            "signoff_decision_seconds",
+            "From a request to the decision of people on it, in seconds.",
+            buckets=_DECISION_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self._consumed = Counter("signoff_requests_consumed", "Approvals that were used.", registry=self.registry)
+        self._swept = Counter(
+            "signoff_requests_swept",
+            "Requests that the clock moved on, by what it made of them.",
+            ["state"],
+            registry=self.registry,
+        )
+        self._overdue = Counter(
+            "signoff_requests_overdue",
+            "Approvals that were used and of which no outcome came in time.",
+            registry=self.registry,
+        )
+        self._pending = Gauge("signoff_requests_pending", "Requests that wait for a decision.", registry=self.registry)
+        self._outbox = Gauge("signoff_outbox_waiting", "What Slack is still to be told.", registry=self.registry)
+        self._slack_faults = Counter(
+            "signoff_slack_faults", "Calls to Slack that failed, by error code.", ["code"], registry=self.registry
+        )
+        self._http = Counter(
+            "signoff_http_responses",
+            "HTTP answers, by route and class of status.",
+            ["route", "status"],
+            registry=self.registry,
+        )
+        self._waiting_polls = Gauge("signoff_waiting_polls", "Agents' long polls held now.", registry=self.registry)
+        self._unread = Counter(
+            "signoff_gauge_failures", "Gauges that could not be read from the database.", registry=self.registry
+        )
+        self._codes: set[str] = set()
+        self._count_pending: Count | None = None
+        self._count_outbox: Count | None = None
+        for state in (State.EXPIRED, State.LAPSED, State.OVERDUE):
+            self._swept.labels(state)
+
+    # --- what happened ---
+
+    def on_change(self, change: object) -> None:
+        """A listener for ``store.subscribe``: counts each step of a request once, when it is committed."""
+        if not isinstance(change, RequestChanged):
+            return
+        request = change.request
+        state = state_of(request)
+        if state is State.PENDING:
+            self._made.inc()
+        elif state is State.CONSUMED:
+            self._consumed.inc()
+        elif state is State.LAPSED:
+            self._swept.labels(state).inc()
+        elif state is State.OVERDUE:
+            self._swept.labels(state).inc()
+            self._overdue.inc()
+        elif state in (State.OPEN, State.DENIED, State.EXPIRED, State.CANCELLED):
+            self._count_decision(request, state)
+
+    def _count_decision(self, request: Request, state: State) -> None:
+        kind = request.decided_by_kind
+        if kind is None or request.decided_at is None:
+            return
+        self._decided.labels(request.status.value, kind.value).inc()
+        if kind is DeciderKind.RULE:  # made and decided at once: there was no pending request to announce
+            self._made.inc()
+        elif kind in (DeciderKind.PERSON, DeciderKind.ADMIN):
+            self._decision_seconds.observe((request.decided_at - request.created_at) / timedelta(seconds=1))
+        if state is State.EXPIRED:
+            self._swept.labels(state).inc()
+
+    def slack_fault(self, code: str) -> None:
+        """Count a call to Slack that failed; ``code`` is Slack's error, or ours for what never got an answer."""
+        if code not in self._codes:
+            if not _CODE.fullmatch(code) or len(self._codes) >= _MOST_CODES:
+                code = "other"
+            self._codes.add(code)
+        self._slack_faults.labels(code).inc()
+
+    def http_response(self, route: str | None, status: int) -> None:
+        """Count an answer. ``route`` is the route's pattern, never the path that was asked for; None: no route."""
+        self._http.labels(route or "none", f"{status // 100}xx").inc()
+
+    def waiting_poll(self) -> AbstractContextManager[object]:
+        """Count a long poll as held while the context lasts."""
+        return self._waiting_polls.track_inprogress()
+
+    # --- what is so now ---
+
+    def read_gauges_from(self, *, pending: Count, outbox: Count) -> None:
+        """Name the queries behind the gauges. They may raise ``StoreUnavailable``."""
+        self._count_pending = pending
+        self._count_outbox = outbox
+
+    async def render(self) -> bytes:
+        """Return everything in Prometheus' text format. A gauge that cannot be read becomes NaN."""
+        for gauge, count in ((self._pending, self._count_pending), (self._outbox, self._count_outbox)):
+            if count is None:
+                continue
+            try:
+                gauge.set(await count())
+            except StoreUnavailable:
+                gauge.set(float("nan"))  # the number of before would look like one of now
+                self._unread.inc()
+        return generate_latest(self.registry)
+
+
+def metrics_route(metrics: Metrics, server: ServerSettings, token: SecretStr | None) -> web.RouteDef:
+    """Return the route of ``/metrics``.
+
+    Unless both addresses of the server are loopback it wants the bearer token. Where a request seems to come from
+    never counts: behind a proxy on this machine everybody is local.
+    """
+
+    async def answer(http_request: web.Request) -> web.Response:
+        if not server.is_loopback_only:
+            if token is None:
+                return web.Response(
+                    status=403, text="Metrics are closed. Set SIGNOFF_METRICS_TOKEN and send it as a bearer token.\n"
+                )
+            if not _carries(http_request.headers.getall("Authorization", []), token):
+                return web.Response(
+                    status=401,
+                    text="Metrics want the bearer token in SIGNOFF_METRICS_TOKEN.\n",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+        return web.Response(body=await metrics.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    return web.get(METRICS_PATH, answer)
+
+
+def _carries(authorizations: list[str], token: SecretStr) -> bool:
+    if len(authorizations) != 1:
+        return False
+    scheme, _, credentials = authorizations[0].partition(" ")
+    given = credentials.strip().encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(given, token.get_secret_value().encode()) and scheme.lower() == "bearer"

@@ -32,7 +32,7 @@ def test_the_migrations_lead_to_the_tables(database: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SQLModel.metadata) == []
         tables = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-        built = {name: sql for name, sql in tables.tuples()}  # noqa: C416  # rows, not pairs, for the type checker
+        built = {str(row[0]): str(row[1]) for row in tables}
     engine.dispose()
     # What Alembic's comparison does not see: checks, and numbers that are never given out twice.
     for check in ("ck_requests_deadline", "ck_requests_decided", "ck_requests_expires", "ck_requests_consumed"):

@@ -139,6 +139,16 @@ class Outbox:
         """Record that an intent is carried out; a drawing fulfils every older wish to draw the same card."""
         await self._store.write(lambda unit: self._finish(unit, job))
 
+    async def skip(self, job: Job) -> None:
+        """Drop a posting that is not wanted any more, of a card that is certainly not in Slack."""
+
+        async def work(unit: Unit) -> None:
+            if job.card is not None:
+                await unit.run(statements.MARK_CARD_GONE, card_id=job.card.id)
+            await self._finish(unit, job)
+
+        await self._store.write(work)
+
     async def postpone(self, intent: Intent, delay: timedelta, *, counts: bool = True) -> None:
         """Give an intent back, to be tried again after ``delay``. ``counts``: whether this was a failed try."""
         attempts = intent.attempts if counts else intent.attempts - 1

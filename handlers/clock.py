@@ -1,0 +1,137 @@
+"""Wakes the sweep when something becomes due: deadlines, the end of an approval, an overdue execution.
+
+One job of APScheduler's stands at the next due time; due times live in the database, and whatever came due while
+nobody looked is found by the next sweep, once. Nothing here decides anything.
+
+APScheduler and the wall clock may be set back or forth while this runs, so a timer of the event loop's own looks at
+least every ``cap`` whether the job still stands at the right time.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
+
+from bot.changes import RequestChanged
+from bot.clock import Clock
+from bot.deadlines import Deadlines
+from store.engine import ChangedElsewhere, Store
+from store.unit import StoreUnavailable
+
+CAP = timedelta(seconds=5)
+_PAUSE = timedelta(seconds=1)  # after trouble with the store
+_JOB = "sweep"
+
+log = structlog.get_logger(__name__)
+
+
+class SweepClock:
+    """The clock. ``start`` it once, ``stop`` it before the store is closed.
+
+    Whoever moves ``clock`` forward calls ``wake``.
+    """
+
+    def __init__(self, store: Store, deadlines: Deadlines, clock: Clock, *, cap: timedelta = CAP) -> None:
+        self._deadlines = deadlines
+        self._clock = clock
+        self._cap = cap
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._armed_for: datetime | None = None  # by ``clock``; None: at once, or not known
+        self._sweeping: asyncio.Task[None] | None = None
+        self._again = False
+        self._look: asyncio.TimerHandle | None = None
+        self._stopping = False
+        self._started = False
+        store.subscribe(self._on_change)
+
+    async def start(self) -> None:
+        """Do what came due before, then stand by. Trouble with the store does not fail it; it is tried again."""
+        self._started = True
+        self._scheduler.start()
+        self.wake()
+        if self._sweeping is not None:
+            await asyncio.shield(self._sweeping)
+
+    async def stop(self) -> None:
+        """Finish the sweep that is under way and start none any more."""
+        self._stopping = True
+        if self._look is not None:
+            self._look.cancel()
+        if self._sweeping is not None:
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+        if self._scheduler.running:
+            # The scheduler would cancel a running job; there is none left.
+            self._scheduler.shutdown(wait=False)
+
+    def wake(self) -> None:
+        """Look at once what is due."""
+        if self._stopping or not self._started:
+            return
+        if self._sweeping is not None and not self._sweeping.done():
+            self._again = True
+            return
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep(), name="sweep")
+
+    async def _sweep(self) -> None:
+        """Sweep until nothing more is due, then stand at the next due time."""
+        again_at = self._clock() + _PAUSE
+        try:
+            more = True
+            while more and not self._stopping:
+                self._again = False
+                swept = await self._deadlines.sweep()
+                if swept.requests:
+                    log.info("swept", requests=len(swept.requests))
+                more = swept.more or self._again
+            self._arm(await self._deadlines.next_due())
+        except StoreUnavailable:
+            log.warning("sweep_postponed", code="store_unavailable")
+            self._arm(again_at)
+        except Exception:
+            # A row that cannot be swept must not stop the others for ever, nor spin.
+            log.exception("sweep_failed")
+            self._arm(again_at)
+
+    def _arm(self, due: datetime | None) -> None:
+        """Stand at ``due`` by our clock; None when nothing will become due as far as is known."""
+        self._armed_for = due
+        if self._stopping:
+            return
+        loop = asyncio.get_running_loop()
+        if self._look is not None:
+            self._look.cancel()
+        self._look = loop.call_later(self._cap.total_seconds(), self.wake)
+        if due is None:
+            if self._scheduler.get_job(_JOB) is not None:
+                self._scheduler.remove_job(_JOB)
+            return
+        self._scheduler.add_job(
+            self._fire,
+            # The scheduler goes by the wall clock, we by our own: what counts is how long it still is.
+            DateTrigger(datetime.now(UTC) + max(due - self._clock(), timedelta(0))),
+            id=_JOB,
+            replace_existing=True,
+            misfire_grace_time=None,
+            coalesce=True,
+        )
+
+    async def _fire(self) -> None:
+        self.wake()
+
+    def _on_change(self, change: object) -> None:
+        if isinstance(change, RequestChanged):
+            due = change.request.due_at
+            if due is not None and (self._armed_for is None or due < self._armed_for):
+                self._due_earlier(due)
+        elif isinstance(change, ChangedElsewhere):
+            self.wake()
+
+    def _due_earlier(self, due: datetime) -> None:
+        if not self._started or self._stopping:
+            return
+        if self._sweeping is not None and not self._sweeping.done():
+            self._again = True  # its last look at the next due time may have been before this change
+        else:
+            self._arm(due)

@@ -1,0 +1,286 @@
+"""Carries the outbox's intents out in Slack: posts a card, draws it anew, tells an agent's owners.
+
+A card is never posted twice: it is marked before the first try, and looked for in Slack before any further one.
+What Slack will never take where it was meant to go is planned elsewhere; what it may take later waits. Nothing here
+decides a request, and nothing is drawn from anything but the stored state.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from bot.clock import Clock
+from bot.config import FrozenRule
+from bot.errors import FactsUnavailable
+from bot.outbox import Drawing, Job, Outbox
+from bot.people import Directory
+from bot.policy import judge, reviewer_usergroups, reviewer_users
+from handlers.delivery import NotNow
+from handlers.pacing import Pace, Pacer
+from handlers.slack.answers import render_owner_notice
+from handlers.slack.cards import CARD_EVENT, card_metadata, render_card
+from handlers.slack.client import SlackClient
+from handlers.slack.directory import ChannelClosed
+from handlers.slack.records import Sighting
+from handlers.slack.trouble import (
+    ContentRefused,
+    MessageFixed,
+    MessageGone,
+    PlaceClosed,
+    Refused,
+    Temporary,
+    UnknownPerson,
+    WorkspaceClosed,
+)
+from store.tables import Card, CardState, IntentKind, Place, Request, Status
+
+POST_PACE = Pace(timedelta(seconds=1), burst=3)  # for each channel: about one new message a second
+DRAW_PACE = Pace(timedelta(seconds=1.2), burst=15)  # for the workspace: chat.update takes some 50 a minute
+NOTICE_EVENT = "signoff_notice"
+MOST_DMS = 50  # reviewers written to one by one when every channel is closed
+PATIENT_TRIES = 5  # how often an unclear answer is asked for again before going on without it
+_UPDATE = "chat.update"
+_LOOK_BACK = timedelta(days=1)  # before the first try: our clock and Slack's need not agree
+_MOST_ABSENT = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+class SlackCarrier:
+    """``handlers.delivery.Carrier`` for Slack. ``faults`` is called with a code for what failed for good."""
+
+    def __init__(
+        self,
+        client: SlackClient,
+        directory: Directory,
+        outbox: Outbox,
+        clock: Clock,
+        faults: Callable[[str], None],
+        *,
+        posts: Pace = POST_PACE,
+        draws: Pace = DRAW_PACE,
+    ) -> None:
+        self._client = client
+        self._directory = directory
+        self._outbox = outbox
+        self._clock = clock
+        self._faults = faults
+        self._posts = Pacer(posts)
+        self._draws = Pacer(draws)
+        self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
+
+    async def carry_out(self, job: Job) -> None:
+        """See ``Carrier``."""
+        kind = job.intent.kind
+        try:
+            if kind is IntentKind.POST_CARD:
+                await self._post_card(job)
+            elif kind is IntentKind.DRAW_CARD:
+                await self._draw_card(job)
+            else:
+                await self._tell_owners(job)
+        except Temporary as trouble:
+            raise NotNow(trouble.code, trouble.retry_after) from trouble
+        except WorkspaceClosed as trouble:
+            # A person must repair the token; until then everything waits, and nothing is given up.
+            raise NotNow(trouble.code) from trouble
+
+    # --- post a card ---
+
+    async def _post_card(self, job: Job) -> None:
+        card, request, rule = job.card, job.drawing.request, job.drawing.rule
+        if card is None or rule is None or card.state is not CardState.POSTING:
+            await self._outbox.done(job)
+            return
+        if card.attempted_at is not None and card.id not in self._absent:
+            sighting = await self._find(card, request)
+            if sighting is not None:
+                await self._outbox.posted(job, sighting.channel, sighting.ts)
+                return
+        if request.status is not Status.PENDING:
+            self._posts.forget(card.target, job.intent.id)
+            await self._outbox.skip(job)
+            return
+        closed = await self._why_closed(card.place, card.target, rule)
+        if closed is not None:
+            await self._go_elsewhere(job, card, rule, closed)
+            return
+        self._wait_for_turn(self._posts, card.target, job)
+        await self._outbox.attempting(card)
+        self._absent.discard(card.id)
+        message = render_card(job.drawing, self._clock())
+        try:
+            channel, ts = await self._client.post(
+                card.target, message.text, message.blocks, card_metadata(request, card.id)
+            )
+        except Temporary as trouble:
+            if trouble.had_no_effect and len(self._absent) < _MOST_ABSENT:
+                self._absent.add(card.id)
+            self._hold(self._posts, card.target, trouble)
+            raise
+        except (PlaceClosed, UnknownPerson) as trouble:
+            await self._go_elsewhere(job, card, rule, trouble.code)
+            return
+        except (ContentRefused, Refused) as trouble:
+            if isinstance(trouble, Refused) and job.intent.attempts < PATIENT_TRIES:
+                raise NotNow(trouble.code) from trouble
+            # No other place would take it either: the request stays open on the Home tab, and the owners are told.
+            self._give_up(job, trouble.code)
+            await self._outbox.undeliverable(job, trouble.code)
+            return
+        await self._outbox.posted(job, channel, ts)
+
+    async def _find(self, card: Card, request: Request) -> Sighting | None:
+        """Look in Slack for a card whose posting may have worked without our hearing of it."""
+        wanted = card_metadata(request, card.id)["event_payload"]
+        try:
+            channel = await self._client.open_dm(card.target) if card.place is Place.DM else card.target
+            since = (card.attempted_at or card.created_at) - _LOOK_BACK
+            async for sighting in self._client.load_own_messages(channel, since):
+                if sighting.event_type == CARD_EVENT and sighting.event_payload == wanted:
+                    return sighting
+        except (PlaceClosed, UnknownPerson):
+            return None  # then it cannot be posted there again either
+        return None
+
+    async def _why_closed(self, place: Place, target: str, rule: FrozenRule) -> str | None:
+        """Say why no card may be posted to a channel, as a code; None if it may."""
+        if place is Place.DM:
+            return None
+        try:
+            channel = await self._directory.load_channel(target)
+        except ChannelClosed as closed:
+            return closed.slack_code
+        if channel.is_shared and not rule.external:
+            return "channel_shared"
+        if channel.is_archived:
+            return "is_archived"
+        return None if channel.is_member else "not_in_channel"
+
+    # --- elsewhere ---
+
+    async def _go_elsewhere(self, job: Job, card: Card, rule: FrozenRule, code: str) -> None:
+        instead = await self._places_instead(job, card, rule)
+        self._posts.forget(card.target, job.intent.id)
+        self._give_up(job, code)
+        if not instead and card.place is not Place.DM and job.drawing.request.status is Status.PENDING:
+            log.error("nobody_can_be_asked", request=job.drawing.request.number)
+            self._faults("nobody_can_be_asked")
+        await self._outbox.undeliverable(job, code, instead)
+
+    async def _places_instead(self, job: Job, card: Card, rule: FrozenRule) -> list[tuple[Place, str]]:
+        """Choose where a card goes that its place does not take: the rule's fallback, else each reviewer's DM."""
+        if card.place is Place.DM or job.drawing.request.status is not Status.PENDING:
+            return []
+        fallback = rule.fallback_channel
+        if card.place is Place.CHANNEL and fallback and await self._may_fall_back(card.target, fallback, rule):
+            return [(Place.FALLBACK, fallback)]
+        return [(Place.DM, user) for user in await self._reviewers(job.drawing, rule, job.intent.attempts)]
+
+    async def _may_fall_back(self, channel: str, fallback: str, rule: FrozenRule) -> bool:
+        if await self._why_closed(Place.FALLBACK, fallback, rule) is not None:
+            return False
+        return (await self._directory.load_channel(fallback)).is_private or not await self._was_private(channel)
+
+    async def _was_private(self, channel: str) -> bool:
+        try:
+            return (await self._directory.load_channel(channel)).is_private
+        except ChannelClosed:
+            return True  # public channels are shown to us, member or not
+
+    async def _reviewers(self, drawing: Drawing, rule: FrozenRule, attempts: int) -> list[str]:
+        """Name those who could decide, at most ``MOST_DMS``. Raises ``FactsUnavailable`` while that is not clear."""
+        usergroups = reviewer_usergroups(rule)
+        facts = await self._directory.load_facts((), usergroups)
+        if facts.unknown_groups and attempts < PATIENT_TRIES:
+            raise FactsUnavailable
+        members = (user for usergroup in usergroups for user in sorted(facts.groups.get(usergroup, ())))
+        everybody = [user for user in dict.fromkeys([*reviewer_users(rule), *members]) if user not in drawing.owners]
+        if len(everybody) > MOST_DMS:
+            log.warning("reviewers_left_out", request=drawing.request.number, left_out=len(everybody) - MOST_DMS)
+        asked = everybody[:MOST_DMS]
+        facts = await self._directory.load_facts(asked, usergroups)
+        now = self._clock()
+        if not facts.are_fresh(now):
+            raise FactsUnavailable
+        return [user for user in asked if judge(user, rule, drawing.owners, facts, now).allowed]
+
+    # --- draw a card anew ---
+
+    async def _draw_card(self, job: Job) -> None:
+        card = job.card
+        if card is None or card.state is not CardState.LIVE or card.channel is None or card.ts is None:
+            await self._outbox.done(job)
+            return
+        self._wait_for_turn(self._draws, _UPDATE, job)
+        message = render_card(job.drawing, self._clock())
+        try:
+            await self._client.update(card.channel, card.ts, message.text, message.blocks)
+        except Temporary as trouble:
+            self._hold(self._draws, _UPDATE, trouble)
+            raise
+        except MessageGone:
+            await self._outbox.card_deleted(card.channel, card.ts)
+        except (PlaceClosed, UnknownPerson) as trouble:
+            rule = job.drawing.rule
+            if rule is not None and job.drawing.request.status is Status.PENDING:
+                await self._go_elsewhere(job, card, rule, trouble.code)
+                return
+            self._give_up(job, trouble.code)
+        except (MessageFixed, ContentRefused, Refused) as trouble:
+            if isinstance(trouble, Refused) and job.intent.attempts < PATIENT_TRIES:
+                raise NotNow(trouble.code) from trouble
+            self._give_up(job, trouble.code)
+        await self._outbox.done(job)
+
+    # --- tell the owners ---
+
+    async def _tell_owners(self, job: Job) -> None:
+        """Write to each owner once; after an earlier try, look first who was written to then."""
+        message = render_owner_notice(job.drawing, job.intent.reason)
+        metadata = {"event_type": NOTICE_EVENT, "event_payload": {"intent_id": job.intent.id}}
+        repeated = job.intent.attempts > 1
+        now = self._clock()
+        waits = [self._posts.wait(owner, job.intent.id, now) for owner in job.drawing.owners]
+        if waits and max(waits) > timedelta(0):  # before the first is written to: a pause in between would be a repeat
+            raise NotNow("paced", max(waits), counts=False)
+        for owner in sorted(job.drawing.owners):
+            try:
+                if repeated and await self._was_told(owner, job):
+                    continue
+                await self._client.post(owner, message.text, message.blocks, metadata)
+            except Temporary as trouble:
+                self._hold(self._posts, owner, trouble)
+                raise
+            except (PlaceClosed, UnknownPerson, ContentRefused, Refused) as trouble:
+                self._give_up(job, trouble.code, owner=owner)
+        await self._outbox.done(job)
+
+    async def _was_told(self, owner: str, job: Job) -> bool:
+        channel = await self._client.open_dm(owner)
+        async for sighting in self._client.load_own_messages(channel, job.intent.created_at - _LOOK_BACK):
+            if sighting.event_type == NOTICE_EVENT and sighting.event_payload.get("intent_id") == job.intent.id:
+                return True
+        return False
+
+    # --- inside ---
+
+    def _wait_for_turn(self, pacer: Pacer, key: str, job: Job) -> None:
+        delay = pacer.wait(key, job.intent.id, self._clock())
+        if delay > timedelta(0):
+            raise NotNow("paced", delay, counts=False)
+
+    def _hold(self, pacer: Pacer, key: str, trouble: Temporary) -> None:
+        if trouble.retry_after is not None:
+            now = self._clock()
+            pacer.hold(key, now, now + trouble.retry_after)
+
+    def _give_up(self, job: Job, code: str, owner: str | None = None) -> None:
+        card = job.card
+        log.error(
+            "undeliverable", code=code, kind=job.intent.kind.value, request=job.drawing.request.number,
+            card=job.intent.card_id, place=card.place.value if card else None,
+            target=owner or (card.target if card else None),
+        )  # fmt: skip
+        self._faults(code)

@@ -11,8 +11,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.date import DateTrigger
+from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it ships no types
+from apscheduler.triggers.date import DateTrigger  # type: ignore[import-untyped]  # it ships no types
 
 from bot.changes import RequestChanged
 from bot.clock import Clock
@@ -76,23 +76,24 @@ class SweepClock:
 
     async def _sweep(self) -> None:
         """Sweep until nothing more is due, then stand at the next due time."""
-        again_at = self._clock() + _PAUSE
         try:
-            more = True
-            while more and not self._stopping:
+            while not self._stopping:
                 self._again = False
+                due = await self._deadlines.next_due()
+                if due is None or due > self._clock():
+                    if self._again:
+                        continue
+                    self._arm(due)
+                    return
                 swept = await self._deadlines.sweep()
-                if swept.requests:
-                    log.info("swept", requests=len(swept.requests))
-                more = swept.more or self._again
-            self._arm(await self._deadlines.next_due())
+                log.info("swept", requests=len(swept.requests))
+                if not swept.requests:
+                    break  # something is due and stays so: whatever it is, it must not make this spin
         except StoreUnavailable:
             log.warning("sweep_postponed", code="store_unavailable")
-            self._arm(again_at)
         except Exception:
-            # A row that cannot be swept must not stop the others for ever, nor spin.
             log.exception("sweep_failed")
-            self._arm(again_at)
+        self._arm(self._clock() + _PAUSE)
 
     def _arm(self, due: datetime | None) -> None:
         """Stand at ``due`` by our clock; None when nothing will become due as far as is known."""

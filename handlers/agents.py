@@ -7,7 +7,6 @@ error body. Nothing here decides anything, and no log line has more of a failure
 This is the hot path (design.md): what can be put together beforehand is.
 """
 
-import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -28,6 +27,7 @@ from bot.errors import (
     WrongCredential,
 )
 from bot.instances import Instances
+from handlers.failures import places
 from handlers.wire import (
     parse_bearer,
     parse_key,
@@ -203,7 +203,7 @@ def _answer_failure(error: Exception, http_id: str) -> web.Response:
     else:
         code, message = "internal", "Something went wrong here. It is logged under this request id."
         # An exception's text may quote what the agent sent; its kind and its place do not.
-        _log.error("agents_request_failed", request_id=http_id, error=type(error).__name__, at=_places(error))
+        _log.error("agents_request_failed", request_id=http_id, error=type(error).__name__, at=places(error))
     headers = {hdrs.CONTENT_TYPE: _JSON, _X_REQUEST_ID: http_id, **_HEADERS_OF.get(status, {})}
     if isinstance(error, _HttpRefusal) and error.headers:
         headers |= error.headers
@@ -216,9 +216,3 @@ def _status_of(error: Exception) -> int:
     if isinstance(error, StoreUnavailable):
         return 503
     return next((_STATUS_OF[kind] for kind in type(error).__mro__ if kind in _STATUS_OF), 500)
-
-
-def _places(error: BaseException) -> list[str]:
-    """Name the lines that ``error`` came through, outermost first."""
-    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

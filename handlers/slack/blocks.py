@@ -1,8 +1,8 @@
 """Block Kit in small pieces: the few shapes that cards, modals, the Home tab and answers are made of.
 
-Pure. The rule that readers can rely on: what stands in a grey frame (``code`` or preformatted) came from an agent,
-what stands outside of one is said by Signoff. Texts come in already rendered by ``handlers.slack.text``; nothing
-here makes text inert.
+Pure. The rule that readers of cards and modals can rely on: what stands in a grey frame (``code`` or preformatted)
+came from an agent, what stands behind a bar from a person, and the rest is said by Signoff. Texts come in already
+rendered by ``handlers.slack.text``; nothing here makes text inert.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +36,11 @@ def said(text: str, *, bold: bool = False, italic: bool = False) -> Part:
     return {"type": "text", "text": text, "style": style} if style else {"type": "text", "text": text}
 
 
+def sign(name: str) -> Part:
+    """One of Slack's emoji, which no text from outside can make."""
+    return {"type": "emoji", "name": name}
+
+
 def framed(text: str) -> Part:
     """A piece of a line that came from an agent."""
     return {"type": "text", "text": text, "style": {"code": True}}
@@ -50,7 +55,7 @@ def line(parts: Sequence[Part], block_id: str | None = None) -> Block:
 
 def frame(shown: str, block_id: str | None = None) -> Block:
     """A grey frame around rendered text of at most ``FRAME_CHARACTERS``."""
-    part = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": shown or " "}], "border": 0}
+    part = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": shown or " "}]}
     return _with_id({"type": "rich_text", "elements": [part]}, block_id)
 
 

@@ -6,18 +6,24 @@ Pure. Each part is a list of blocks. What a part cannot hold it says it leaves o
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from bot.durations import render_duration
 from bot.outbox import Drawing
 from bot.policy import reviewer_usergroups, reviewer_users
-from handlers.slack.blocks import Block, Part, context, frame, framed, line, said
+from handlers.slack.blocks import Block, Part, context, frame, framed, line, said, section, sign
 from handlers.slack.lookalikes import warnings
 from handlers.slack.outline import Entry, Outline, outline
 from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention, usergroup_mention, visible
-from store.tables import Request
+from store.tables import Request, Status
 
 CARD_CHARACTERS = 2400
 CARD_LINES = 40
-ENTRY_LINES = 6
-ENTRY_CHARACTERS = 320
+"""The largest outline that a card shows whole: some three screens of a phone."""
+NAME_CHARACTERS = 300
+PART_CHARACTERS = 1600
+PART_LINES = 24
+ENTRY_CHARACTERS = 300
+ENTRY_LINES = 5
+"""How much a card shows of a call that does not fit, and of each of its arguments."""
 CLAIM_CHARACTERS = 700
 CLAIM_LINES = 12
 MAX_MENTIONS = 20
@@ -30,8 +36,12 @@ def call_outline(request: Request) -> Outline:
 def fits_card(request: Request) -> bool:
     """Whether a card shows the whole call. Depends on the call alone, so that it never changes between redraws."""
     call = call_outline(request)
-    names = len(visible(request.tool)) + len(visible(request.server or ""))
-    return call.size + names <= CARD_CHARACTERS and len(call.lines) <= CARD_LINES
+    return names_fit(request) and call.size <= CARD_CHARACTERS and len(call.lines) <= CARD_LINES
+
+
+def names_fit(request: Request) -> bool:
+    """Whether tool and server stand whole in the first line. Only names of code points are too long for that."""
+    return all(len(visible(name)) <= NAME_CHARACTERS for name in (request.tool, request.server or ""))
 
 
 # --- the call ---------------------------------------------------------------------------------------------
@@ -39,10 +49,29 @@ def fits_card(request: Request) -> bool:
 
 def wanted(request: Request) -> list[Part]:
     """One line of what is wanted: agent, tool, server."""
-    parts = [said(visible(request.agent), bold=True), said(" wants to run "), framed(visible(request.tool))]
-    if request.server is not None:
-        parts += [said(" on "), framed(visible(request.server))]
-    return parts
+    return [said(visible(request.agent), bold=True), said(" wants to run "), *tool_and_server(request)]
+
+
+def tool_and_server(request: Request) -> list[Part]:
+    """Name what is called. A name too long for a line says how much of it is missing."""
+    parts = _name(request.tool)
+    return parts if request.server is None else [*parts, said(" on "), *_name(request.server)]
+
+
+def _name(name: str) -> list[Part]:
+    shown = visible(name)
+    rest = len(shown) - NAME_CHARACTERS
+    if rest <= 0:
+        return [framed(shown)]
+    return [framed(shown[:NAME_CHARACTERS]), said(f" (and {how_many(rest, 'more character')}: see Details)", bold=True)]
+
+
+def names_in_full(request: Request) -> list[Block]:
+    """Tool and server in frames of their own, where the first line cannot hold them."""
+    if names_fit(request):
+        return []
+    named = [("Tool", request.tool), ("Server", request.server)]
+    return [block for label, name in named if name for block in (line([said(label, bold=True)]), frame(visible(name)))]
 
 
 def whole_call(request: Request) -> list[Block]:
@@ -56,49 +85,43 @@ def whole_call(request: Request) -> list[Block]:
 def part_of_call(request: Request) -> list[Block]:
     """What a card can show of a call that does not fit it: each argument's beginning, and how much is missing."""
     call = call_outline(request)
-    shown, lines_shown = _beginnings(call)
-    blocks = [frame("\n".join(shown), "arguments")] if shown else []
-    said_so = (
-        f"⚠️ *Not the whole call.* {how_many(len(call.lines) - lines_shown, 'line')} of "
-        f"{how_many(len(call.lines), 'line')} ({how_many(call.size, 'character')} in all) "
-        f"{'is' if len(call.lines) - lines_shown == 1 else 'are'} missing here, or shown in part. "
-        "*Review* shows all of it; approving is on its last page."
+    shown, size = _beginnings(call)
+    words = (
+        f":warning: *This is not the whole call.* {size:,} of {how_many(call.size, 'character')} are shown here. "
+        "*Review* shows all; approving is on its last page."
     )
-    return [*blocks, context([said_so], "missing")]
+    return [frame("\n".join(shown), "arguments"), section(words, "missing")]
 
 
 def _beginnings(call: Outline) -> tuple[list[str], int]:
-    """The first lines of each argument, as many arguments as a card holds, and how many whole lines that shows."""
+    """The first lines of each argument, as many arguments as there is room for, and how many characters that is."""
     shown: list[str] = []
-    whole = size = 0
+    size = 0
     for at, entry in enumerate(call.entries):
-        lines, count = _beginning(entry)
-        length = sum(map(len, lines)) + len(lines)
-        if size + length > CARD_CHARACTERS // 2 or len(shown) + len(lines) > CARD_LINES - 10:
+        lines, length = _beginning(entry)
+        if size + length > PART_CHARACTERS or len(shown) + len(lines) > PART_LINES:
             shown.append(f"… {how_many(len(call.entries) - at, 'more argument')} not shown here")
             break
         shown += lines
         size += length
-        whole += count
-    return shown, whole
+    return shown, size
 
 
 def _beginning(entry: Entry) -> tuple[list[str], int]:
-    """The first lines of an argument; lines of our own begin with ``…``."""
+    """The first lines of an argument and their length. A line of our own begins with ``…``, and none of theirs does."""
     kept: list[str] = []
     size = 0
-    for line_ in entry.lines:
-        size += len(line_) + 1
-        if len(kept) == ENTRY_LINES or size > ENTRY_CHARACTERS:
+    for one in entry.lines:
+        if len(kept) == ENTRY_LINES or size + len(one) + 1 > ENTRY_CHARACTERS:
             break
-        kept.append(line_)
-    rest = len(entry.lines) - len(kept)
-    if rest == 0:
-        return kept, len(kept)
-    if not kept:
-        head = entry.lines[0][: ENTRY_CHARACTERS // 2]
-        return [head, f"… {how_many(entry.size - len(head), 'more character')} not shown here"], 0
-    return [*kept, f"… {how_many(rest, 'more line')} not shown here"], len(kept)
+        kept.append(one)
+        size += len(one) + 1
+    if len(kept) == len(entry.lines):
+        return kept, size
+    if len(kept) < 2 and len(entry.lines[len(kept)]) > ENTRY_CHARACTERS:  # one huge line tells more than none
+        kept.append(entry.lines[len(kept)][: ENTRY_CHARACTERS - size])
+        size = ENTRY_CHARACTERS
+    return [*kept, f"… {how_many(entry.size - size, 'more character')} not shown here"], size
 
 
 @lru_cache(maxsize=64)
@@ -112,9 +135,8 @@ def warning(request: Request, block_id: str = "warning") -> list[Block]:
 
 
 def _warning(found: Iterable[str], block_id: str) -> list[Block]:
-    parts = [said(f"⚠️ {words}") for words in found]
-    spaced = [part for one in parts for part in (said("\n"), one)][1:]
-    return [line(spaced, block_id)] if spaced else []
+    parts = [part for words in found for part in (said("\n"), sign("warning"), said(f" {words}"))]
+    return [line(parts[1:], block_id)] if parts else []
 
 
 # --- what the agent says ----------------------------------------------------------------------------------
@@ -142,12 +164,34 @@ def claim(request: Request) -> list[Block]:
 
 
 def facts(drawing: Drawing) -> list[str]:
-    """Agent, instance, rule, number, deadline, in small print; one mrkdwn line each."""
+    """Number, deadline, agent, instance, rule, in small print; one mrkdwn line each."""
     request = drawing.request
+    is_open = request.status is Status.PENDING
     rule = f" · rule {mrkdwn(drawing.rule.name)}" if drawing.rule else ""
     return [
-        f"Decide by *{date(request.deadline_at)}* · #{request.number}",
-        f"Agent {mrkdwn(request.agent)} · instance {mrkdwn(drawing.instance.name)}{rule}",
+        f"#{request.number} · "
+        + (f"decide by *{date(request.deadline_at)}*" if is_open else f"asked {date(request.created_at)}"),
+        f"{mrkdwn(request.agent)}, instance {mrkdwn(drawing.instance.name)}{rule}",
+    ]
+
+
+def facts_in_full(drawing: Drawing) -> list[str]:
+    """The same and the rest of it, one mrkdwn line each."""
+    request, rule = drawing.request, drawing.rule
+    lines = [
+        f"*Request* #{request.number}, {mrkdwn(request.id)}",
+        f"*Agent* {mrkdwn(request.agent)}",
+        f"*Instance* {mrkdwn(drawing.instance.name)}, {mrkdwn(drawing.instance.id)}",
+        f"*Asked* {date(request.created_at)}, for {mrkdwn(request.timeout)}",
+        f"*Deadline* {date(request.deadline_at)}",
+    ]
+    if rule is None:
+        return [*lines, "*Rule* none matched"]
+    return [
+        *lines,
+        f"*Rule* {mrkdwn(rule.name)}, version {request.rule_id}",
+        f"*An approval* may be used for {render_duration(rule.validity)}",
+        f"*Reviewers* {decider_groups(drawing)}",
     ]
 
 
@@ -160,14 +204,14 @@ def deciders(drawing: Drawing) -> list[str]:
 
 
 def decider_groups(drawing: Drawing) -> str:
-    """Name the groups of reviewers without pinging anybody."""
-    return ", ".join(mrkdwn(group.name) for group in drawing.rule.reviewers) if drawing.rule else "nobody"
+    """Name the groups of reviewers, without pinging anybody."""
+    return some_of([mrkdwn(group.name) for group in drawing.rule.reviewers], ", ") if drawing.rule else "nobody"
 
 
-def some_of(pieces: list[str], most: int = MAX_MENTIONS) -> str:
-    """Join mentions; those beyond ``most`` are counted."""
-    rest = len(pieces) - most
-    return " ".join(pieces[:most]) + (f" and {rest} more (see Details)" if rest > 0 else "")
+def some_of(pieces: list[str], between: str = " ") -> str:
+    """Join mentions or names; those beyond ``MAX_MENTIONS`` are counted."""
+    rest = len(pieces) - MAX_MENTIONS
+    return between.join(pieces[:MAX_MENTIONS]) + (f" and {rest} more, see Details" if rest > 0 else "")
 
 
 def in_sections(pieces: Iterable[str], limit: int) -> Iterator[str]:

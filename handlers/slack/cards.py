@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.lifecycle import State, state_of
 from bot.outbox import Drawing
-from handlers.slack.blocks import Block, Message, Part, actions, button, context, framed, line, said, section
+from handlers.slack.blocks import Block, Message, Part, actions, button, context, line, said, section
 from handlers.slack.call_parts import (
     claim,
     decider_groups,
@@ -19,6 +19,7 @@ from handlers.slack.call_parts import (
     fits_card,
     part_of_call,
     some_of,
+    tool_and_server,
     wanted,
     warning,
     whole_call,
@@ -46,7 +47,7 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         *(whole_call(request) if fits_card(request) else part_of_call(request)),
         *warning(request),
         *claim(request),
-        context(_facts(drawing), "facts"),
+        context(facts(drawing), "facts"),
         *([] if over else _ask(drawing)),
         *(_decided(drawing) if over else [_buttons(request)]),
         actions([button("Details", DETAILS, str(request.number))], "details"),
@@ -71,26 +72,16 @@ def headline(request: Request) -> list[Part]:
     """The first line: what is wanted, or what became of it."""
     if state_of(request) is State.PENDING:
         return wanted(request)
-    parts = [
-        said(f"{state_sign(request)} {state_word(request)}", bold=True),
-        said(f" · {visible(request.agent)} · "),
-        framed(visible(request.tool)),
-    ]
-    return parts if request.server is None else [*parts, said(" on "), framed(visible(request.server))]
-
-
-def _facts(drawing: Drawing) -> list[str]:
-    lines = facts(drawing)
-    if drawing.rule and not drawing.rule.mention:
-        lines.append(f"May decide: {decider_groups(drawing)} (see Details)")
-    return lines
+    state = said(f"{state_sign(request)} {state_word(request)}", bold=True)
+    return [state, said(f" · {visible(request.agent)} · "), *tool_and_server(request)]
 
 
 def _ask(drawing: Drawing) -> list[Block]:
-    """The line that mentions the reviewers: the only one that makes a phone buzz."""
+    """Say who may decide. Mentions are what makes a phone buzz; a rule without them names the groups."""
     if drawing.rule is None or not drawing.rule.mention:
-        return []
-    return [section(f"May decide: {some_of(deciders(drawing))}", "mention")]
+        return [context([f"May decide: {decider_groups(drawing)}; who that is: Details."], "deciders")]
+    # Reviewers who own the agent are not asked; a rule may name nobody else.
+    return [section(f"May decide: {some_of(deciders(drawing)) or 'nobody'}", "deciders")]
 
 
 def _buttons(request: Request) -> Block:

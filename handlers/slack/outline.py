@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from handlers.slack.text import how_many, quoted, visible
@@ -17,8 +18,7 @@ from handlers.slack.text import how_many, quoted, visible
 _INDENT = "  "
 _DEEPEST_INDENT = 8
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,75}", re.ASCII)
-# An outline this many times larger than the text it is drawn from helps nobody; the text itself is shown then.
-_MAX_GROWTH = 6
+_EMPTY_LINES = 3  # more of them in a row are counted, so that nothing is pushed out of sight
 
 
 class _Number(str):
@@ -65,23 +65,16 @@ class Outline:
         return sum(entry.size for entry in self.entries)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)  # one drawing asks several times
 def outline(arguments: str) -> Outline:
-    """Outline the JSON text of an object, as stored. Anything that is no JSON object is shown as the text it is."""
-    try:
-        pairs = _DECODER.decode(arguments)
-    except (ValueError, RecursionError):
-        pairs = None
+    """Outline the JSON text of an object, as the store has it. Raises ``ValueError`` or ``TypeError`` for other text."""
+    pairs = _DECODER.decode(arguments)
     if not isinstance(pairs, _Object):
-        return _as_text(arguments)
-    entries = tuple(Entry(key, tuple(_entry(_key(key), value, 0))) for key, value in pairs)
-    drawn = Outline(entries, tuple(_strings(pairs)))
-    return drawn if drawn.size <= _MAX_GROWTH * len(arguments) + 2000 else _as_text(arguments, drawn.strings)
-
-
-def _as_text(arguments: str, strings: tuple[str, ...] | None = None) -> Outline:
-    shown = tuple(f"│ {line}" for line in visible(arguments, lines=True).split("\n"))
-    return Outline((Entry("", ("as JSON text:", *shown)),), (arguments,) if strings is None else strings)
+        raise TypeError("arguments are not an object")
+    return Outline(
+        entries=tuple(Entry(key, tuple(_entry(_key(key), value, 0))) for key, value in pairs),
+        strings=tuple(_strings(pairs)),
+    )
 
 
 def _entry(label: str, value: Any, depth: int) -> Iterator[str]:
@@ -96,12 +89,12 @@ def _entry(label: str, value: Any, depth: int) -> Iterator[str]:
             yield f"{margin}{label.rstrip()}"
             yield from _pairs(value, depth + 1)
     elif isinstance(value, list):
-        if not value:
-            yield f"{margin}{label}[] (empty)"
-        else:
-            yield f"{margin}{label}list of {how_many(len(value), '').strip()}"
+        if value:
+            yield f"{margin}{label}list of {len(value):,}"
             for item in value:
                 yield from _entry("- ", item, depth + 1)
+        else:
+            yield f"{margin}{label}[] (empty)"
     elif isinstance(value, str) and not isinstance(value, _Number):
         yield from _string(margin, label, value)
     else:
@@ -115,19 +108,23 @@ def _pairs(pairs: _Object, depth: int) -> Iterator[str]:
 
 def _under_dash(pairs: _Object, depth: int) -> Iterator[str]:
     """An object that is an item of a list: its first line takes the dash."""
-    mark = f"{_margin(depth)}- "
+    mark, inner = f"{_margin(depth)}- ", _margin(depth + 1)
     for at, line in enumerate(_pairs(pairs, depth + 1)):
-        yield mark + line[len(_margin(depth + 1)) :] if at == 0 else line
+        yield mark + line[len(inner) :] if at == 0 else line
 
 
 def _string(margin: str, label: str, value: str) -> Iterator[str]:
     if "\n" not in value:
-        yield f"{margin}{label}{quoted(value)}" + (" (empty)" if not value else "")
+        yield f"{margin}{label}{quoted(value)}" + ("" if value else " (empty)")
         return
     lines = visible(value, lines=True).split("\n")
     yield f"{margin}{label}text of {how_many(len(lines), 'line')}"
-    for line in lines:
-        yield f"{margin}  │ {line}"
+    for is_empty, run in groupby(lines, lambda line: not line):
+        together = list(run)
+        if is_empty and len(together) > _EMPTY_LINES:
+            yield f"{margin}  ┆ {how_many(len(together), 'empty line')}"
+        else:
+            yield from (f"{margin}  │ {line}" for line in together)
 
 
 def _scalar(value: Any) -> str:
@@ -143,7 +140,8 @@ def _key(key: str) -> str:
 
 
 def _margin(depth: int) -> str:
-    return _INDENT * depth if depth <= _DEEPEST_INDENT else f"{_INDENT * _DEEPEST_INDENT}{depth}| "
+    """The indentation; below the eighth level its number, so that deep calls do not consist of spaces."""
+    return _INDENT * depth if depth <= _DEEPEST_INDENT else f"{depth}| "
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -1,23 +1,24 @@
 """Long requests in pages: the whole call for the review, and everything there is for the details.
 
-Pure. Nothing is dropped between pages: they are consecutive pieces of the same lines. Where a page ends depends on
-the request's immutable parts alone, so that page 3 is the same page 3 at the next press.
+Pure. Nothing is dropped between pages: they are consecutive pieces of the same text. Where a page of the review ends
+depends on the call alone, which never changes, so that page 3 is the same page 3 at the next press. Only the page
+asked for is drawn: an agent may send a megabyte.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bot.durations import render_duration
 from bot.outbox import Drawing
-from handlers.slack.blocks import Block, context, frame, frames, line, said, section
-from handlers.slack.call_parts import call_outline, decider_groups, deciders, in_sections, wanted, warning
+from handlers.slack.blocks import SECTION_CHARACTERS, Block, context, frame, frames, line, quote, said, section
+from handlers.slack.call_parts import call_outline, deciders, facts_in_full, in_sections, names_in_full, wanted, warning
 from handlers.slack.states import history
 from handlers.slack.text import date, how_many, mrkdwn, user_mention, visible
-from store.tables import Vote
+from store.tables import Request, Vote
 
 PAGE_FRAMES = 4
-PAGE_RAW_CHARACTERS = 8000
-SECTION_CHARACTERS = 2900
+PAGE_CHARACTERS = 8000
+"""Characters of the original text on a page. Shown as code points they take nine times the room, and still fit."""
+_EARLIER_BREAK = 500  # a page may end this much earlier where a line ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,63 +34,122 @@ class Page:
         return self.index == self.count - 1
 
 
-def review_pages(drawing: Drawing) -> list[Page]:
-    """Cut the whole call into pages."""
-    filled = frames(call_outline(drawing.request).lines)
-    contents: list[list[Block]] = [
-        [frame(shown, f"call_{at + offset}") for offset, shown in enumerate(filled[at : at + PAGE_FRAMES])]
-        for at in range(0, len(filled), PAGE_FRAMES)
-    ] or [[context(["The call has no arguments."], "call_0")]]
-    return [Page(at, len(contents), blocks) for at, blocks in enumerate(contents)]
+# --- review -----------------------------------------------------------------------------------------------
 
 
-def details_pages(drawing: Drawing) -> list[Page]:
-    """Cut everything there is to know of a request into pages: the summary first, the agent's texts after it."""
+def review_page(drawing: Drawing, index: int) -> Page:
+    """Draw a page of the whole call; beyond the ends the nearest."""
+    contents = _call_frames(drawing.request)
+    at = min(max(index, 0), len(contents) - 1)
+    return Page(at, len(contents), [*(names_in_full(drawing.request) if at == 0 else []), *_draw_frames(contents[at])])
+
+
+def _call_frames(request: Request) -> list[list[str]]:
+    filled = frames(call_outline(request).lines)
+    return [filled[at : at + PAGE_FRAMES] for at in range(0, len(filled), PAGE_FRAMES)] or [[]]
+
+
+def _draw_frames(shown: list[str]) -> list[Block]:
+    return [frame(one) for one in shown] if shown else [context(["The call has no arguments."])]
+
+
+# --- details ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What stays together on a page: its size in characters of the original, and how to draw it."""
+
+    size: int
+    draw: Callable[[], list[Block]]
+
+
+def details_page(drawing: Drawing, index: int) -> Page:
+    """Draw a page of everything there is to know of a request; beyond the ends the nearest."""
+    pages: list[list[_Piece]] = [[]]
+    size = 0
+    for piece in _pieces(drawing):
+        if pages[-1] and size + piece.size > PAGE_CHARACTERS:
+            pages.append([])
+            size = 0
+        pages[-1].append(piece)
+        size += piece.size
+    at = min(max(index, 0), len(pages) - 1)
+    return Page(at, len(pages), [block for piece in pages[at] for block in piece.draw()])
+
+
+def _pieces(drawing: Drawing) -> Iterator[_Piece]:
     request = drawing.request
-    contents: list[list[Block]] = [_summary(drawing)]
-    for name, text in (
-        ("Arguments, as the JSON text that was sent", request.arguments),
-        ("The agent's claim, not checked", request.agent_reasoning),
-        ("Context from the agent, not checked", request.context),
-        ("The agent's words on the outcome", request.outcome_note),
-    ):
-        if text is not None:
-            for at, piece in enumerate(_slices(text)):
-                label = f"{name} ({how_many(len(text), 'character')}){', continued' if at else ''}"
-                blocks = [line([said(label, bold=True)])]
-                blocks += [frame(shown) for shown in frames(visible(piece, lines=True).split("\n"))]
-                contents.append(blocks)
-    return [Page(at, len(contents), blocks) for at, blocks in enumerate(contents)]
-
-
-def _slices(text: str) -> Iterator[str]:
-    for at in range(0, max(len(text), 1), PAGE_RAW_CHARACTERS):
-        yield text[at : at + PAGE_RAW_CHARACTERS]
+    yield _Piece(1500, lambda: _summary(drawing))
+    for at, shown in enumerate(_call_frames(request)):
+        yield _Piece(sum(map(len, shown)), _drawing_of_call(shown, is_first=at == 0))
+    yield from _text("Arguments, as the JSON text that was sent", request.arguments)
+    yield from _text("The agent's claim, not checked", request.agent_reasoning)
+    yield from _text("Context from the agent, not checked", request.context)
+    for mentions in in_sections(deciders(drawing), SECTION_CHARACTERS - 50):
+        yield _Piece(len(mentions), _drawing_of_section(f"*May decide* {mentions}"))
+    for vote in drawing.votes:
+        yield from _vote(vote)
+    if request.note is not None:
+        yield from _text("Note to the agent", request.note, quote)
+    yield from _text("The agent's words on the outcome, not checked", request.outcome_note)
 
 
 def _summary(drawing: Drawing) -> list[Block]:
     request = drawing.request
-    blocks = [line(wanted(request), "head"), *warning(request)]
     lines = history(drawing)
-    if lines:
-        blocks.append(section("\n".join(lines)))
-    facts = [
-        f"*Request* #{request.number} · {mrkdwn(request.id)}",
-        f"*Agent* {mrkdwn(request.agent)} · instance {mrkdwn(drawing.instance.name)} ({mrkdwn(drawing.instance.id)})",
-        f"*Asked* {date(request.created_at)}, for {mrkdwn(request.timeout)}",
-        f"*Deadline* {date(request.deadline_at)}",
+    told = [
+        *([section("\n".join(lines))] if lines else []),
+        section("\n".join(facts_in_full(drawing))),
     ]
-    if drawing.rule is not None:
-        facts += [
-            f"*Rule* {mrkdwn(drawing.rule.name)}, version {request.rule_id}",
-            f"*Valid* {render_duration(drawing.rule.validity)} after approval",
-            f"*May decide* {decider_groups(drawing)}, the agent's owners never",
-        ]
-    blocks.append(section("\n".join(facts)))
-    blocks += [section(text) for text in in_sections(deciders(drawing), SECTION_CHARACTERS)]
-    blocks += [section(_vote(vote)) for vote in drawing.votes]
-    return blocks
+    return [line(wanted(request)), *names_in_full(request), *told, *warning(request)]
 
 
-def _vote(vote: Vote) -> str:
-    return f"*{vote.kind.value}* by {user_mention(vote.user_id)} {date(vote.cast_at)}, {mrkdwn(vote.surface)}"
+def _drawing_of_call(shown: list[str], *, is_first: bool) -> Callable[[], list[Block]]:
+    label = "Arguments" if is_first else "Arguments, continued"
+    return lambda: [line([said(label, bold=True)]), *_draw_frames(shown)]
+
+
+def _drawing_of_section(text: str) -> Callable[[], list[Block]]:
+    return lambda: [section(text)]
+
+
+def _vote(vote: Vote) -> Iterator[_Piece]:
+    withdrawn = f", withdrawn {date(vote.withdrawn_at)}" if vote.withdrawn_at else ""
+    words = f"*{vote.kind.value.capitalize()}* by {user_mention(vote.user_id)} {date(vote.cast_at)}{withdrawn}"
+    yield _Piece(len(words), _drawing_of_section(f"{words} ({mrkdwn(vote.surface)})"))
+    if vote.note:
+        yield from _text("Their note", vote.note, quote)
+
+
+def _text(name: str, text: str | None, put: Callable[[str], Block] = frame) -> Iterator[_Piece]:
+    """A long text in slices, each under its name and the part of it that it is."""
+    if text is None:
+        return
+    for start, end in _slices(text):
+        part = f", from {start + 1:,} to {end:,}" if end - start < len(text) else ""
+        label = f"{name} ({how_many(len(text), 'character')}{part})"
+        yield _Piece(end - start, _drawing_of_slice(label, text[start:end], put))
+
+
+def _drawing_of_slice(label: str, text: str, put: Callable[[str], Block]) -> Callable[[], list[Block]]:
+    def draw() -> list[Block]:
+        shown = frames(visible(text, lines=True).split("\n")) if text else []
+        return [line([said(label, bold=True)]), *(put(one) for one in shown)]
+
+    return draw
+
+
+def _slices(text: str) -> Iterator[tuple[int, int]]:
+    """Cut a text into pages: at the end of a line where one is near, never between a backslash and its letter."""
+    start = 0
+    while len(text) - start > PAGE_CHARACTERS:
+        end = start + PAGE_CHARACTERS
+        line_end = text.rfind("\n", end - _EARLIER_BREAK, end) + 1
+        if line_end:
+            end = line_end
+        elif text[end - 1] == "\\":
+            end -= 1
+        yield start, end
+        start = end
+    yield start, len(text)

@@ -14,7 +14,7 @@ Surface = Literal["card", "modal", "home"]
 Values = Mapping[str, Mapping[str, str | None]]
 """What was put into a view: block id, action id, text or the value of what was chosen."""
 
-MAX_ID = 128
+MAX_ID = 127  # two of them and a colon name a submission, and an act's name has at most 255 characters
 MAX_TEXT = 3000
 MAX_INPUTS = 100
 MAX_NUMBER = 2**63 - 1
@@ -160,7 +160,7 @@ def parse_submission(payload: object) -> Submission:
         _refuse("view")
     view_id, view_hash = _text(view, "id", MAX_ID), _text(view, "hash", MAX_ID)
     return Submission(
-        act_id=f"{view_id}:{view_hash}"[:255],
+        act_id=f"{view_id}:{view_hash}",
         user_id=user_id,
         team_id=team_id,
         enterprise_id=enterprise_id,

@@ -22,10 +22,10 @@ WORDS: dict[State, tuple[str, str]] = {
     State.EXPIRED: ("⌛", "Expired"),
     State.CANCELLED: ("🚫", "Cancelled"),
     State.OPEN: ("✅", "Approved"),
-    State.REVOKED: ("↩️", "Withdrawn"),
+    State.REVOKED: ("🔙", "Withdrawn"),
     State.LAPSED: ("⌛", "Approved, not used"),
     State.CONSUMED: ("✅", "Approved, in use"),
-    State.OVERDUE: ("⚠️", "Approved, never finished"),
+    State.OVERDUE: ("🚨", "Approved, never finished"),
     State.SUCCEEDED: ("✅", "Approved, succeeded"),
     State.FAILED: ("❌", "Approved, failed"),
 }

@@ -69,6 +69,7 @@ def _class_of(flags: bytearray) -> str:
 
 
 _LITERAL_ESCAPE = re.compile(r"\\(?=u\{)")
+_LITERAL_COUNT = re.compile(r"(?<= )\{(?=x\d)")
 _MANY_SPACES = re.compile(rf" {{{MAX_SPACES + 1},}}")
 _TRAILING_SPACES = re.compile(r" +(?=\n|\Z)")
 
@@ -83,7 +84,7 @@ def visible(text: str, *, lines: bool = False) -> str:
 
     ``lines``: keep line breaks (for a frame that sets each line apart); otherwise they are written as code points.
     """
-    shown = _LITERAL_ESCAPE.sub(r"\\u{5C}", text)
+    shown = _LITERAL_COUNT.sub(r"\\u{7B}", _LITERAL_ESCAPE.sub(r"\\u{5C}", text))
     shown = _show_hidden(shown)
     if not lines:
         shown = shown.replace("\n", r"\u{A}")
@@ -200,6 +201,6 @@ def excerpt(text: str, max_characters: int, max_lines: int) -> Excerpt:
     return Excerpt(shown, len(text) - len(kept))
 
 
-def how_many(count: int, thing: str, things: str | None = None) -> str:
-    """Write a count with its noun: ``1 line``, ``4 000 lines``."""
-    return f"{count:,} {thing if count == 1 else things or thing + 's'}".replace(",", " ")
+def how_many(count: int, thing: str) -> str:
+    """Write a count with its noun: ``1 line``, ``4,000 lines``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

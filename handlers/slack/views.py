@@ -11,7 +11,7 @@ from bot.outbox import Drawing
 from handlers.slack.blocks import Block, View, actions, button, context, line, modal, plain, said, section
 from handlers.slack.call_parts import claim, facts, wanted, warning
 from handlers.slack.cards import headline
-from handlers.slack.pages import Page, details_pages, review_pages
+from handlers.slack.pages import Page, details_page, review_page
 from handlers.slack.payloads import BadPayload, Values
 from handlers.slack.states import render_state
 from handlers.slack.text import visible
@@ -84,8 +84,7 @@ def deny_note(values: Values) -> str:
 
 def render_details(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     """Show everything that is known of a request; long ones in pages. A page that is not there gives the nearest."""
-    pages = details_pages(drawing)
-    shown = _nearest(pages, page)
+    shown = details_page(drawing, page)
     number = str(drawing.request.number)
     turn = _turning(shown, number, DETAILS_BACK, DETAILS_NEXT)
     blocks = [*_page_mark(shown), *shown.blocks, *([actions(turn, "turn")] if turn else [])]
@@ -95,10 +94,10 @@ def render_details(drawing: Drawing, modal_id: str, page: int = 0) -> View:
 def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     """Show one page of the whole call. Only the last page of a pending request has Approve and Deny."""
     request = drawing.request
-    shown = _nearest(review_pages(drawing), page)
+    shown = review_page(drawing, page)
     number = str(request.number)
     turn = _turning(shown, number, REVIEW_BACK, REVIEW_NEXT)
-    blocks = [line(headline(request), "head"), *_page_mark(shown), *shown.blocks]
+    blocks = [line(headline(request), "head"), *_page_mark(shown, "approving"), *shown.blocks]
     if turn:
         blocks.append(actions(turn, "turn"))
     if shown.is_last:
@@ -139,12 +138,11 @@ def _metadata(drawing: Drawing, page: Page | None = None) -> str:
     return json.dumps(carried | ({"page": page.index, "pages": page.count} if page else {}))
 
 
-def _nearest(pages: list[Page], page: int) -> Page:
-    return pages[min(max(page, 0), len(pages) - 1)]
-
-
-def _page_mark(page: Page) -> list[Block]:
-    return [context([f"Page {page.index + 1} of {page.count}"], "page")] if page.count > 1 else []
+def _page_mark(page: Page, until_last: str = "") -> list[Block]:
+    if page.count == 1:
+        return []
+    hint = "" if page.is_last or not until_last else f"; {until_last} is on the last"
+    return [context([f"Page {page.index + 1} of {page.count}{hint}"], "page")]
 
 
 def _turning(page: Page, number: str, back: str, forth: str) -> list[dict[str, Any]]:

@@ -97,8 +97,8 @@ def parse_object(body: bytes, known: tuple[str, ...]) -> dict[str, tuple[Any, st
         if text.count("{") + text.count("[") > MAX_DEPTH:
             _refuse_depth([value for value, _ in fields.values()])
         if "\\u" in text:
-            for value, _ in fields.values():
-                json.dumps(value, ensure_ascii=False, default=str).encode()
+            for name, (value, _) in fields.items():
+                json.dumps([name, value], ensure_ascii=False, default=str).encode()
     except RecursionError as error:
         raise _too_deep() from error
     except UnicodeEncodeError as error:
@@ -202,7 +202,7 @@ def _fraction(literal: str) -> Decimal:
 
 
 def _integer(literal: str) -> int:
-    if len(literal) > MAX_EXPONENT + 2:
+    if len(literal.removeprefix("-")) > MAX_EXPONENT + 1:
         raise ValueError("a number's exponent is beyond 400")
     return int(literal)
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
-from traceback import extract_tb
+from traceback import StackSummary, walk_tb
 from typing import Any, TextIO
 
 import structlog
@@ -56,7 +56,7 @@ _DEEPEST = 6
 _FRAMES = 12
 _CHAIN = 5
 
-_OURS = frozenset({"bot", "handlers", "playground", "store"})
+_OURS = frozenset({"bot", "handlers", "playground", "signoff", "store"})
 # Not below warning whatever the level: at debug they log whole requests. The second Slack logger is named because
 # its code reads its own level, unset otherwise, and would then render every request it makes.
 _QUIET = {
@@ -207,9 +207,9 @@ def _describe(error: BaseException) -> dict[str, Any]:
         described["code"] = code
     if isinstance(error, _SPEAKS_FOR_ITSELF):
         described["message"] = str(error)
+    frames = StackSummary.extract(walk_tb(error.__traceback__), lookup_lines=False)
     described["frames"] = [
-        f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}"
-        for frame in extract_tb(error.__traceback__)[-_FRAMES:]
+        f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames[-_FRAMES:]
     ]
     return described
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from playground.changes import Signal
 from playground.faults import Faults
 from playground.model import Json
 from playground.results import Ack
@@ -26,12 +27,15 @@ from playground.sockets import Sockets
 class Delivery:
     """Sends payloads to the app."""
 
-    def __init__(self, settings: PlaygroundSettings, sockets: Sockets, faults: Faults) -> None:
+    def __init__(self, settings: PlaygroundSettings, sockets: Sockets, faults: Faults, changes: Signal) -> None:
         self._settings = settings
+        self._changes = changes
         self._sockets = sockets
         self._faults = faults
         self._session: aiohttp.ClientSession | None = None
         self.request_url: str | None = None
+        self.log: list[Ack] = []
+        """Every delivery so far, in the order they ended."""
 
     async def start(self) -> None:
         """Opens what HTTP delivery needs."""
@@ -48,6 +52,12 @@ class Delivery:
 
         `retry` and `reason` mark a repeated event (`retry_attempt`, X-Slack-Retry-Num).
         """
+        ack = await self._try(payload, retry, reason)
+        self.log.append(ack)
+        self._changes.fire()
+        return ack
+
+    async def _try(self, payload: Json, retry: int, reason: str) -> Ack:
         if self._faults.dead:
             return Ack(ok=False, error="dead", sent=payload)
         started = time.perf_counter()

@@ -78,9 +78,10 @@ class PageServer:
 
     async def _feed(self, window: web.WebSocketResponse, viewer: User) -> None:
         last: Json = {}
+        since = f"{self._acts.workspace.now().timestamp():.6f}"
         while not window.closed:
             seen = self._acts.changes.version
-            state = snapshot(self._acts, viewer, self._console())
+            state = snapshot(self._acts, viewer, self._console(), since=since)
             comparable = {key: value for key, value in state.items() if key != "now"}
             if comparable != last:
                 text = json.dumps(state, ensure_ascii=False)

@@ -15,7 +15,7 @@ from playground.events import Events
 from playground.faults import Faults
 from playground.pacing import Pacing
 from playground.payloads import Payloads
-from playground.results import Call
+from playground.results import Ack, Call
 from playground.settings import PlaygroundSettings
 from playground.sockets import Sockets
 from playground.tickets import Tickets
@@ -35,7 +35,7 @@ class Parts:
         self.views = Views(self.changes)
         self.faults = Faults(self.settings.seed, self._faults_changed)
         self.sockets = Sockets(self.settings, self.changes, lambda: self.faults.dead)
-        self.delivery = Delivery(self.settings, self.sockets, self.faults)
+        self.delivery = Delivery(self.settings, self.sockets, self.faults, self.changes)
         self.payloads = Payloads(self.settings)
         self.tickets = Tickets(self.settings.trigger_seconds, self._monotonic)
         self.pacing = Pacing(self._monotonic, enforced=self.settings.one_message_a_second)
@@ -80,6 +80,11 @@ class Parts:
         self.changes.fire()
 
     @property
+    def deliveries(self) -> list[Ack]:
+        """Every payload sent to the app so far, with what became of it, in the order they ended."""
+        return self.delivery.log
+
+    @property
     def connections(self) -> int:
         """How many sockets the app holds open."""
         return len(self.sockets)
@@ -87,7 +92,7 @@ class Parts:
     async def until(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:  # noqa: ASYNC109
         """Waits, without polling, until the predicate is true, and gives back its value.
 
-        It is asked again after every change of the workspace, every API call and every connection.
+        It is asked again after every change of the workspace, every API call, delivery and connection.
         Raises TimeoutError after `timeout` seconds.
         """
         return await self.changes.until(predicate, timeout)

@@ -15,7 +15,9 @@ from playground.acts import Acts
 from playground.agent import Preset
 from playground.api.web import WebApi
 from playground.console import Console
+from playground.delivery import encode
 from playground.guard import refuse_foreign_pages
+from playground.model import Json
 from playground.page_server import PageServer
 from playground.settings import PlaygroundSettings
 
@@ -102,6 +104,10 @@ class Playground(Acts):
     def sign(self, body: str | bytes, timestamp: int | str | None = None) -> dict[str, str]:
         """The signature headers for a body. `timestamp`: seconds since the epoch, now if None."""
         return self.delivery.sign(body, timestamp)
+
+    def encode(self, payload: Json) -> tuple[str, bytes]:
+        """Content type and body of a payload over HTTP, to be signed and sent by a test's own hand."""
+        return encode(payload)
 
     def expire_triggers(self) -> None:
         """Makes every trigger id handed out so far too old."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from playground.model import Channel, Json, Message, User, UserGroup, View
 from playground.settings import PlaygroundSettings
@@ -50,12 +50,11 @@ def user_object(user: User, now: datetime, *, with_email: bool = True) -> Json:
             "teams": [user.team_id],
         }
     if not user.deleted:
-        offset = now.astimezone(ZoneInfo(user.tz)).utcoffset()
         shape |= {
             "real_name": user.real_name,
             "tz": user.tz,
             "tz_label": user.tz,
-            "tz_offset": int(offset.total_seconds()) if offset else 0,
+            "tz_offset": _tz_offset_seconds(user.tz, now),
             "color": "9f69e7",
             "is_admin": user.is_admin,
             "is_owner": user.is_owner,
@@ -65,6 +64,15 @@ def user_object(user: User, now: datetime, *, with_email: bool = True) -> Json:
             "is_email_confirmed": True,
         }
     return shape
+
+
+def _tz_offset_seconds(name: str, now: datetime) -> int:
+    try:
+        offset = now.astimezone(ZoneInfo(name)).utcoffset()
+    except ZoneInfoNotFoundError:
+        # A machine without the time zone data.
+        return 0
+    return int(offset.total_seconds()) if offset else 0
 
 
 def channel_object(channel: Channel, viewer: str, settings: PlaygroundSettings) -> Json:

@@ -24,8 +24,10 @@ PAGE_FAULTS: tuple[Json, ...] = (
 )
 
 
-def snapshot(looks: Looks, viewer: User, console: Console | None) -> Json:
-    """Everything this person's page draws."""
+def snapshot(looks: Looks, viewer: User, console: Console | None, *, since: str = "") -> Json:
+    """Everything this person's page draws. Ephemeral messages older than `since` (a `ts`) are gone, as they
+    are from a Slack client that was loaded anew.
+    """
     workspace, settings = looks.workspace, looks.settings
     home = looks.home(viewer.id)
     kinds = {fault.kind for fault in looks.faults.active}
@@ -40,7 +42,7 @@ def snapshot(looks: Looks, viewer: User, console: Console | None) -> Json:
             for group in workspace.usergroups.values()
             if not group.deleted
         ],
-        "channels": [_channel(looks, channel, viewer) for channel in channels],
+        "channels": [_channel(looks, channel, viewer, since) for channel in channels],
         "home": {"id": home.id, "blocks": home.blocks, "state": {"values": home.values}} if home else None,
         "modals": [view_object(view, settings) for view in looks.modals(viewer.id)],
         "faults": {
@@ -62,9 +64,12 @@ def _user(user: User) -> Json:
     return {name: getattr(user, name) for name in names.split()}
 
 
-def _channel(looks: Looks, channel: Channel, viewer: User) -> Json:
+def _channel(looks: Looks, channel: Channel, viewer: User, since: str) -> Json:
     unread, mentions = looks.workspace.unread(channel, viewer.id)
-    shown: list[Message] = [*channel.messages.values(), *looks.ephemerals(viewer.id, channel.id)]
+    shown: list[Message] = [
+        *channel.messages.values(),
+        *(m for m in looks.ephemerals(viewer.id, channel.id) if m.ts >= since),
+    ]
     shown.sort(key=lambda message: message.ts)
     replies = Counter(message.thread_ts for message in channel.messages.values() if message.is_reply)
     shape: dict[str, Any] = {

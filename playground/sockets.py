@@ -61,6 +61,10 @@ class Sockets:
     async def handle(self, http_request: web.Request) -> web.StreamResponse:
         """The websocket's HTTP handler."""
         ticket = http_request.query.get("ticket", "")
+        if self._dead():
+            if http_request.transport is not None:
+                http_request.transport.abort()
+            return web.Response(status=503)
         if ticket not in self._tickets:
             return web.Response(status=403, text="invalid ticket")
         self._tickets.discard(ticket)

@@ -144,8 +144,9 @@ class Workspace:
         for channel in self.channels.values():
             if channel.user == user.id:
                 return channel
-        channel_id = f"D0{user.id.lstrip('UW').lstrip('0')}"
-        return self.add_channel(channel_id, name=user.name, user=user.id, members=[user.id, self.settings.bot_user_id])
+        return self.add_channel(
+            f"D{user.id[1:]}", name=user.name, user=user.id, members=[user.id, self.settings.bot_user_id]
+        )
 
     # Messages
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from playground.api.context import Method, answer, channel_to_post, channel_to_write, known_user, visible_channel
@@ -182,15 +183,13 @@ def _thread(params: Params, channel: Channel) -> str | None:
 async def respond(parts: Parts, key: str, body: Json) -> None:
     """A post to a response URL: a new message, or the original replaced or deleted."""
     ticket = parts.tickets.use_response_url(key)
+    channel = parts.workspace.channels.get(ticket.channel)
+    if channel is None:
+        raise SlackRefusal("channel_not_found", status=404)
     original: Message | None = None
-    try:
-        channel = parts.workspace.channel(ticket.channel)
-        if ticket.message_ts is not None:
+    if ticket.message_ts is not None:
+        with contextlib.suppress(NotThere):
             original = parts.workspace.message(channel.id, ticket.message_ts)
-    except NotThere:
-        if not parts.workspace.channels.get(ticket.channel):
-            raise SlackRefusal("channel_not_found", status=404) from None
-        channel = parts.workspace.channel(ticket.channel)
     if body.get("delete_original") is True:
         if original is None:
             raise SlackRefusal("message_not_found", status=404)

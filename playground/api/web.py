@@ -28,6 +28,7 @@ METHODS: dict[str, Method] = {
     **view_methods.METHODS,
 }
 RESPONSE_URL = "response_url"
+_NO_TOKEN = {"not_authed", "invalid_auth", "not_allowed_token_type"}
 
 
 class WebApi:
@@ -158,7 +159,9 @@ class WebApi:
     def _respond(self, body: Json, refusal: SlackRefusal | None, name: str | None = None) -> web.Response:
         headers = dict(refusal.headers) if refusal else {}
         method = METHODS.get(name or "")
-        if method is not None and method.token == "bot":  # noqa: S105  # a kind of token
+        # Slack tells the scopes of a token it knows.
+        known = refusal is None or refusal.code not in _NO_TOKEN
+        if known and method is not None and method.token == "bot":  # noqa: S105  # a kind of token
             headers["x-oauth-scopes"] = ",".join(sorted(self._parts.scopes))
             headers["x-accepted-oauth-scopes"] = ",".join(method.scopes)
         return web.json_response(body, status=refusal.status if refusal else 200, headers=headers)

@@ -11,7 +11,10 @@ import { sendKey, valueOf } from "./surface.js";
 
 /** Where this window is, for the address bar: a reload and a second window come back to it. */
 function writeAddress() {
-  const path = [ui.user, ui.at, ui.thread].filter(Boolean).map((one) => encodeURIComponent(String(one))).join("/");
+  const path = [ui.user, ui.at, ui.thread]
+    .filter(Boolean)
+    .map((one) => encodeURIComponent(String(one)))
+    .join("/");
   if (window.location.hash !== `#/${path}`) window.history.replaceState(null, "", `#/${path}`);
 }
 
@@ -28,8 +31,9 @@ export function go(id, thread = null) {
     ui.unseenBelow = false;
     ui.newFrom.delete(id);
     if (channel && channel.unread > 0) {
-      const heads = channel.messages.filter((/** @type {Json} */ one) =>
-        (!one.thread_ts || one.thread_ts === one.ts) && one.user !== snap().me.id);
+      const heads = channel.messages.filter(
+        (/** @type {Json} */ one) => (!one.thread_ts || one.thread_ts === one.ts) && one.user !== snap().me.id,
+      );
       const first = heads[Math.max(0, heads.length - channel.unread)];
       if (first) ui.newFrom.set(id, first.ts);
     }
@@ -87,8 +91,10 @@ export function settlePlace() {
   ui.user = me.id;
   if (ui.at === "home") return;
   if (!ui.at || !channelById(ui.at)) {
-    const first = channels.find((/** @type {Json} */ one) => one.mentions > 0)
-      || channels.find((/** @type {Json} */ one) => one.kind === "channel" && !one.is_archived) || channels[0];
+    const first =
+      channels.find((/** @type {Json} */ one) => one.mentions > 0) ||
+      channels.find((/** @type {Json} */ one) => one.kind === "channel" && !one.is_archived) ||
+      channels[0];
     ui.at = first ? first.id : "home";
     ui.thread = null;
   }
@@ -147,10 +153,18 @@ export function actOn(place, block, element, payload) {
       ui.failures.delete(place.id);
       const values = place.view ? { values: viewValues(place.view, place.stateOf) } : {};
       const answer = await send(name, {
-        ...place.target, block_id: block.block_id, action_id: element.action_id, type: element.type, ...payload, ...values,
+        ...place.target,
+        block_id: block.block_id,
+        action_id: element.action_id,
+        type: element.type,
+        ...payload,
+        ...values,
       });
       if (!answer.ok) {
-        ui.failures.set(place.id, { text: answer.error || "That did not work. Please try again.", block: block.block_id ?? null });
+        ui.failures.set(place.id, {
+          text: answer.error || "That did not work. Please try again.",
+          block: block.block_id ?? null,
+        });
       }
       return answer;
     });
@@ -162,7 +176,8 @@ export async function submitView(view) {
   if (!view.submit && !(view.blocks || []).some((/** @type {Json} */ block) => block.type === "input")) return;
   const surfaceId = `v:${view.id}`;
   const saved = view.state?.values || {};
-  const stateOf = (/** @type {any} */ block, /** @type {any} */ element) => valueOf(surfaceId, block, element, saved);
+  const stateOf = (/** @type {any} */ block, /** @type {any} */ element) =>
+    valueOf(surfaceId, block, element, saved);
   const faults = viewFaults(view, stateOf);
   ui.formErrors.set(view.id, faults);
   ui.failures.delete(surfaceId);
@@ -172,10 +187,12 @@ export async function submitView(view) {
     return;
   }
   const answer = await busy(`submit|${view.id}`, () =>
-    send("view_submit", { view_id: view.id, values: viewValues(view, stateOf) }));
+    send("view_submit", { view_id: view.id, values: viewValues(view, stateOf) }),
+  );
   if (answer.already) return;
   if (answer.errors && Object.keys(answer.errors).length) ui.formErrors.set(view.id, answer.errors);
-  else if (!answer.ok) ui.failures.set(surfaceId, { text: answer.error || "Please check what you have filled in.", block: null });
+  else if (!answer.ok)
+    ui.failures.set(surfaceId, { text: answer.error || "Please check what you have filled in.", block: null });
   redraw();
   if (answer.errors) focusFault();
 }
@@ -183,7 +200,9 @@ export async function submitView(view) {
 /** Brings the first faulty field into view once it is drawn. */
 function focusFault() {
   setTimeout(() => {
-    const field = document.querySelector(".modal-top .has-error input, .modal-top .has-error textarea, .modal-top .has-error select");
+    const field = document.querySelector(
+      ".modal-top .has-error input, .modal-top .has-error textarea, .modal-top .has-error select",
+    );
     if (field instanceof HTMLElement) field.focus();
   }, 60);
 }
@@ -224,20 +243,26 @@ function refuse(key, error) {
 }
 
 /** The slash commands, with their hints where the server gives some. @returns {{command: string, hint: string, about: string}[]} */
-export const commands = () => (snap().commands || []).map((/** @type {any} */ one) =>
-  typeof one === "string" ? { command: one, hint: "help", about: "what it can do" }
-    : { command: one.command, hint: one.usage_hint || "", about: one.description || "" });
+export const commands = () =>
+  (snap().commands || []).map((/** @type {any} */ one) =>
+    typeof one === "string"
+      ? { command: one, hint: "help", about: "what it can do" }
+      : { command: one.command, hint: one.usage_hint || "", about: one.description || "" },
+  );
 
 /** @param {string} channel @param {Json} message */
 export function deleteMessage(channel, message) {
   ui.confirm = {
     title: { type: "plain_text", text: "Delete message" },
     text: { type: "plain_text", text: "It disappears for everyone, and the app is told so. Delete it?" },
-    confirm: { type: "plain_text", text: "Delete" }, deny: { type: "plain_text", text: "Cancel" }, style: "danger",
+    confirm: { type: "plain_text", text: "Delete" },
+    deny: { type: "plain_text", text: "Cancel" },
+    style: "danger",
     back: document.activeElement,
-    run: () => void send("delete", { channel, ts: message.ts }).then((answer) => {
-      if (!answer.ok) toast(answer.error);
-    }),
+    run: () =>
+      void send("delete", { channel, ts: message.ts }).then((answer) => {
+        if (!answer.ok) toast(answer.error);
+      }),
   };
   redraw();
 }

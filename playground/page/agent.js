@@ -13,8 +13,17 @@ import { h } from "./vdom.js";
 
 /** @param {Json} preset */
 function editPreset(preset) {
-  ui.free = { ...ui.free, open: true, tool: preset.tool, server: preset.server || "", args: preset.arguments_text,
-    reasoning: preset.reasoning || "", timeout: preset.timeout || "10m", touched: false, error: "" };
+  ui.free = {
+    ...ui.free,
+    open: true,
+    tool: preset.tool,
+    server: preset.server || "",
+    args: preset.arguments_text,
+    reasoning: preset.reasoning || "",
+    timeout: preset.timeout || "10m",
+    touched: false,
+    error: "",
+  };
   redraw();
   setTimeout(() => document.getElementById("free-args")?.focus(), 60);
 }
@@ -28,40 +37,94 @@ function presetCard(preset, ready) {
     else ui.shownPresets.add(preset.key);
     redraw();
   };
-  return h("li", { key: preset.key, class: "preset", "data-testid": `preset-${preset.key}` },
-    h("div", { class: "preset-row" },
-      h("button", {
-        type: "button", class: "preset-open", "aria-expanded": open ? "true" : "false", title: "Show the call",
-        "data-testid": `agent-preset-show-${preset.key}`, onclick: toggle,
-      }, icon("caret", open ? "is-open" : ""), h("span", { class: "preset-text" },
-        h("span", { class: "preset-label" }, preset.label), h("span", { class: "preset-note" }, preset.explain))),
-      h("button", {
-        type: "button", class: `btn btn-ask${sending ? " is-sending" : ""}`, "data-testid": `agent-preset-${preset.key}`,
-        "aria-label": `Ask: ${preset.label}`, "aria-disabled": ready ? null : "true", "aria-busy": sending ? "true" : null,
-        onclick: () => ready && void askAsAgent({ preset: preset.key }, preset.key),
-      }, h("span", { class: "btn-face" }, "Ask"), sending ? h("span", { class: "spinner" }) : null)),
-    open ? h("div", { class: "preset-args" },
-      h("div", { class: "preset-more" },
-        h("code", null, preset.server ? `${preset.server} · ${preset.tool}` : preset.tool),
-        h("button", { type: "button", class: "quiet", onclick: () => editPreset(preset), "data-testid": `agent-preset-edit-${preset.key}` }, "Change it")),
-      h("pre", { class: "pre", tabindex: "0", "aria-label": "Arguments" }, preset.arguments_text),
-      preset.reasoning ? h("p", { class: "preset-note" }, "The agent says: “", preset.reasoning, "”") : null) : null);
+  return h(
+    "li",
+    { key: preset.key, class: "preset", "data-testid": `preset-${preset.key}` },
+    h(
+      "div",
+      { class: "preset-row" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "preset-open",
+          "aria-expanded": open ? "true" : "false",
+          title: "Show the call",
+          "data-testid": `agent-preset-show-${preset.key}`,
+          onclick: toggle,
+        },
+        icon("caret", open ? "is-open" : ""),
+        h(
+          "span",
+          { class: "preset-text" },
+          h("span", { class: "preset-label" }, preset.label),
+          h("span", { class: "preset-note" }, preset.explain),
+        ),
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: `btn btn-ask${sending ? " is-sending" : ""}`,
+          "data-testid": `agent-preset-${preset.key}`,
+          "aria-label": `Ask: ${preset.label}`,
+          "aria-disabled": ready ? null : "true",
+          "aria-busy": sending ? "true" : null,
+          onclick: () => ready && void askAsAgent({ preset: preset.key }, preset.key),
+        },
+        h("span", { class: "btn-face" }, "Ask"),
+        sending ? h("span", { class: "spinner" }) : null,
+      ),
+    ),
+    open
+      ? h(
+          "div",
+          { class: "preset-args" },
+          h(
+            "div",
+            { class: "preset-more" },
+            h("code", null, preset.server ? `${preset.server} · ${preset.tool}` : preset.tool),
+            h(
+              "button",
+              {
+                type: "button",
+                class: "quiet",
+                onclick: () => editPreset(preset),
+                "data-testid": `agent-preset-edit-${preset.key}`,
+              },
+              "Change it",
+            ),
+          ),
+          h("pre", { class: "pre", tabindex: "0", "aria-label": "Arguments" }, preset.arguments_text),
+          preset.reasoning ? h("p", { class: "preset-note" }, "The agent says: “", preset.reasoning, "”") : null,
+        )
+      : null,
+  );
 }
 
 /** @param {string} name @param {string} label @param {Record<string, any>} props */
 function field(name, label, props) {
   const free = /** @type {any} */ (ui.free);
   const tag = props.rows ? "textarea" : "input";
-  return h("label", { class: "free-field" }, h("span", { class: "b-label" }, label),
+  return h(
+    "label",
+    { class: "free-field" },
+    h("span", { class: "b-label" }, label),
     h(tag, {
-      class: "field", id: `free-${name}`, "data-testid": `free-${name}`, autocomplete: "off", spellcheck: "false",
-      value: free[name], ...props,
+      class: "field",
+      id: `free-${name}`,
+      "data-testid": `free-${name}`,
+      autocomplete: "off",
+      spellcheck: "false",
+      value: free[name],
+      ...props,
       oninput: (/** @type {any} */ event) => {
         ui.free = { ...ui.free, [name]: event.currentTarget.value, error: "" };
         if (name === "args") ui.free.touched = true;
         redraw();
       },
-    }));
+    }),
+  );
 }
 
 async function sendFree() {
@@ -90,29 +153,74 @@ function freeCall(ready) {
     if (ui.free.open && !ui.free.args) ui.free.args = "{\n  \n}";
     redraw();
   };
-  return h("div", { class: "free" },
-    h("button", { type: "button", class: "fold", "aria-expanded": free.open ? "true" : "false", "data-testid": "free-toggle", onclick: toggle },
-      icon("caret", free.open ? "is-open" : ""), "Write a call of your own"),
-    free.open ? h("div", {
-      class: "free-body",
-      onkeydown: (/** @type {any} */ event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void sendFree();
+  return h(
+    "div",
+    { class: "free" },
+    h(
+      "button",
+      {
+        type: "button",
+        class: "fold",
+        "aria-expanded": free.open ? "true" : "false",
+        "data-testid": "free-toggle",
+        onclick: toggle,
       },
-    },
-    h("div", { class: "free-pair" },
-      field("tool", "Tool", { placeholder: "issue_refund" }),
-      field("server", "Server (optional)", { placeholder: "payments" })),
-    field("args", "Arguments, as JSON", { rows: 6, class: `field mono${fault ? " is-bad" : ""}`,
-      "aria-invalid": fault ? "true" : null, "aria-describedby": fault ? "free-fault" : null }),
-    fault ? h("div", { class: "b-error", id: "free-fault", role: "status", "data-testid": "free-fault" }, icon("warn"), fault) : null,
-    field("reasoning", "What the agent says about it (optional)", { rows: 2 }),
-    h("div", { class: "free-foot" },
-      field("timeout", "Waits for", { class: "field field-tiny", placeholder: "10m" }),
-      h("button", {
-        type: "button", class: `btn btn-primary${sending ? " is-sending" : ""}`, "data-testid": "free-send",
-        "aria-disabled": ready && !fault ? null : "true", onclick: () => ready && void sendFree(),
-      }, h("span", { class: "btn-face" }, "Ask"), sending ? h("span", { class: "spinner" }) : null)),
-    free.error ? h("div", { class: "b-error", role: "alert", "data-testid": "free-error" }, icon("warn"), free.error) : null) : null);
+      icon("caret", free.open ? "is-open" : ""),
+      "Write a call of your own",
+    ),
+    free.open
+      ? h(
+          "div",
+          {
+            class: "free-body",
+            onkeydown: (/** @type {any} */ event) => {
+              if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void sendFree();
+            },
+          },
+          h(
+            "div",
+            { class: "free-pair" },
+            field("tool", "Tool", { placeholder: "issue_refund" }),
+            field("server", "Server (optional)", { placeholder: "payments" }),
+          ),
+          field("args", "Arguments, as JSON", {
+            rows: 6,
+            class: `field mono${fault ? " is-bad" : ""}`,
+            "aria-invalid": fault ? "true" : null,
+            "aria-describedby": fault ? "free-fault" : null,
+          }),
+          fault
+            ? h(
+                "div",
+                { class: "b-error", id: "free-fault", role: "status", "data-testid": "free-fault" },
+                icon("warn"),
+                fault,
+              )
+            : null,
+          field("reasoning", "What the agent says about it (optional)", { rows: 2 }),
+          h(
+            "div",
+            { class: "free-foot" },
+            field("timeout", "Waits for", { class: "field field-tiny", placeholder: "10m" }),
+            h(
+              "button",
+              {
+                type: "button",
+                class: `btn btn-primary${sending ? " is-sending" : ""}`,
+                "data-testid": "free-send",
+                "aria-disabled": ready && !fault ? null : "true",
+                onclick: () => ready && void sendFree(),
+              },
+              h("span", { class: "btn-face" }, "Ask"),
+              sending ? h("span", { class: "spinner" }) : null,
+            ),
+          ),
+          free.error
+            ? h("div", { class: "b-error", role: "alert", "data-testid": "free-error" }, icon("warn"), free.error)
+            : null,
+        )
+      : null,
+  );
 }
 
 function faults() {
@@ -121,19 +229,56 @@ function faults() {
     ui.faultsOpen = !ui.faultsOpen;
     redraw();
   };
-  return h("div", { class: "faults" },
-    h("button", { type: "button", class: "fold", "aria-expanded": ui.faultsOpen ? "true" : "false", "data-testid": "faults-toggle", onclick: toggle },
-      icon("caret", ui.faultsOpen ? "is-open" : ""), "Break something",
-      active.length ? h("span", { class: "tag tag-warn" }, `${active.length} on`) : null),
-    ui.faultsOpen ? h("ul", { class: "fault-list" }, available.map((/** @type {Json} */ fault) => {
-      const on = active.includes(fault.key);
-      const id = `fault-${fault.key}`;
-      return h("li", { key: fault.key, class: "fault" },
-        h("div", { class: "preset-text" }, h("div", { class: "preset-label", id }, fault.label), h("div", { class: "preset-note" }, fault.explain)),
-        h("button", { type: "button", class: `switch${ui.sending.has(`fault|${fault.key}`) ? " is-sending" : ""}`, role: "switch",
-          "aria-checked": on ? "true" : "false", "aria-labelledby": id, "data-testid": id,
-          onclick: () => void setFault(fault.key, !on) }, h("span", { class: "knob" })));
-    })) : null);
+  return h(
+    "div",
+    { class: "faults" },
+    h(
+      "button",
+      {
+        type: "button",
+        class: "fold",
+        "aria-expanded": ui.faultsOpen ? "true" : "false",
+        "data-testid": "faults-toggle",
+        onclick: toggle,
+      },
+      icon("caret", ui.faultsOpen ? "is-open" : ""),
+      "Break something",
+      active.length ? h("span", { class: "tag tag-warn" }, `${active.length} on`) : null,
+    ),
+    ui.faultsOpen
+      ? h(
+          "ul",
+          { class: "fault-list" },
+          available.map((/** @type {Json} */ fault) => {
+            const on = active.includes(fault.key);
+            const id = `fault-${fault.key}`;
+            return h(
+              "li",
+              { key: fault.key, class: "fault" },
+              h(
+                "div",
+                { class: "preset-text" },
+                h("div", { class: "preset-label", id }, fault.label),
+                h("div", { class: "preset-note" }, fault.explain),
+              ),
+              h(
+                "button",
+                {
+                  type: "button",
+                  class: `switch${ui.sending.has(`fault|${fault.key}`) ? " is-sending" : ""}`,
+                  role: "switch",
+                  "aria-checked": on ? "true" : "false",
+                  "aria-labelledby": id,
+                  "data-testid": id,
+                  onclick: () => void setFault(fault.key, !on),
+                },
+                h("span", { class: "knob" }),
+              ),
+            );
+          }),
+        )
+      : null,
+  );
 }
 
 function closeConsole() {
@@ -144,17 +289,44 @@ function closeConsole() {
 
 export function agentConsole() {
   const { agent } = snap();
-  return h("aside", { class: "console", "aria-label": "The agent's console", "data-testid": "agent-console" },
-    h("header", { class: "place-head" },
+  return h(
+    "aside",
+    { class: "console", "aria-label": "The agent's console", "data-testid": "agent-console" },
+    h(
+      "header",
+      { class: "place-head" },
       h("h2", { class: "place-title" }, icon("bolt"), h("span", null, "The agent’s console")),
-      h("button", { type: "button", class: "tool only-narrow", "aria-label": "Close the console", onclick: closeConsole }, icon("close"))),
-    h("div", { class: "console-scroll", id: "console-scroll", tabindex: "-1" },
-      h("p", { class: "console-lead" }, agent.ready
-        ? "Be the agent: ask for something, see what it gets to know."
-        : h("span", { class: "waiting-line" }, h("span", { class: "spinner" }), "No agent is connected yet; calls can be sent as soon as one is.")),
-      agent.presets.length ? h("ul", { class: "presets", "aria-label": "Ready-made calls" },
-        agent.presets.map((/** @type {Json} */ preset) => presetCard(preset, agent.ready))) : null,
+      h(
+        "button",
+        { type: "button", class: "tool only-narrow", "aria-label": "Close the console", onclick: closeConsole },
+        icon("close"),
+      ),
+    ),
+    h(
+      "div",
+      { class: "console-scroll", id: "console-scroll", tabindex: "-1" },
+      h(
+        "p",
+        { class: "console-lead" },
+        agent.ready
+          ? "Be the agent: ask for something, see what it gets to know."
+          : h(
+              "span",
+              { class: "waiting-line" },
+              h("span", { class: "spinner" }),
+              "No agent is connected yet; calls can be sent as soon as one is.",
+            ),
+      ),
+      agent.presets.length
+        ? h(
+            "ul",
+            { class: "presets", "aria-label": "Ready-made calls" },
+            agent.presets.map((/** @type {Json} */ preset) => presetCard(preset, agent.ready)),
+          )
+        : null,
       freeCall(agent.ready),
       runs(),
-      faults()));
+      faults(),
+    ),
+  );
 }

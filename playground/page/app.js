@@ -9,7 +9,21 @@ import { answerConfirm, closeMenu, overlays } from "./overlays.js";
 import { holdScroll } from "./scroll.js";
 import { sidebar } from "./sidebar.js";
 import { connect, listen, send } from "./socket.js";
-import { channelById, channelTitle, chatOnScreen, now, onMention, onRedraw, redraw, remember, remembered, snap, ui, userById, world } from "./state.js";
+import {
+  channelById,
+  channelTitle,
+  chatOnScreen,
+  now,
+  onMention,
+  onRedraw,
+  redraw,
+  remember,
+  remembered,
+  snap,
+  ui,
+  userById,
+  world,
+} from "./state.js";
 import { h, patch } from "./vdom.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -78,8 +92,12 @@ function showPane(pane) {
 }
 
 /** How much waits for this person, over all places. */
-const waitingCount = () => snap().channels.reduce((/** @type {number} */ sum, /** @type {Json} */ one) =>
-  sum + (one.id === ui.at && chatOnScreen() ? 0 : one.kind === "dm" ? one.unread : one.mentions), 0);
+const waitingCount = () =>
+  snap().channels.reduce(
+    (/** @type {number} */ sum, /** @type {Json} */ one) =>
+      sum + (one.id === ui.at && chatOnScreen() ? 0 : one.kind === "dm" ? one.unread : one.mentions),
+    0,
+  );
 
 const runningCount = () => snap().agent.runs.filter((/** @type {Json} */ one) => one.state === "running").length;
 
@@ -90,43 +108,126 @@ function topbar() {
   const running = runningCount();
   const sign = { auto: "auto", light: "sun", dark: "moon" }[ui.theme] || "auto";
   const active = snap().faults.active;
-  const labels = snap().faults.available.filter((/** @type {Json} */ one) => active.includes(one.key)).map((/** @type {Json} */ one) => one.label);
-  return h("header", { class: "topbar" },
-    h("div", { class: "brand" }, icon("seal"), h("span", null, "Signoff"), h("span", { class: "brand-note" }, "playground")),
-    labels.length ? h("div", { class: "fault-note", role: "status", "data-testid": "fault-note" }, icon("plug"), h("span", null, labels.join(" · "))) : null,
-    h("div", { class: "topbar-end" },
-      h("button", { type: "button", class: "tool", title: "Keys (?)", "aria-label": "Keys", onclick: () => {
-        ui.help = true;
-        redraw();
-      } }, h("span", { class: "glyph" }, "?")),
-      h("button", { type: "button", class: "tool", "data-testid": "theme", title: `Colours: ${ui.theme}`,
-        "aria-label": `Colours: ${ui.theme}. Change`, onclick: nextTheme }, icon(sign)),
-      h("button", { type: "button", class: "tool tool-wide only-narrow", "data-testid": "console-toggle",
-        "aria-expanded": ui.consoleOpen ? "true" : "false", onclick: () => (ui.consoleOpen ? showPane("chat") : showConsole()) },
-      icon("bolt"), "Agent", running ? badge(String(running)) : null)));
+  const labels = snap()
+    .faults.available.filter((/** @type {Json} */ one) => active.includes(one.key))
+    .map((/** @type {Json} */ one) => one.label);
+  return h(
+    "header",
+    { class: "topbar" },
+    h(
+      "div",
+      { class: "brand" },
+      icon("seal"),
+      h("span", null, "Signoff"),
+      h("span", { class: "brand-note" }, "playground"),
+    ),
+    labels.length
+      ? h(
+          "div",
+          { class: "fault-note", role: "status", "data-testid": "fault-note" },
+          icon("plug"),
+          h("span", null, labels.join(" · ")),
+        )
+      : null,
+    h(
+      "div",
+      { class: "topbar-end" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "tool",
+          title: "Keys (?)",
+          "aria-label": "Keys",
+          onclick: () => {
+            ui.help = true;
+            redraw();
+          },
+        },
+        h("span", { class: "glyph" }, "?"),
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "tool",
+          "data-testid": "theme",
+          title: `Colours: ${ui.theme}`,
+          "aria-label": `Colours: ${ui.theme}. Change`,
+          onclick: nextTheme,
+        },
+        icon(sign),
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "tool tool-wide only-narrow",
+          "data-testid": "console-toggle",
+          "aria-expanded": ui.consoleOpen ? "true" : "false",
+          onclick: () => (ui.consoleOpen ? showPane("chat") : showConsole()),
+        },
+        icon("bolt"),
+        "Agent",
+        running ? badge(String(running)) : null,
+      ),
+    ),
+  );
 }
 
 function banner() {
   if (ui.bannerHidden) return null;
-  return h("div", { key: "banner", class: "banner", role: "note", "data-testid": "banner" },
+  return h(
+    "div",
+    { key: "banner", class: "banner", role: "note", "data-testid": "banner" },
     h("p", null, "Let the agent ask for something in its console, then answer its card here as one of the team."),
-    h("button", { type: "button", class: "tool", "aria-label": "Hide this hint", onclick: hideBanner }, icon("close")));
+    h(
+      "button",
+      { type: "button", class: "tool", "aria-label": "Hide this hint", onclick: hideBanner },
+      icon("close"),
+    ),
+  );
 }
 
 function lineNote() {
   if (world.line === "open") return null;
-  return h("div", { key: "line", class: "line-note", role: "status", "data-testid": "line-note" }, h("span", { class: "spinner" }),
-    world.line === "lost" ? "The playground is not answering. Trying again…" : "Connecting…");
+  return h(
+    "div",
+    { key: "line", class: "line-note", role: "status", "data-testid": "line-note" },
+    h("span", { class: "spinner" }),
+    world.line === "lost" ? "The playground is not answering. Trying again…" : "Connecting…",
+  );
 }
 
 function tabs() {
   const waiting = waitingCount();
   const running = runningCount();
-  const tab = (/** @type {"nav"|"chat"|"agent"} */ pane, /** @type {string} */ sign, /** @type {string} */ label, /** @type {number} */ count) =>
-    h("button", { type: "button", class: `tab${ui.pane === pane ? " is-open" : ""}`, "aria-current": ui.pane === pane ? "page" : null,
-      "data-testid": `tab-${pane}`, onclick: () => showPane(pane) }, icon(sign), h("span", null, label), count ? badge(String(count)) : null);
-  return h("nav", { class: "tabs", "aria-label": "Panes" }, tab("nav", "menu", "Places", waiting),
-    tab("chat", "chat", "Messages", 0), tab("agent", "bolt", "Agent", running));
+  const tab = (
+    /** @type {"nav"|"chat"|"agent"} */ pane,
+    /** @type {string} */ sign,
+    /** @type {string} */ label,
+    /** @type {number} */ count,
+  ) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: `tab${ui.pane === pane ? " is-open" : ""}`,
+        "aria-current": ui.pane === pane ? "page" : null,
+        "data-testid": `tab-${pane}`,
+        onclick: () => showPane(pane),
+      },
+      icon(sign),
+      h("span", null, label),
+      count ? badge(String(count)) : null,
+    );
+  return h(
+    "nav",
+    { class: "tabs", "aria-label": "Panes" },
+    tab("nav", "menu", "Places", waiting),
+    tab("chat", "chat", "Messages", 0),
+    tab("agent", "bolt", "Agent", running),
+  );
 }
 
 function title() {
@@ -139,8 +240,14 @@ function title() {
 onRedraw(() => {
   document.documentElement.dataset.theme = ui.theme;
   if (!world.snap) {
-    patch(root, [h("div", { class: "loading" }, h("span", { class: "spinner" }),
-      world.line === "lost" ? "The playground is not answering. Trying again…" : "Opening the playground…")]);
+    patch(root, [
+      h(
+        "div",
+        { class: "loading" },
+        h("span", { class: "spinner" }),
+        world.line === "lost" ? "The playground is not answering. Trying again…" : "Opening the playground…",
+      ),
+    ]);
     return;
   }
   // What is on screen needs no notice.
@@ -148,11 +255,20 @@ onRedraw(() => {
   const release = holdScroll();
   const blocked = views().length > 0 || Boolean(ui.confirm) || ui.help;
   const front = ui.thread && ui.at !== "home" ? " has-thread" : "";
-  patch(root, [h("div", { class: `frame pane-${ui.pane}${ui.consoleOpen ? " console-open" : ""}${front}`, inert: blocked },
-    topbar(), lineNote(), sidebar(),
-    h("main", { class: "main" }, banner(), place()),
-    threadPane(), agentConsole(),
-    ui.consoleOpen ? h("div", { key: "veil", class: "veil", onclick: () => showPane("chat") }) : null, tabs())]);
+  patch(root, [
+    h(
+      "div",
+      { class: `frame pane-${ui.pane}${ui.consoleOpen ? " console-open" : ""}${front}`, inert: blocked },
+      topbar(),
+      lineNote(),
+      sidebar(),
+      h("main", { class: "main" }, banner(), place()),
+      threadPane(),
+      agentConsole(),
+      ui.consoleOpen ? h("div", { key: "veil", class: "veil", onclick: () => showPane("chat") }) : null,
+      tabs(),
+    ),
+  ]);
   patch(layer, [h("div", { class: "modal-layer", inert: Boolean(ui.confirm) || ui.help }, modals()), overlays()]);
   release();
   document.title = title();
@@ -177,8 +293,10 @@ function escape() {
 
 /** @param {number} step */
 function neighbour(step) {
-  const ids = [...snap().channels].sort((a, b) => Number(a.kind === "dm") - Number(b.kind === "dm"))
-    .map((/** @type {Json} */ one) => one.id).concat("home");
+  const ids = [...snap().channels]
+    .sort((a, b) => Number(a.kind === "dm") - Number(b.kind === "dm"))
+    .map((/** @type {Json} */ one) => one.id)
+    .concat("home");
   const at = ids.indexOf(String(ui.at));
   go(ids[(at + step + ids.length) % ids.length]);
 }
@@ -192,7 +310,8 @@ window.addEventListener("keydown", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
   const typing = target.closest("input, textarea, select, [contenteditable]");
   if (views().length || ui.confirm || ui.help || ui.menu) return;
-  if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) neighbour(event.key === "ArrowUp" ? -1 : 1);
+  if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown"))
+    neighbour(event.key === "ArrowUp" ? -1 : 1);
   else if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   else if (event.key === "/") {
     const box = document.querySelector(".main .composer-field");

@@ -23,29 +23,56 @@ function image(image, small) {
   if (small) {
     return h("span", { class: "img-small", role: "img", "aria-label": alt || "image", title: alt }, icon("image"));
   }
-  return h("span", { class: "img", role: "img", "aria-label": alt || "image" },
-    icon("image"), h("span", null, alt || "image"), h("span", { class: "img-note" }, "images are not loaded here"));
+  return h(
+    "span",
+    { class: "img", role: "img", "aria-label": alt || "image" },
+    icon("image"),
+    h("span", null, alt || "image"),
+    h("span", { class: "img-note" }, "images are not loaded here"),
+  );
 }
 
 /** @param {Block} block @param {Surface} surface */
 function section(block, surface) {
   const accessory = block.accessory;
-  const drawn = !accessory ? null
-    : accessory.type === "image" ? image(accessory, false) : drawElement(block, accessory, surface);
+  const drawn = !accessory
+    ? null
+    : accessory.type === "image"
+      ? image(accessory, false)
+      : drawElement(block, accessory, surface);
   const wide = accessory && ["checkboxes", "radio_buttons", "multi_static_select"].includes(accessory.type);
-  return h("div", { class: `b-section${wide ? " b-section-wide" : ""}` },
-    h("div", { class: "b-section-body" },
+  return h(
+    "div",
+    { class: `b-section${wide ? " b-section-wide" : ""}` },
+    h(
+      "div",
+      { class: "b-section-body" },
       block.text ? h("div", { class: "b-text", dir: "auto" }, text(block.text, surface)) : null,
-      block.fields ? h("div", { class: "b-fields" }, block.fields.map((/** @type {any} */ field) =>
-        h("div", { class: "b-field", dir: "auto" }, text(field, surface)))) : null),
-    drawn ? h("div", { class: "b-accessory" }, drawn) : null);
+      block.fields
+        ? h(
+            "div",
+            { class: "b-fields" },
+            block.fields.map((/** @type {any} */ field) =>
+              h("div", { class: "b-field", dir: "auto" }, text(field, surface)),
+            ),
+          )
+        : null,
+    ),
+    drawn ? h("div", { class: "b-accessory" }, drawn) : null,
+  );
 }
 
 /** @param {Block} block @param {Surface} surface */
 function context(block, surface) {
-  return h("div", { class: "b-context" }, (block.elements || []).map((/** @type {any} */ element) =>
-    element.type === "image" ? image(element, true)
-      : h("span", { class: "b-context-text", dir: "auto" }, text(element, surface))));
+  return h(
+    "div",
+    { class: "b-context" },
+    (block.elements || []).map((/** @type {any} */ element) =>
+      element.type === "image"
+        ? image(element, true)
+        : h("span", { class: "b-context-text", dir: "auto" }, text(element, surface)),
+    ),
+  );
 }
 
 /** @param {Block} block @param {Surface} surface */
@@ -53,13 +80,22 @@ function input(block, surface) {
   const element = block.element || {};
   const id = surface.fieldId(block, element);
   const error = surface.error(block);
-  const grouped = ["checkboxes", "radio_buttons", "multi_static_select", "multi_users_select"].includes(element.type);
-  return h("div", { class: `b-input${error ? " has-error" : ""}`, "data-block": block.block_id || null },
-    h("label", { class: "b-label", id: `${id}-label`, for: grouped ? null : id },
-      plain(block.label), block.optional ? h("span", { class: "b-optional" }, " (optional)") : null),
+  const grouped = ["checkboxes", "radio_buttons", "multi_static_select", "multi_users_select"].includes(
+    element.type,
+  );
+  return h(
+    "div",
+    { class: `b-input${error ? " has-error" : ""}`, "data-block": block.block_id || null },
+    h(
+      "label",
+      { class: "b-label", id: `${id}-label`, for: grouped ? null : id },
+      plain(block.label),
+      block.optional ? h("span", { class: "b-optional" }, " (optional)") : null,
+    ),
     drawElement(block, element, surface),
     error ? h("div", { class: "b-error", role: "alert", id: `${id}-error` }, icon("warn"), error) : null,
-    block.hint ? h("div", { class: "b-hint", id: `${id}-hint` }, plain(block.hint)) : null);
+    block.hint ? h("div", { class: "b-hint", id: `${id}-hint` }, plain(block.hint)) : null,
+  );
 }
 
 /** @param {Block} block @param {Surface} surface */
@@ -71,31 +107,57 @@ function table(block, surface) {
     if (one.type === "raw_number") return String(one.text ?? one.value ?? "");
     return String(one.text ?? "");
   };
-  const row = (/** @type {any[]} */ cells, /** @type {string} */ tag) => h("tr", null, (cells || []).map((one, i) => {
-    const setting = settings[i] || {};
-    const side = setting.align || (one?.type === "raw_number" ? "right" : "left");
-    return h(tag, { class: `al-${side}${setting.is_wrapped ? " wrapped" : ""}`, scope: tag === "th" ? "col" : null }, cell(one));
-  }));
+  const row = (/** @type {any[]} */ cells, /** @type {string} */ tag) =>
+    h(
+      "tr",
+      null,
+      (cells || []).map((one, i) => {
+        const setting = settings[i] || {};
+        const side = setting.align || (one?.type === "raw_number" ? "right" : "left");
+        return h(
+          tag,
+          { class: `al-${side}${setting.is_wrapped ? " wrapped" : ""}`, scope: tag === "th" ? "col" : null },
+          cell(one),
+        );
+      }),
+    );
   const rows = block.rows || [];
-  return h("div", { class: "b-table", tabindex: "0", role: "region", "aria-label": "Table" },
-    h("table", null,
+  return h(
+    "div",
+    { class: "b-table", tabindex: "0", role: "region", "aria-label": "Table" },
+    h(
+      "table",
+      null,
       h("thead", null, rows.length ? row(rows[0], "th") : null),
-      h("tbody", null, rows.slice(1).map((/** @type {any[]} */ cells) => row(cells, "td")))));
+      h(
+        "tbody",
+        null,
+        rows.slice(1).map((/** @type {any[]} */ cells) => row(cells, "td")),
+      ),
+    ),
+  );
 }
 
 /** @param {Block} block @param {Surface} surface */
 function alertBlock(block, surface) {
   const level = ["info", "warning", "error", "success"].includes(block.level) ? block.level : "default";
   const sign = { warning: "warn", error: "warn", success: "check" }[String(level)] || "info";
-  return h("div", { class: `b-alert b-alert-${level}`, role: "note" },
-    icon(sign), h("div", { class: "b-text", dir: "auto" }, text(block.text, surface)));
+  return h(
+    "div",
+    { class: `b-alert b-alert-${level}`, role: "note" },
+    icon(sign),
+    h("div", { class: "b-text", dir: "auto" }, text(block.text, surface)),
+  );
 }
 
 /** @param {string} type @param {any} value */
 export function unknownBlock(type, value) {
-  return h("details", { class: "unknown-block" },
+  return h(
+    "details",
+    { class: "unknown-block" },
     h("summary", null, `A “${type}” block cannot be drawn here.`),
-    h("pre", { class: "pre" }, JSON.stringify(value, null, 2)));
+    h("pre", { class: "pre" }, JSON.stringify(value, null, 2)),
+  );
 }
 
 /** @param {Block} block @param {Surface} surface */
@@ -110,13 +172,20 @@ function drawBlock(block, surface) {
     case "context":
       return context(block, surface);
     case "actions":
-      return h("div", { class: "b-actions" }, (block.elements || []).map((/** @type {any} */ element) =>
-        drawElement(block, element, surface)));
+      return h(
+        "div",
+        { class: "b-actions" },
+        (block.elements || []).map((/** @type {any} */ element) => drawElement(block, element, surface)),
+      );
     case "input":
       return input(block, surface);
     case "image":
-      return h("div", { class: "b-image" }, block.title ? h("div", { class: "b-hint" }, plain(block.title)) : null,
-        image(block, false));
+      return h(
+        "div",
+        { class: "b-image" },
+        block.title ? h("div", { class: "b-hint" }, plain(block.title)) : null,
+        image(block, false),
+      );
     case "rich_text":
       return h("div", { class: "b-rich", dir: "auto" }, richText(block, surface.scope));
     case "table":
@@ -143,8 +212,15 @@ function blockKey(block, at) {
 }
 
 /** Why an act on this block failed. @param {string|null} why */
-const failed = (why) => (why
-  ? h("div", { class: "act-error", role: "alert", "data-testid": "act-error" }, icon("warn"), h("span", null, why)) : null);
+const failed = (why) =>
+  why
+    ? h(
+        "div",
+        { class: "act-error", role: "alert", "data-testid": "act-error" },
+        icon("warn"),
+        h("span", null, why),
+      )
+    : null;
 
 /**
  * A list of blocks.
@@ -153,11 +229,19 @@ const failed = (why) => (why
  */
 export function drawBlocks(blocks, surface) {
   const seen = new Map();
-  return h("div", { class: `blocks blocks-${surface.kind}` }, (blocks || []).map((block, at) => {
-    const key = blockKey(block, at);
-    const nth = seen.get(key) || 0;
-    seen.set(key, nth + 1);
-    return h("div", { key: `${key}#${nth}`, class: "block", "data-block-type": String(block?.type) },
-      drawBlock(block, surface), failed(surface.failure(block)));
-  }));
+  return h(
+    "div",
+    { class: `blocks blocks-${surface.kind}` },
+    (blocks || []).map((block, at) => {
+      const key = blockKey(block, at);
+      const nth = seen.get(key) || 0;
+      seen.set(key, nth + 1);
+      return h(
+        "div",
+        { key: `${key}#${nth}`, class: "block", "data-block-type": String(block?.type) },
+        drawBlock(block, surface),
+        failed(surface.failure(block)),
+      );
+    }),
+  );
 }

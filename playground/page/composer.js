@@ -17,22 +17,36 @@ const pick = { at: 0, closedFor: "" };
 function suggestions(text, inThread) {
   if (pick.closedFor === text) return [];
   if (!inThread && /^\/\S*$/.test(text)) {
-    return commands().filter((one) => one.command.startsWith(text) && one.command !== text.trim() || one.command === text)
+    return commands()
+      .filter((one) => (one.command.startsWith(text) && one.command !== text.trim()) || one.command === text)
       .map((one) => ({
-        key: one.command, fill: `${one.command} `,
-        face: [h("span", { class: "hint-name" }, one.command), h("span", { class: "hint-use" }, one.hint),
-          h("span", { class: "hint-about" }, one.about)],
+        key: one.command,
+        fill: `${one.command} `,
+        face: [
+          h("span", { class: "hint-name" }, one.command),
+          h("span", { class: "hint-use" }, one.hint),
+          h("span", { class: "hint-about" }, one.about),
+        ],
       }));
   }
   const at = /(^|\s)@([\w.-]*)$/.exec(text);
   if (!at) return [];
   const start = at[2].toLowerCase();
-  return snap().users.filter((/** @type {Json} */ one) => !one.deleted
-    && (one.name.toLowerCase().startsWith(start) || displayName(one).toLowerCase().startsWith(start)))
-    .slice(0, 6).map((/** @type {Json} */ one) => ({
-      key: one.id, fill: `${text.slice(0, text.length - at[2].length)}${one.name} `,
-      face: [avatar(one, "avatar-tiny"), h("span", { class: "hint-name" }, displayName(one)),
-        h("span", { class: "hint-about" }, `@${one.name}`)],
+  return snap()
+    .users.filter(
+      (/** @type {Json} */ one) =>
+        !one.deleted &&
+        (one.name.toLowerCase().startsWith(start) || displayName(one).toLowerCase().startsWith(start)),
+    )
+    .slice(0, 6)
+    .map((/** @type {Json} */ one) => ({
+      key: one.id,
+      fill: `${text.slice(0, text.length - at[2].length)}${one.name} `,
+      face: [
+        avatar(one, "avatar-tiny"),
+        h("span", { class: "hint-name" }, displayName(one)),
+        h("span", { class: "hint-about" }, `@${one.name}`),
+      ],
     }));
 }
 
@@ -54,7 +68,11 @@ export function composer(channel, thread) {
   const sending = ui.sending.has(key);
   const name = thread ? "reply" : "composer";
   if (channel.is_archived) {
-    return h("div", { key: "composer", class: "composer-closed" }, "This channel is archived. Nobody can write here.");
+    return h(
+      "div",
+      { key: "composer", class: "composer-closed" },
+      "This channel is archived. Nobody can write here.",
+    );
   }
   const list = suggestions(text, Boolean(thread));
   const chosen = Math.min(pick.at, Math.max(list.length - 1, 0));
@@ -82,7 +100,10 @@ export function composer(channel, thread) {
     const at = Math.min(pick.at, Math.max(offers.length - 1, 0));
     if (offers.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
       pick.at = (at + (event.key === "ArrowDown" ? 1 : offers.length - 1)) % offers.length;
-    } else if (offers.length && (event.key === "Tab" || (event.key === "Enter" && offers[at].fill.trim() !== draft.trim()))) {
+    } else if (
+      offers.length &&
+      (event.key === "Tab" || (event.key === "Enter" && offers[at].fill.trim() !== draft.trim()))
+    ) {
       set(offers[at].fill);
     } else if (offers.length && event.key === "Escape") {
       pick.closedFor = draft;
@@ -97,29 +118,76 @@ export function composer(channel, thread) {
     event.stopPropagation();
     redraw();
   };
-  return h("div", { key: "composer", class: "composer" },
-    list.length ? h("ul", { class: "hints", role: "listbox", id: `${name}-hints`, "data-testid": "hints" },
-      list.map((one, i) => h("li", {
-        key: one.key, id: `${name}-hint-${i}`, role: "option", "aria-selected": i === chosen ? "true" : "false",
-        class: `hint${i === chosen ? " is-picked" : ""}`,
-        onmousedown: (/** @type {Event} */ event) => {
-          event.preventDefault();
-          set(one.fill);
-        },
-      }, one.face))) : null,
-    failure ? h("div", { class: "act-error", role: "alert", "data-testid": "composer-error" }, icon("warn"), failure.text) : null,
-    h("div", { class: "composer-box" },
+  return h(
+    "div",
+    { key: "composer", class: "composer" },
+    list.length
+      ? h(
+          "ul",
+          { class: "hints", role: "listbox", id: `${name}-hints`, "data-testid": "hints" },
+          list.map((one, i) =>
+            h(
+              "li",
+              {
+                key: one.key,
+                id: `${name}-hint-${i}`,
+                role: "option",
+                "aria-selected": i === chosen ? "true" : "false",
+                class: `hint${i === chosen ? " is-picked" : ""}`,
+                onmousedown: (/** @type {Event} */ event) => {
+                  event.preventDefault();
+                  set(one.fill);
+                },
+              },
+              one.face,
+            ),
+          ),
+        )
+      : null,
+    failure
+      ? h(
+          "div",
+          { class: "act-error", role: "alert", "data-testid": "composer-error" },
+          icon("warn"),
+          failure.text,
+        )
+      : null,
+    h(
+      "div",
+      { class: "composer-box" },
       h("textarea", {
-        rows: 1, class: "composer-field", "data-testid": name, value: text,
-        "aria-label": thread ? "Reply in this thread" : `Message ${channel.kind === "dm" ? "" : "#"}${channel.name}`,
-        placeholder: thread ? "Reply…" : channel.kind === "dm" ? "Write a message, or / for a command" : `Message #${channel.name}, or / for a command`,
-        "aria-autocomplete": "list", "aria-controls": list.length ? `${name}-hints` : null,
+        rows: 1,
+        class: "composer-field",
+        "data-testid": name,
+        value: text,
+        "aria-label": thread
+          ? "Reply in this thread"
+          : `Message ${channel.kind === "dm" ? "" : "#"}${channel.name}`,
+        placeholder: thread
+          ? "Reply…"
+          : channel.kind === "dm"
+            ? "Write a message, or / for a command"
+            : `Message #${channel.name}, or / for a command`,
+        "aria-autocomplete": "list",
+        "aria-controls": list.length ? `${name}-hints` : null,
         "aria-activedescendant": list.length ? `${name}-hint-${chosen}` : null,
-        oncreate: fit, onupdate: fit, onkeydown,
+        oncreate: fit,
+        onupdate: fit,
+        onkeydown,
         oninput: (/** @type {any} */ event) => set(event.currentTarget.value),
       }),
-      h("button", {
-        type: "button", class: `send${sending ? " is-sending" : ""}`, "aria-label": "Send", "data-testid": `${name}-send`,
-        "aria-disabled": text.trim() ? null : "true", onclick: () => void submit(),
-      }, sending ? h("span", { class: "spinner" }) : icon("send"))));
+      h(
+        "button",
+        {
+          type: "button",
+          class: `send${sending ? " is-sending" : ""}`,
+          "aria-label": "Send",
+          "data-testid": `${name}-send`,
+          "aria-disabled": text.trim() ? null : "true",
+          onclick: () => void submit(),
+        },
+        sending ? h("span", { class: "spinner" }) : icon("send"),
+      ),
+    ),
+  );
 }

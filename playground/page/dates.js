@@ -26,8 +26,13 @@ function parts(ms, tz) {
   /** @type {Record<string, string>} */
   const out = {};
   const all = formatter(tz, {
-    year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
-    second: "2-digit", hourCycle: "h23",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
   }).formatToParts(ms);
   for (const part of all) out[part.type] = part.value;
   return out;
@@ -67,13 +72,17 @@ function dayText(ms, clock, month, weekday) {
 export const timeText = (ms, tz) => formatter(tz, { hour: "numeric", minute: "2-digit" }).format(ms);
 
 /** @param {number} ms @param {string} tz */
-const timeSecs = (ms, tz) =>
-  formatter(tz, { hour: "numeric", minute: "2-digit", second: "2-digit" }).format(ms);
+const timeSecs = (ms, tz) => formatter(tz, { hour: "numeric", minute: "2-digit", second: "2-digit" }).format(ms);
 
 /** How long ago, or how far ahead. @param {number} ms @param {number} now */
 export function agoText(ms, now) {
   const seconds = Math.round(Math.abs(now - ms) / 1000);
-  const steps = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [Infinity, "day", 86400]];
+  const steps = [
+    [60, "second", 1],
+    [3600, "minute", 60],
+    [86400, "hour", 3600],
+    [Infinity, "day", 86400],
+  ];
   for (const [limit, unit, size] of /** @type {[number, string, number][]} */ (steps)) {
     if (seconds < limit) {
       const count = Math.floor(seconds / size);

@@ -9,8 +9,18 @@ const TEXT = new Set(["plain_text_input", "number_input", "email_text_input", "u
 
 /** Types that hold a value (a button or an overflow menu does not). */
 const STATEFUL = new Set([
-  ...TEXT, "static_select", "multi_static_select", "radio_buttons", "checkboxes", "datepicker", "timepicker",
-  "datetimepicker", "users_select", "multi_users_select", "channels_select", "conversations_select",
+  ...TEXT,
+  "static_select",
+  "multi_static_select",
+  "radio_buttons",
+  "checkboxes",
+  "datepicker",
+  "timepicker",
+  "datetimepicker",
+  "users_select",
+  "multi_users_select",
+  "channels_select",
+  "conversations_select",
 ]);
 
 /** @param {Element} element */
@@ -60,9 +70,14 @@ export function elementsOf(blocks) {
   /** @type {{block: any, element: Element}[]} */
   const found = [];
   for (const block of blocks || []) {
-    const list = block.type === "input" ? [block.element]
-      : block.type === "section" ? [block.accessory]
-        : block.type === "actions" ? block.elements : [];
+    const list =
+      block.type === "input"
+        ? [block.element]
+        : block.type === "section"
+          ? [block.accessory]
+          : block.type === "actions"
+            ? block.elements
+            : [];
     for (const element of list || []) if (element && element.action_id) found.push({ block, element });
   }
   return found;
@@ -115,7 +130,8 @@ function elementFault(block, element, state) {
     return `Please write at most ${element.max_length} characters (${text.length} now).`;
   }
   if (element.type === "number_input") return numberFault(element, text);
-  if (element.type === "email_text_input" && !/^\S+@\S+\.\S+$/.test(text)) return "Please enter a valid email address.";
+  if (element.type === "email_text_input" && !/^\S+@\S+\.\S+$/.test(text))
+    return "Please enter a valid email address.";
   if (element.type === "url_text_input" && !/^https?:\/\/\S+$/i.test(text)) return "Please enter a valid URL.";
   return null;
 }

@@ -49,7 +49,9 @@ function value(text, at, depth) {
   if (char === "{") return members(text, at + 1, depth);
   if (char === "[") return items(text, at + 1, depth);
   if (char === '"') return string(text, at);
-  const plain = /^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)(?![\w.+-])/.exec(text.slice(at, at + 1000));
+  const plain = /^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)(?![\w.+-])/.exec(
+    text.slice(at, at + 1000),
+  );
   if (plain) return at + plain[0].length;
   const word = /^[\w.+-]+/.exec(text.slice(at, at + 40));
   throw new Fault(word ? `“${word[0]}” is no value; texts need "quotes"` : "a value is missing", at);
@@ -92,7 +94,11 @@ function string(text, from) {
   for (let at = from + 1; at < text.length; at += 1) {
     const char = text[at];
     if (char === '"') return at + 1;
-    if (char < " ") throw new Fault(char === "\n" ? "the text in quotes does not end on its line" : "a control character must be escaped", at);
+    if (char < " ")
+      throw new Fault(
+        char === "\n" ? "the text in quotes does not end on its line" : "a control character must be escaped",
+        at,
+      );
     if (char === "\\") {
       const escape = /^\\(["\\/bfnrt]|u[0-9a-fA-F]{4})/.exec(text.slice(at, at + 6));
       if (!escape) throw new Fault("this escape does not exist", at);

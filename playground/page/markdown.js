@@ -7,7 +7,8 @@ import { h } from "./vdom.js";
 
 /** @typedef {import("./mrkdwn.js").Scope} Scope */
 
-const SPAN = /`([^`]+)`|!?\[([^\]]*)\]\(([^()\s]+)\)|(\*\*|__)(?=\S)(.+?)\4|~~(?=\S)(.+?)~~|(?<![\w*])\*(?=[^\s*])(.+?)\*(?![\w*])|(?<!\w)_(?=\S)(.+?)_(?!\w)/g;
+const SPAN =
+  /`([^`]+)`|!?\[([^\]]*)\]\(([^()\s]+)\)|(\*\*|__)(?=\S)(.+?)\4|~~(?=\S)(.+?)~~|(?<![\w*])\*(?=[^\s*])(.+?)\*(?![\w*])|(?<!\w)_(?=\S)(.+?)_(?!\w)/g;
 
 /** @param {string} text @param {Scope} scope @returns {any[]} */
 function spans(text, scope) {
@@ -31,8 +32,9 @@ function spans(text, scope) {
 
 /** Mentions, dates, links and emoji, but none of mrkdwn's own emphasis. @param {string} text @param {Scope} scope */
 function tokens(text, scope) {
-  return text.split(/(<[^<>\n]+>|:[a-z0-9_+'-]+:|https?:\/\/[^\s<>]+)/i).map((piece, i) =>
-    i % 2 === 1 ? inline(piece, scope) : piece);
+  return text
+    .split(/(<[^<>\n]+>|:[a-z0-9_+'-]+:|https?:\/\/[^\s<>]+)/i)
+    .map((piece, i) => (i % 2 === 1 ? inline(piece, scope) : piece));
 }
 
 /** @param {string} line */
@@ -51,7 +53,13 @@ export function markdown(text, scope) {
   let para = [];
   const flush = () => {
     if (para.length) {
-      out.push(h("div", { class: "md-p" }, para.map((line, i) => [i > 0 ? h("br") : null, spans(line, scope)])));
+      out.push(
+        h(
+          "div",
+          { class: "md-p" },
+          para.map((line, i) => [i > 0 ? h("br") : null, spans(line, scope)]),
+        ),
+      );
     }
     para = [];
   };
@@ -77,10 +85,14 @@ export function markdown(text, scope) {
       for (; i < rows.length; i += 1) {
         const next = listItem(rows[i]);
         if (!next || /\d/.test(next[2]) !== ordered) break;
-        items.push(h("li", { class: `indent-${Math.min(Math.floor(next[1].length / 2), 8)}` }, spans(next[3], scope)));
+        items.push(
+          h("li", { class: `indent-${Math.min(Math.floor(next[1].length / 2), 8)}` }, spans(next[3], scope)),
+        );
       }
       i -= 1;
-      out.push(h(ordered ? "ol" : "ul", { class: "rt-list", start: ordered ? parseInt(item[2], 10) : null }, items));
+      out.push(
+        h(ordered ? "ol" : "ul", { class: "rt-list", start: ordered ? parseInt(item[2], 10) : null }, items),
+      );
     } else if (/^\s*>/.test(line)) {
       flush();
       const body = [];

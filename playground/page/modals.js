@@ -34,37 +34,95 @@ function keepHeight(el) {
 /** @param {Json} view @param {number} at @param {number} count */
 function modal(view, at, count) {
   const top = at === count - 1;
-  const surface = makeSurface("modal", `v:${view.id}`, { view_id: view.id }, { view, enter: () => void submitView(view) });
+  const surface = makeSurface(
+    "modal",
+    `v:${view.id}`,
+    { view_id: view.id },
+    { view, enter: () => void submitView(view) },
+  );
   const failure = ui.failures.get(`v:${view.id}`);
   const sending = ui.sending.has(`submit|${view.id}`);
   const app = snap().users.find((/** @type {Json} */ one) => one.is_bot);
   const close = () => void closeView(view);
   const hasInput = (view.blocks || []).some((/** @type {Json} */ block) => block.type === "input");
-  return h("div", {
-    key: view.id, class: `modal depth-${Math.min(count - 1 - at, 2)}${top ? " modal-top" : ""}`, role: "dialog",
-    "aria-modal": top ? "true" : null, "aria-labelledby": `t-${view.id}`, tabindex: "-1", inert: !top,
-    "data-testid": top ? "modal" : "modal-under", "data-callback": view.callback_id || null, "data-view": view.id,
-    oncreate: (/** @type {Element} */ el) => {
-      focusIn(el);
-      setTimeout(() => keepHeight(el), 0);
+  return h(
+    "div",
+    {
+      key: view.id,
+      class: `modal depth-${Math.min(count - 1 - at, 2)}${top ? " modal-top" : ""}`,
+      role: "dialog",
+      "aria-modal": top ? "true" : null,
+      "aria-labelledby": `t-${view.id}`,
+      tabindex: "-1",
+      inert: !top,
+      "data-testid": top ? "modal" : "modal-under",
+      "data-callback": view.callback_id || null,
+      "data-view": view.id,
+      oncreate: (/** @type {Element} */ el) => {
+        focusIn(el);
+        setTimeout(() => keepHeight(el), 0);
+      },
+      onupdate: keepHeight,
     },
-    onupdate: keepHeight,
-  },
-  h("header", { class: "modal-head" },
-    avatar(app || null, "avatar-mid"),
-    h("h2", { class: "modal-title", id: `t-${view.id}`, "data-testid": top ? "modal-title" : null }, plain(view.title)),
-    count > 1 && top ? h("span", { class: "modal-step" }, `${at + 1} of ${count}`) : null,
-    h("button", { type: "button", class: "tool", "aria-label": "Close", "data-testid": top ? "modal-x" : null, onclick: close }, icon("close"))),
-  h("div", { class: "modal-body", tabindex: "0", role: "group", "aria-labelledby": `t-${view.id}` },
-    failure && failure.block === null ? h("div", { class: "b-alert b-alert-error", role: "alert", "data-testid": "modal-error" }, icon("warn"), h("div", null, failure.text)) : null,
-    drawBlocks(view.blocks, surface)),
-  h("footer", { class: "modal-foot" },
-    h("button", { type: "button", class: "btn", "data-testid": top ? "modal-close" : null, onclick: close },
-      view.close ? plain(view.close) : view.submit ? "Cancel" : "Close"),
-    view.submit || hasInput ? h("button", {
-      type: "button", class: `btn btn-primary${sending ? " is-sending" : ""}`, "data-testid": top ? "modal-submit" : null,
-      "aria-busy": sending ? "true" : null, onclick: () => void submitView(view),
-    }, h("span", { class: "btn-face" }, view.submit ? plain(view.submit) : "Submit"), sending ? h("span", { class: "spinner" }) : null) : null));
+    h(
+      "header",
+      { class: "modal-head" },
+      avatar(app || null, "avatar-mid"),
+      h(
+        "h2",
+        { class: "modal-title", id: `t-${view.id}`, "data-testid": top ? "modal-title" : null },
+        plain(view.title),
+      ),
+      count > 1 && top ? h("span", { class: "modal-step" }, `${at + 1} of ${count}`) : null,
+      h(
+        "button",
+        {
+          type: "button",
+          class: "tool",
+          "aria-label": "Close",
+          "data-testid": top ? "modal-x" : null,
+          onclick: close,
+        },
+        icon("close"),
+      ),
+    ),
+    h(
+      "div",
+      { class: "modal-body", tabindex: "0", role: "group", "aria-labelledby": `t-${view.id}` },
+      failure && failure.block === null
+        ? h(
+            "div",
+            { class: "b-alert b-alert-error", role: "alert", "data-testid": "modal-error" },
+            icon("warn"),
+            h("div", null, failure.text),
+          )
+        : null,
+      drawBlocks(view.blocks, surface),
+    ),
+    h(
+      "footer",
+      { class: "modal-foot" },
+      h(
+        "button",
+        { type: "button", class: "btn", "data-testid": top ? "modal-close" : null, onclick: close },
+        view.close ? plain(view.close) : view.submit ? "Cancel" : "Close",
+      ),
+      view.submit || hasInput
+        ? h(
+            "button",
+            {
+              type: "button",
+              class: `btn btn-primary${sending ? " is-sending" : ""}`,
+              "data-testid": top ? "modal-submit" : null,
+              "aria-busy": sending ? "true" : null,
+              onclick: () => void submitView(view),
+            },
+            h("span", { class: "btn-face" }, view.submit ? plain(view.submit) : "Submit"),
+            sending ? h("span", { class: "spinner" }) : null,
+          )
+        : null,
+    ),
+  );
 }
 
 /** The views of this person, or none while there is no snapshot. @returns {Json[]} */
@@ -84,8 +142,11 @@ export function modals() {
     cameFrom = null;
     return null;
   }
-  return h("div", { key: "modals", class: "shade", "data-testid": "modals", onkeydown: trapKeys },
-    all.map((view, i) => modal(view, i, all.length)));
+  return h(
+    "div",
+    { key: "modals", class: "shade", "data-testid": "modals", onkeydown: trapKeys },
+    all.map((view, i) => modal(view, i, all.length)),
+  );
 }
 
 /** @param {any} event Enter with Ctrl or Cmd submits from anywhere in the modal */

@@ -43,25 +43,41 @@ export function link(url, label) {
 export function userMention(id, label, scope) {
   const name = scope.userName(id) || label || id;
   const mine = id === scope.me.id;
-  return h("button", {
-    type: "button", class: mine ? "mention mention-me" : "mention", "data-user": id,
-    onclick: scope.onUser ? (/** @type {Event} */ event) => scope.onUser?.(id, event) : null,
-  }, `@${name}`);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: mine ? "mention mention-me" : "mention",
+      "data-user": id,
+      onclick: scope.onUser ? (/** @type {Event} */ event) => scope.onUser?.(id, event) : null,
+    },
+    `@${name}`,
+  );
 }
 
 /** @param {string} id @param {string|null} label @param {Scope} scope */
 export function channelMention(id, label, scope) {
   const name = scope.channelName(id) || label;
   if (!name) return h("span", { class: "mention mention-private" }, "private channel");
-  return h("button", {
-    type: "button", class: "mention", "data-channel": id,
-    onclick: scope.onChannel ? () => scope.onChannel?.(id) : null,
-  }, `#${name}`);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "mention",
+      "data-channel": id,
+      onclick: scope.onChannel ? () => scope.onChannel?.(id) : null,
+    },
+    `#${name}`,
+  );
 }
 
 /** @param {string} text @param {Scope} scope */
 export const groupMention = (text, scope) =>
-  h("span", { class: scope.notified ? "mention mention-me" : "mention" }, text.startsWith("@") ? text : `@${text}`);
+  h(
+    "span",
+    { class: scope.notified ? "mention mention-me" : "mention" },
+    text.startsWith("@") ? text : `@${text}`,
+  );
 
 /** @param {number} unix @param {string} format @param {string} fallback @param {string|null} url @param {Scope} scope */
 export function dateToken(unix, format, fallback, url, scope) {
@@ -88,7 +104,8 @@ function angleToken(inner, scope) {
 function specialToken(body, label, scope) {
   const [name, ...rest] = body.split("^");
   if (name === "here" || name === "channel" || name === "everyone") return groupMention(name, scope);
-  if (name === "subteam") return groupMention(scope.groupName(rest[0] || "") || label || rest[0] || "group", scope);
+  if (name === "subteam")
+    return groupMention(scope.groupName(rest[0] || "") || label || rest[0] || "group", scope);
   if (name === "date" && rest.length >= 2) {
     const url = rest[2] ? unescapeText(rest[2]) : null;
     return dateToken(Number(rest[0]), unescapeText(rest[1]), label || rest[0], url, scope);
@@ -101,7 +118,7 @@ const ATOM = new RegExp(
     "`([^`\\n]+)`", // 1 code
     "<([^<>\\n]+)>", // 2 token
     ":([a-z0-9_+'-]+):", // 3 emoji
-    "((?:https?:\\/\\/)[^\\s<>|\"`]+)", // 4 bare address
+    '((?:https?:\\/\\/)[^\\s<>|"`]+)', // 4 bare address
   ].join("|"),
   "gi",
 );
@@ -139,8 +156,9 @@ function atoms(text, scope, verbatim) {
 
 /** Inside code nothing is emphasised, but tokens stay live, as in Slack. @param {string} text @param {Scope} scope */
 function codeText(text, scope) {
-  return text.split(/(<[^<>\n]+>)/).map((piece) =>
-    /^<.+>$/.test(piece) ? angleToken(piece.slice(1, -1), scope) : unescapeText(piece));
+  return text
+    .split(/(<[^<>\n]+>)/)
+    .map((piece) => (/^<.+>$/.test(piece) ? angleToken(piece.slice(1, -1), scope) : unescapeText(piece)));
 }
 
 /** @type {Record<string, string>} */
@@ -167,7 +185,14 @@ function emphasise(list, from, to) {
     }
     const tag = EMPHASIS[item.char];
     const before = i > from ? list[i - 1] : null;
-    if (tag && !isWord(before) && before?.char !== item.char && i + 1 < to && !isSpace(list[i + 1]) && list[i + 1].char !== item.char) {
+    if (
+      tag &&
+      !isWord(before) &&
+      before?.char !== item.char &&
+      i + 1 < to &&
+      !isSpace(list[i + 1]) &&
+      list[i + 1].char !== item.char
+    ) {
       let end = -1;
       for (let j = i + 2; j < to; j += 1) {
         const after = j + 1 < to ? list[j + 1] : null;

@@ -28,7 +28,11 @@ function styled(node, style) {
 function emojiText(element) {
   if (element.unicode) {
     try {
-      return String.fromCodePoint(...String(element.unicode).split("-").map((code) => parseInt(code, 16)));
+      return String.fromCodePoint(
+        ...String(element.unicode)
+          .split("-")
+          .map((code) => parseInt(code, 16)),
+      );
     } catch {
       return `:${element.name}:`;
     }
@@ -59,8 +63,10 @@ function inlineElement(element, scope, raw) {
     case "date": {
       const url = element.url ? String(element.url) : null;
       const fallback = String(element.fallback ?? element.timestamp);
-      return styled(dateToken(Number(element.timestamp), String(element.format ?? ""), fallback, url, scope),
-        element.style);
+      return styled(
+        dateToken(Number(element.timestamp), String(element.format ?? ""), fallback, url, scope),
+        element.style,
+      );
     }
     case "color":
       return h("code", { class: "code" }, String(element.value ?? ""));
@@ -72,13 +78,16 @@ function inlineElement(element, scope, raw) {
 /** @param {any} part @param {Scope} scope @param {boolean} raw */
 const elements = (part, scope, raw) =>
   (Array.isArray(part.elements) ? part.elements : []).map((/** @type {any} */ element) =>
-    inlineElement(element, scope, raw));
+    inlineElement(element, scope, raw),
+  );
 
 /** @param {any} part @param {Scope} scope */
 function list(part, scope) {
   const indent = Math.min(Math.max(Number(part.indent) || 0, 0), 8);
   const start = (Number(part.offset) || 0) + 1;
-  const items = (part.elements || []).map((/** @type {any} */ item) => h("li", null, elements(item, scope, false)));
+  const items = (part.elements || []).map((/** @type {any} */ item) =>
+    h("li", null, elements(item, scope, false)),
+  );
   const kind = `rt-list indent-${indent}${part.border ? " rt-border" : ""}`;
   return part.style === "ordered"
     ? h("ol", { class: `${kind} ol-${indent % 3}`, start }, items)

@@ -26,7 +26,9 @@ const STEPS = {
 /** The word on a run's chip: the last thing that decides it. @param {Json} run */
 function outcome(run) {
   const kinds = run.steps.map((/** @type {Json} */ step) => step.kind);
-  const found = ["error", "refused", "ran", "denied", "expired", "cancelled", "consumed", "approved"].find((kind) => kinds.includes(kind));
+  const found = ["error", "refused", "ran", "denied", "expired", "cancelled", "consumed", "approved"].find(
+    (kind) => kinds.includes(kind),
+  );
   if (run.state === "running" && !found) return { word: "Waiting", tone: "wait" };
   const [word, , tone] = STEPS[found || "asked"];
   return { word, tone };
@@ -39,13 +41,34 @@ function drawStep(run, step, at) {
   const when = Date.parse(step.at);
   const last = at === run.steps.length - 1;
   const live = last && run.state === "running";
-  return h("li", { key: `${at}-${step.kind}`, class: `step tone-${tone}${live ? " is-live" : ""}`, "data-testid": `step-${step.kind}` },
+  return h(
+    "li",
+    {
+      key: `${at}-${step.kind}`,
+      class: `step tone-${tone}${live ? " is-live" : ""}`,
+      "data-testid": `step-${step.kind}`,
+    },
     h("span", { class: "step-dot" }, icon(sign)),
-    h("div", { class: "step-text" },
-      h("div", { class: "step-head" }, h("b", null, word),
-        h("span", { class: "step-at", title: fullText(when, { tz: scope().me.tz, now: now() }) },
-          live && step.kind === "waiting" ? `for ${spanText(now() - when)}` : at === 0 ? "" : `+${spanText(when - started)}`)),
-      step.text ? h("div", { class: "step-note" }, step.text) : null));
+    h(
+      "div",
+      { class: "step-text" },
+      h(
+        "div",
+        { class: "step-head" },
+        h("b", null, word),
+        h(
+          "span",
+          { class: "step-at", title: fullText(when, { tz: scope().me.tz, now: now() }) },
+          live && step.kind === "waiting"
+            ? `for ${spanText(now() - when)}`
+            : at === 0
+              ? ""
+              : `+${spanText(when - started)}`,
+        ),
+      ),
+      step.text ? h("div", { class: "step-note" }, step.text) : null,
+    ),
+  );
 }
 
 /** A call that has just been made comes into view inside the console. @param {Element} el */
@@ -64,23 +87,63 @@ function drawRun(run) {
   const waiting = run.state === "running";
   const cancelling = ui.sending.has(`cancel|${run.id}`);
   const title = `run-${run.id}`;
-  return h("li", { key: run.id, class: `run${waiting ? " is-running" : ""}`, oncreate: waiting ? reveal : null },
-    h("article", { "aria-labelledby": title, "data-testid": `agent-run-${run.id}`, "data-state": run.state },
-      h("header", { class: "run-head" },
-        h("div", { class: "preset-text" }, h("h3", { class: "run-title", id: title }, run.label || run.tool), h("code", { class: "run-tool" }, run.tool)),
-        h("span", { class: `chip tone-${tone}`, "data-testid": "run-outcome" }, word)),
-      h("ol", { class: "steps", role: "log", "aria-label": "What the agent saw" }, run.steps.map((/** @type {Json} */ step, /** @type {number} */ i) => drawStep(run, step, i))),
+  return h(
+    "li",
+    { key: run.id, class: `run${waiting ? " is-running" : ""}`, oncreate: waiting ? reveal : null },
+    h(
+      "article",
+      { "aria-labelledby": title, "data-testid": `agent-run-${run.id}`, "data-state": run.state },
+      h(
+        "header",
+        { class: "run-head" },
+        h(
+          "div",
+          { class: "preset-text" },
+          h("h3", { class: "run-title", id: title }, run.label || run.tool),
+          h("code", { class: "run-tool" }, run.tool),
+        ),
+        h("span", { class: `chip tone-${tone}`, "data-testid": "run-outcome" }, word),
+      ),
+      h(
+        "ol",
+        { class: "steps", role: "log", "aria-label": "What the agent saw" },
+        run.steps.map((/** @type {Json} */ step, /** @type {number} */ i) => drawStep(run, step, i)),
+      ),
       run.result ? h("pre", { class: "pre run-result", "data-testid": "run-result" }, run.result) : null,
-      waiting ? h("button", {
-        type: "button", class: `btn btn-small${cancelling ? " is-sending" : ""}`, "data-testid": `agent-cancel-${run.id}`,
-        onclick: () => void cancelRun(run.id),
-      }, h("span", { class: "btn-face" }, "Cancel the request"), cancelling ? h("span", { class: "spinner" }) : null) : null));
+      waiting
+        ? h(
+            "button",
+            {
+              type: "button",
+              class: `btn btn-small${cancelling ? " is-sending" : ""}`,
+              "data-testid": `agent-cancel-${run.id}`,
+              onclick: () => void cancelRun(run.id),
+            },
+            h("span", { class: "btn-face" }, "Cancel the request"),
+            cancelling ? h("span", { class: "spinner" }) : null,
+          )
+        : null,
+    ),
+  );
 }
 
 export function runs() {
   const all = snap().agent.runs;
-  return h("section", { class: "runs", "aria-label": "Calls so far" },
-    h("h3", { class: "console-title" }, "Calls so far", all.length ? h("span", { class: "tag" }, all.length) : null),
-    all.length ? h("ol", { class: "run-list" }, all.slice(0, 40).map(drawRun))
-      : h("p", { class: "console-none" }, "Nothing asked yet. Each call appears here, step by step: asked, waiting, approved, consumed, ran."));
+  return h(
+    "section",
+    { class: "runs", "aria-label": "Calls so far" },
+    h(
+      "h3",
+      { class: "console-title" },
+      "Calls so far",
+      all.length ? h("span", { class: "tag" }, all.length) : null,
+    ),
+    all.length
+      ? h("ol", { class: "run-list" }, all.slice(0, 40).map(drawRun))
+      : h(
+          "p",
+          { class: "console-none" },
+          "Nothing asked yet. Each call appears here, step by step: asked, waiting, approved, consumed, ran.",
+        ),
+  );
 }

@@ -79,12 +79,16 @@ function settle(id, place) {
   }
   if (!(/** @type {any} */ (list).$watched)) {
     /** @type {any} */ (list).$watched = true;
-    list.addEventListener("scroll", () => {
-      if (ui.unseenBelow && gap(list) < NEAR_END_PX) {
-        ui.unseenBelow = false;
-        redraw();
-      }
-    }, { passive: true });
+    list.addEventListener(
+      "scroll",
+      () => {
+        if (ui.unseenBelow && gap(list) < NEAR_END_PX) {
+          ui.unseenBelow = false;
+          redraw();
+        }
+      },
+      { passive: true },
+    );
   }
   if (shown.get(id) === place) return;
   shown.set(id, place);

@@ -101,7 +101,9 @@ export function send(act, fields = {}) {
   const id = counter;
   return new Promise((resolve) => {
     const timer = setTimeout(
-      () => settle(id, { ok: false, error: "The playground did not answer in time." }), ANSWER_WITHIN_MS);
+      () => settle(id, { ok: false, error: "The playground did not answer in time." }),
+      ANSWER_WITHIN_MS,
+    );
     waiting.set(id, { settle: resolve, timer });
     line.send(JSON.stringify({ ...fields, id, act }));
   });

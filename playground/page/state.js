@@ -23,11 +23,13 @@ export const ui = {
   /** @type {Json|null} an open menu: {anchor, items, title?} */ menu: null,
   /** @type {Json|null} an open question: {title, text, confirm, deny, style, run} */ confirm: null,
   /** @type {Set<string>} acts on their way */ sending: new Set(),
-  /** @type {Map<string, {text: string, block: string|null}>} surface id → why its last act failed, and where */ failures: new Map(),
+  /** @type {Map<string, {text: string, block: string|null}>} surface id → why its last act failed, and where */ failures:
+    new Map(),
   /** @type {Map<string, Record<string, Record<string, any>>>} surface id → typed values */ forms: new Map(),
   /** @type {Map<string, Record<string, string>>} view id → block id → message */ formErrors: new Map(),
   /** @type {Map<string, string>} place → what is being typed there */ drafts: new Map(),
-  /** @type {Map<string, string>} channel → ts of the first message that was unread on entering */ newFrom: new Map(),
+  /** @type {Map<string, string>} channel → ts of the first message that was unread on entering */ newFrom:
+    new Map(),
   /** @type {Map<string, number>} channel → how many messages are drawn */ depth: new Map(),
   /** @type {Json[]} */ toasts: [],
   unseenBelow: false,

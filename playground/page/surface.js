@@ -41,10 +41,13 @@ export function makeSurface(kind, id, target, more = {}) {
     kind,
     id,
     scope: scope(more.notified),
-    people: snap().users.filter((/** @type {any} */ one) => !one.deleted)
+    people: snap()
+      .users.filter((/** @type {any} */ one) => !one.deleted)
       .map((/** @type {any} */ one) => ({ label: displayName(one), value: one.id })),
-    places: snap().channels.map((/** @type {any} */ one) =>
-      ({ label: one.kind === "dm" ? channelTitle(one) : `#${one.name}`, value: one.id })),
+    places: snap().channels.map((/** @type {any} */ one) => ({
+      label: one.kind === "dm" ? channelTitle(one) : `#${one.name}`,
+      value: one.id,
+    })),
     value: stateOf,
     change: (block, element, state, done) => {
       const form = ui.forms.get(id) || {};
@@ -57,7 +60,8 @@ export function makeSurface(kind, id, target, more = {}) {
         surface.act(block, element, payload);
       }
     },
-    act: (block, element, payload) => actOn({ kind, id, target, view: more.view, stateOf }, block, element, payload),
+    act: (block, element, payload) =>
+      actOn({ kind, id, target, view: more.view, stateOf }, block, element, payload),
     status: (block, element) => ({ sending: ui.sending.has(sendKey(id, block, element)) }),
     error,
     failure: (block) => {
@@ -84,7 +88,8 @@ export function makeSurface(kind, id, target, more = {}) {
 }
 
 /** @param {string} id @param {any} block @param {any} element */
-export const sendKey = (id, block, element) => `${id}|${block.block_id ?? ""}|${element.action_id}|${element.value ?? ""}`;
+export const sendKey = (id, block, element) =>
+  `${id}|${block.block_id ?? ""}|${element.action_id}|${element.value ?? ""}`;
 
 /** @param {string} surfaceId @param {any} block @param {any} element @param {any} saved @returns {any} */
 export function valueOf(surfaceId, block, element, saved) {

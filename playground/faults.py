@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
@@ -64,13 +64,9 @@ class Fault:
         """Lets go of the calls that `slow` holds, and of those still to come."""
         self._released.set()
 
-    async def hold(self) -> None:
-        """Waits until `release()`."""
-        self.held += 1
-        try:
-            await self._released.wait()
-        finally:
-            self.held -= 1
+    async def until_released(self) -> None:
+        """Waits for `release()`."""
+        await self._released.wait()
 
 
 class Faults:
@@ -119,8 +115,3 @@ class Faults:
                 self._changed()
                 return fault
         return None
-
-
-def kinds_of(faults: Iterable[Fault]) -> set[str]:
-    """The kinds among some faults."""
-    return {fault.kind for fault in faults}

@@ -5,7 +5,6 @@ The methods themselves are in the neighbouring modules; this one knows none of t
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -150,11 +149,13 @@ class WebApi:
         return self._respond(refusal.body(), refusal, call.method)
 
     async def _hold(self, fault: Fault) -> None:
-        holding = asyncio.ensure_future(fault.hold())
-        # One turn of the loop, so that `held` is counted before those who wait for it look.
-        await asyncio.sleep(0)
+        fault.held += 1
         self._parts.changes.fire()
-        await holding
+        try:
+            await fault.until_released()
+        finally:
+            fault.held -= 1
+            self._parts.changes.fire()
 
     def _respond(self, body: Json, refusal: SlackRefusal | None, name: str | None = None) -> web.Response:
         headers = dict(refusal.headers) if refusal else {}

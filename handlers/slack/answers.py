@@ -9,13 +9,13 @@ from datetime import datetime
 from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.slack.blocks import Block, Message, context, line, said, section
-from handlers.slack.call_parts import claim, facts, fits_card, part_of_call, wanted, warning, whole_call
+from handlers.slack.call_parts import claim, decider_groups, facts, fits_card, part_of_call, wanted, warning, whole_call
 from handlers.slack.cards import headline, notification
 from handlers.slack.states import is_over, render_state
 from handlers.slack.text import channel_mention, date, how_many, mrkdwn, visible
 from store.tables import CardState, Place
 
-MAX_LISTED = 15
+MAX_LISTED = 12
 
 
 def render_pending(seen: Sequence[Seen], now: datetime) -> Message:
@@ -48,7 +48,7 @@ def render_show(seen: Seen, now: datetime) -> Message:
             *call,
             *warning(request),
             *claim(request),
-            context([*facts(drawing), *where], "facts"),
+            context([*facts(drawing), f"May decide: {decider_groups(drawing)}", *where], "facts"),
             *render_state(drawing),
         ],
     )

@@ -67,7 +67,7 @@ class Outline:
 
 @lru_cache(maxsize=8)  # one drawing asks several times
 def outline(arguments: str) -> Outline:
-    """Outline the JSON text of an object, as the store has it. Raises ``ValueError`` or ``TypeError`` for other text."""
+    """Outline the JSON text of an object, as stored. Raises ``ValueError`` or ``TypeError`` for other text."""
     pairs = _DECODER.decode(arguments)
     if not isinstance(pairs, _Object):
         raise TypeError("arguments are not an object")

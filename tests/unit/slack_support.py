@@ -6,6 +6,7 @@ slack_sdk has checks of its own, by those too.
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,7 +45,8 @@ def drawing(
     call = {"amount": 4900, "currency": "EUR"} if arguments is None else arguments
     text = call if isinstance(call, str) else json.dumps(call, ensure_ascii=False)
     given: dict[str, Any] = {
-        "number": 42, "id": "01932b2e-7c1a-7e4a-9b60-0d5a3c1f2e77", "instance_id": "01932b2e-0000-7000-8000-000000000001",
+        "number": 42, "id": "01932b2e-7c1a-7e4a-9b60-0d5a3c1f2e77",
+        "instance_id": "01932b2e-0000-7000-8000-000000000001",
         "agent": "refund-bot", "create_key": "k", "submission_digest": b"", "tool": "issue_refund", "server": None,
         "arguments": text, "agent_reasoning": None, "context": None, "timeout": "1h", "canonical_version": 1,
         "digest": b"", "salt": b"", "rule_id": 7, "status": Status.PENDING, "created_at": NOW,
@@ -186,7 +188,48 @@ def mrkdwn_in(value: Any) -> Iterator[str]:
             yield from mrkdwn_in(item)
 
 
-LIVE = re.compile(r"<([^<>]*)>")
-OUR_TOKENS = re.compile(
-    r"@U0(ALICE|BOB|OWNER)|!subteam\^S0FINANCE|!date\^\d+\^\{date_short_pretty\} at \{time\}\|[^|]*|#C0\w+"
+# --- looking for what must not be there -------------------------------------------------------------------
+
+_TOKEN = re.compile(r"<([^<>]*)>")
+_OURS = re.compile(
+    r"@U0(ALICE|BOB|OWNER)|!subteam\^S0FINANCE|#C0REFUNDS"
+    r"|!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d+ \w+ \d{4} \d\d:\d\d UTC"
 )
+_EMOJI_CODE = re.compile(r":(?!warning:)[a-z0-9_+'-]+:")
+
+
+def live_in(text: str) -> list[str]:
+    """What is alive in a text that Slack reads as mrkdwn, apart from our own mentions and dates."""
+    tokens = [found[1] for found in _TOKEN.finditer(text)]
+    rest = _TOKEN.sub("", text)
+    strange = [token for token in tokens if not _OURS.fullmatch(token)]
+    return [*strange, *_EMOJI_CODE.findall(rest), *re.findall(r"[<>]|\w+://", rest)]
+
+
+# What cannot be seen although its category does not say so; written down here apart from the bot's own list.
+_BLANK = set(map(chr, [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0]))
+_BLANK |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0000, 0xE1000))}
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+
+
+def unseen_in(text: str) -> list[str]:
+    """The characters of a text that a reader cannot see or that move others, line breaks apart."""
+    return [
+        f"U+{ord(char):04X}"
+        for char in text
+        if char not in "\n " and (char in _BLANK or unicodedata.category(char) in _UNSEEN)
+    ]
+
+
+def spoken_in(value: Any) -> Iterator[str]:
+    """What Signoff says itself: every shown text that stands in no grey frame and behind no bar."""
+    if isinstance(value, list):
+        for item in value:
+            yield from spoken_in(item)
+    elif isinstance(value, dict):
+        if value.get("type") in ("rich_text_preformatted", "rich_text_quote") or value.get("style") == {"code": True}:
+            return
+        if isinstance(value.get("text"), str):
+            yield value["text"]
+        for item in value.values():
+            yield from spoken_in(item)

@@ -1,0 +1,131 @@
+"""The slash command: a table of subcommands, and the answer to whoever typed one, seen by them alone.
+
+A subcommand joins by ``add``; help and the guess at a mistyped word are made of the table. Who may see what is the
+use cases' business.
+"""
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from bot.clock import Clock
+from bot.errors import Refusal
+from bot.queries import Queries
+from handlers.slack.afterwards import Afterwards
+from handlers.slack.answers import render_hidden, render_pending, render_refusal_text, render_show, render_unknown
+from handlers.slack.blocks import Message, section
+from handlers.slack.client import SlackClient
+from handlers.slack.payloads import Command
+from handlers.slack.trouble import SlackTrouble
+from store.unit import StoreUnavailable
+
+COMMAND = "/signoff"
+ANSWER_WITHIN = timedelta(seconds=2)  # Slack waits three for the acknowledgement that carries the answer
+
+Body = dict[str, Any]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """One word after ``/signoff``. ``answer`` is given the command and what follows the word."""
+
+    name: str
+    usage: str
+    help: str
+    answer: Callable[[Command, str], Awaitable[Message]]
+
+
+class Commands:
+    """The router. ``answered`` by the acknowledgement if it is ready in time, else by the response URL."""
+
+    def __init__(
+        self,
+        client: SlackClient,
+        afterwards: Afterwards,
+        subcommands: Iterable[Subcommand] = (),
+        *,
+        within: timedelta = ANSWER_WITHIN,
+    ) -> None:
+        self._client = client
+        self._afterwards = afterwards
+        self._within = within
+        self._table: dict[str, Subcommand] = {}
+        for subcommand in subcommands:
+            self.add(subcommand)
+        self.add(Subcommand("help", "help", "this list", self._help))
+
+    def add(self, subcommand: Subcommand) -> None:
+        """Let a subcommand join. Raises ``ValueError`` for a name that is taken."""
+        if subcommand.name in self._table:
+            raise ValueError(f"{subcommand.name} is a command already")
+        self._table[subcommand.name] = subcommand
+
+    async def answer(self, command: Command) -> Body | None:
+        """Return the body that acknowledges a command; None if its answer follows later."""
+        work = asyncio.get_running_loop().create_task(self._answer(command))
+        done, _ = await asyncio.wait({work}, timeout=self._within.total_seconds())
+        if done:
+            message = work.result()
+            return {"response_type": "ephemeral", "text": message.text, "blocks": message.blocks}
+        self._afterwards.spawn(self._answer_later(command, work))
+        return None
+
+    async def _answer(self, command: Command) -> Message:
+        word, _, rest = command.text.strip().partition(" ")
+        name = word.lower() or "help"
+        subcommand = self._table.get(name)
+        if subcommand is None:
+            return render_unknown(word, self._nearest(name))
+        log.info("command", command=name, user=command.user_id)
+        try:
+            return await subcommand.answer(command, rest.strip())
+        except Refusal as refusal:
+            return render_refusal_text(refusal.message)
+        except StoreUnavailable:
+            log.warning("command_failed", command=name, code="store_unavailable")
+            return render_refusal_text("Signoff cannot reach its database right now. Try again in a minute.")
+        except Exception:
+            log.exception("command_failed", command=name)
+            return render_refusal_text("Signoff could not answer that; its log says why.")
+
+    async def _answer_later(self, command: Command, work: asyncio.Task[Message]) -> None:
+        message = await work
+        try:
+            await self._client.respond(command.response_url, message.text, message.blocks)
+        except SlackTrouble as trouble:
+            log.warning("command_unanswered", user=command.user_id, code=trouble.code)
+
+    def _nearest(self, word: str) -> list[str]:
+        starting = [name for name in self._table if name.startswith(word)]
+        return starting or difflib.get_close_matches(word, self._table, n=2, cutoff=0.5)
+
+    async def _help(self, command: Command, rest: str) -> Message:
+        lines = ["*Signoff* asks people before an agent acts."]
+        lines += [f"`{COMMAND} {one.usage}` {one.help}" for one in self._table.values()]
+        lines.append("What waits for you is on my Home tab.")
+        return Message(f"Signoff: {', '.join(self._table)}", [section("\n".join(lines), "help")])
+
+
+def reading_commands(queries: Queries, clock: Clock) -> list[Subcommand]:
+    """Return the subcommands that only read: ``pending`` and ``show``."""
+
+    async def pending(command: Command, rest: str) -> Message:
+        return render_pending(await queries.pending(command.user_id), clock())
+
+    async def show(command: Command, rest: str) -> Message:
+        if not rest:
+            return render_refusal_text(f"Say which: {COMMAND} show 42.")
+        seen = await queries.show(command.user_id, rest)
+        return render_hidden(rest) if seen is None else render_show(seen, clock())
+
+    return [
+        Subcommand("pending", "pending", "what is waiting, as far as you may see it", pending),
+        Subcommand("show", "show ID", f"one request, such as `{COMMAND} show 42`", show),
+    ]

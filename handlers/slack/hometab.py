@@ -1,0 +1,53 @@
+"""Draws people's Home tabs: when they open them, and again when they decided something that was listed there."""
+
+from collections import OrderedDict
+
+import structlog
+
+from bot.clock import Clock
+from bot.errors import FactsUnavailable
+from bot.queries import Queries
+from handlers.slack.blocks import View, line, said
+from handlers.slack.client import SlackClient
+from handlers.slack.home import render_home
+from handlers.slack.trouble import SlackTrouble
+from store.unit import StoreUnavailable
+
+_REMEMBERED = 1_000
+_CLOSED = "This cannot be shown right now. Open the tab again in a minute."
+
+log = structlog.get_logger(__name__)
+
+
+class HomeTab:
+    """The Home tab of everybody who looks at it."""
+
+    def __init__(self, client: SlackClient, queries: Queries, clock: Clock) -> None:
+        self._client = client
+        self._queries = queries
+        self._clock = clock
+        self._visitors: OrderedDict[str, None] = OrderedDict()
+
+    async def open(self, user_id: str) -> None:
+        """Draw the tab of somebody who opened it."""
+        self._visitors[user_id] = None
+        self._visitors.move_to_end(user_id)
+        while len(self._visitors) > _REMEMBERED:
+            self._visitors.popitem(last=False)
+        await self._draw(user_id)
+
+    async def refresh(self, user_id: str) -> None:
+        """Draw the tab again of somebody who decided, if they have looked at it since we started."""
+        if user_id in self._visitors:
+            await self._draw(user_id)
+
+    async def _draw(self, user_id: str) -> None:
+        try:
+            view = render_home(await self._queries.pending(user_id), self._clock())
+        except (FactsUnavailable, StoreUnavailable) as error:
+            log.warning("home_unavailable", user=user_id, cause=type(error).__name__)
+            view = View(type="home", blocks=[line([said(_CLOSED)], "closed")])
+        try:
+            await self._client.publish_home(user_id, view)
+        except SlackTrouble as trouble:
+            log.warning("home_not_drawn", user=user_id, code=trouble.code)

@@ -2,7 +2,7 @@
 
 Each handler checks the credential, parses, calls one use case and gives back a request to render. Every response of
 this API, whatever went wrong, is made in ``_serve``: it carries an ``X-Request-ID``, and a failure has the protocol's
-error body. Nothing here decides anything, and no log line has more of a failure than its kind and place.
+error body. Nothing here decides anything, and nothing that an agent sent is logged.
 
 This is the hot path (design.md): what can be put together beforehand is.
 """
@@ -27,7 +27,6 @@ from bot.errors import (
     WrongCredential,
 )
 from bot.instances import Instances
-from handlers.failures import places
 from handlers.wire import (
     parse_bearer,
     parse_key,
@@ -48,7 +47,7 @@ RETRY_AFTER_SECONDS = "1"  # a lock is held briefly; a full disk will not be emp
 _X_REQUEST_ID = istr("X-Request-ID")
 _IDEMPOTENCY_KEY = istr("Idempotency-Key")
 _JSON = "application/json"
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 _Answer = tuple[int, Request]
 _Handler = Callable[[web.Request], Awaitable[_Answer]]
@@ -199,11 +198,10 @@ def _answer_failure(error: Exception, http_id: str) -> web.Response:
         code, message, param = error.code, error.message, error.param
     elif isinstance(error, StoreUnavailable):
         code, message = "store_unavailable", "The database cannot serve right now. Nothing was done; try again."
-        _log.warning("store_unavailable", request_id=http_id, error=str(error))
+        _log.warning("store_unavailable", request_id=http_id, exc_info=error)
     else:
         code, message = "internal", "Something went wrong here. It is logged under this request id."
-        # An exception's text may quote what the agent sent; its kind and its place do not.
-        _log.error("agents_request_failed", request_id=http_id, error=type(error).__name__, at=places(error))
+        _log.error("agents_request_failed", request_id=http_id, exc_info=error)
     headers = {hdrs.CONTENT_TYPE: _JSON, _X_REQUEST_ID: http_id, **_HEADERS_OF.get(status, {})}
     if isinstance(error, _HttpRefusal) and error.headers:
         headers |= error.headers

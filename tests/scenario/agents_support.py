@@ -7,23 +7,25 @@ import asyncio
 import hashlib
 import io
 import json
+import logging
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+import structlog
 from aiohttp import web
 
 from bot.call import MAX_BODY_BYTES
 from bot.changes import RequestChanged
 from bot.decisions import Act
 from handlers.agents import AgentsApi
-from handlers.failures import http_server_logger
+from handlers.logs import configure_logging
 from store.engine import SqliteStore
 from store.statements import CHAIN_START
 from store.tables import Instance, Request, Status, VoteKind
@@ -190,7 +192,7 @@ async def running_api(database: Path) -> AsyncIterator[Api]:
         house.approvals.stop_waiting()
 
     app.on_shutdown.append(stop_waiting)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, logger=http_server_logger())
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -206,6 +208,25 @@ async def running_api(database: Path) -> AsyncIterator[Api]:
     finally:
         await runner.cleanup()
         await store.close()
+
+
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """Log as the server does, and give what is logged."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in list(root.manager.loggerDict)}
+    stream = io.StringIO()
+    configure_logging(logging.DEBUG, stream)
+    try:
+        yield stream
+    finally:
+        structlog.reset_defaults()
+        logging.captureWarnings(False)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name in list(root.manager.loggerDict):
+            logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
 
 
 async def within(awaitable: Awaitable[T]) -> T:

@@ -1,6 +1,7 @@
 """The agents' API over raw HTTP: statuses, headers, error bodies, idempotency, what comes back to the letter."""
 
 import asyncio
+import json
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import structlog
 from agentapprovalprotocol._wire import loads, parse_request
 
 from bot.errors import OperatorError
@@ -17,7 +17,7 @@ from bot.lifecycle import State, state_of
 from handlers.agents import _HEADERS_OF, _STATUS_OF, _answer_failure
 from handlers.wire import ERROR_TYPES
 from store.tables import Status, VoteKind
-from tests.scenario.agents_support import CALL, READ, Api, running_api, within
+from tests.scenario.agents_support import CALL, READ, Api, logged, running_api, within
 
 NOBODY = "01940000-0000-7000-8000-000000000000"
 
@@ -312,19 +312,33 @@ async def test_a_failure_inside_is_a_500_that_tells_nothing(api: Api) -> None:
     with closing(sqlite3.connect(api.path)) as connection:
         connection.execute("DELETE FROM rule_versions")
         connection.commit()
-    with structlog.testing.capture_logs() as logs:
+    with logged() as log:
         failed = await api.consume(request_id)
     assert (failed.status, failed.code) == (500, "internal")
     assert failed.json()["error"]["type"] == "internal"
     assert "rule" not in failed.body.decode()
-    assert len(logs) == 1
-    assert (logs[0]["request_id"], logs[0]["error"]) == (failed.headers["X-Request-ID"], "LookupError")
-    assert "rulebook.py" in str(logs[0]["at"])
+    line = json.loads(log.getvalue())
+    assert (line["request_id"], line["exception"][0]["type"]) == (failed.headers["X-Request-ID"], "LookupError")
+    assert "rulebook.py" in line["exception"][0]["frames"][-1]
     assert api.rows("SELECT consumed_at FROM requests") == [(None,)]
 
 
 def test_a_refusal_that_is_not_the_agents_never_reaches_them() -> None:
-    with structlog.testing.capture_logs():
+    with logged():
         answer = _answer_failure(OperatorError("secret"), NOBODY)
     assert answer.status == 500
     assert "secret" not in str(answer.body)
+
+
+async def test_neither_success_nor_refusal_is_logged(api: Api) -> None:
+    with logged() as log:
+        request_id = await api.consumed()
+        await api.outcome(request_id, {"status": "succeeded", "note": "done"})
+        for refused in (
+            await api.create(b"{", headers={"Content-Type": "application/json"}),
+            await api.create(token="so_i_x"),
+            await api.consume(request_id),
+            await api.consume(NOBODY),
+        ):
+            assert 400 <= refused.status < 500
+    assert log.getvalue() == ""

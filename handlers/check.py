@@ -4,6 +4,7 @@ It asks what `serve` would need and reports all it finds, not the first thing. W
 handlers/check_slack.py. No secret is ever in a finding.
 """
 
+import asyncio
 import os
 import secrets as random
 import sqlite3
@@ -22,13 +23,13 @@ from bot.config import (
     load_settings,
 )
 from bot.secrets import METRICS_TOKEN, SECRET_KEY, Secrets, key_file, load_secrets
-from handlers.check_slack import check_slack
+from handlers.check_slack import Sleep, check_slack
 from handlers.findings import Report
 from store.schema import current_revision, prepare
 from store.unit import NewerSchema, OlderSchema, StoreUnavailable
 
 
-async def run_check(path: Path, env: Mapping[str, str], now: datetime) -> Report:
+async def run_check(path: Path, env: Mapping[str, str], now: datetime, sleep: Sleep = asyncio.sleep) -> Report:
     """Check everything that can be checked; what rests on something faulty is left out, and said to be."""
     report = Report()
     settings = check_configuration(report, path, env)
@@ -40,7 +41,7 @@ async def run_check(path: Path, env: Mapping[str, str], now: datetime) -> Report
     if secrets is None:
         report.warning("slack", "was not asked, for want of the secrets above", "put those right, then check again")
     else:
-        await check_slack(report, settings, secrets, now)
+        await check_slack(report, settings, secrets, now, sleep)
     return report
 
 

@@ -4,7 +4,6 @@ It only reads. Whether a person may decide is judged by the rule that judges cli
 cannot disagree.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,9 +47,7 @@ class _Unreachable(Exception):
     """Slack did not answer, or not as Slack does."""
 
 
-async def check_slack(
-    report: Report, settings: Settings, secrets: Secrets, now: datetime, sleep: Sleep = asyncio.sleep
-) -> None:
+async def check_slack(report: Report, settings: Settings, secrets: Secrets, now: datetime, sleep: Sleep) -> None:
     """Ask Slack about everything that the rules rest on. If it does not answer, that is one fault, and the end."""
     client = SlackClient(settings.slack, secrets.slack_bot_token, timeout=_PATIENCE)
     try:

@@ -17,7 +17,7 @@ from playground.model import Channel, Json, Message, User, View, find_element
 from playground.payloads import action_object
 from playground.results import Ack
 from playground.shapes import message_object, view_object
-from playground.workspace import escape_entities
+from playground.workspace import escape_characters, escape_entities
 
 
 class Acts(Looks):
@@ -160,7 +160,7 @@ class Acts(Looks):
         place = self.workspace.channel(channel)
         rest = rest.strip()
         if self.settings.should_escape:
-            rest = escape_entities(rest, self.workspace)
+            rest = escape_entities(escape_characters(rest), self.workspace)
         url = self.tickets.issue_response_url(channel=place.id, user=user)
         return self.payloads.slash_command(
             user=self.workspace.user(user),

@@ -115,7 +115,7 @@ EVENT = "events_api"
 
 def payload_kind(payload: Json) -> str:
     """The envelope type Socket Mode gives this payload."""
-    if payload.get("type") == "event_callback":
+    if payload.get("type") in ("event_callback", "url_verification"):
         return EVENT
     return "slash_commands" if "command" in payload else "interactive"
 

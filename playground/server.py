@@ -63,7 +63,11 @@ class Playground(Acts):
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self.settings.port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
         self.base_url = f"http://{HOST}:{self._runner.addresses[0][1]}"
         await self.delivery.start()
 

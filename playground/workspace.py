@@ -265,6 +265,17 @@ class Workspace:
         return {p for p in people if p != message.user and p in self.users and not self.users[p].deleted}
 
 
+_LINK = re.compile(r"(<(?:@[UW]|#[CG]|!subteam\^S)[A-Z0-9]+(?:\|[^<>]*)?>)")
+
+
+def escape_characters(text: str) -> str:
+    """`&`, `<` and `>` as Slack hands on what a person typed; a mention picked from its list stays one."""
+    parts = _LINK.split(text)
+    for index in range(0, len(parts), 2):
+        parts[index] = parts[index].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(parts)
+
+
 def escape_entities(text: str, workspace: Workspace) -> str:
     """`@bob` and `#chan` as Slack hands them to a command that asks for escaping."""
 

@@ -74,6 +74,8 @@ async def update(parts: Parts, params: Params) -> Json:
     """chat.update. Without `blocks` the old ones go if there is a text, and stay if there is none."""
     channel = channel_to_write(parts, params.required("channel"))
     message = own_message(channel, parts, params.required("ts"), "cant_update_message")
+    if not {"text", "blocks", "attachments"} & set(params.values):
+        raise SlackRefusal("no_text")
     text = params.text("text")
     if text is not None and len(text) > UPDATE_TEXT_MOST:
         raise SlackRefusal("msg_too_long")

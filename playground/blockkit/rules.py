@@ -39,8 +39,18 @@ class Report:
 Rule = Callable[[Any, str, Report], None]
 
 
-def string(*, most: int | None = None, least: int = 1, among: tuple[str, ...] = (), pattern: str | None = None) -> Rule:
-    """A string of `least` to `most` characters, or one of a few, or one that matches a pattern."""
+def string(
+    *,
+    most: int | None = None,
+    least: int = 1,
+    among: tuple[str, ...] = (),
+    pattern: str | None = None,
+    words: str = "has an invalid format",
+) -> Rule:
+    """A string of `least` to `most` characters, or one of a few, or one that matches a pattern.
+
+    `words` is what is told of one that does not match.
+    """
 
     def rule(value: Any, pointer: str, report: Report) -> None:
         if not isinstance(value, str):
@@ -52,14 +62,14 @@ def string(*, most: int | None = None, least: int = 1, among: tuple[str, ...] = 
         elif most is not None and len(value) > most:
             report.add(pointer, f"must be less than {most + 1} characters", type="max_length", max=most)
         elif pattern is not None and not re.fullmatch(pattern, value):
-            report.add(pointer, f"must match {pattern}", type="pattern")
+            report.add(pointer, words, type="pattern")
 
     return rule
 
 
 def url(most: int = 3000) -> Rule:
     """An http or https address."""
-    return string(most=most, pattern=r"(?s)https?://[^\s].*")
+    return string(most=most, pattern=r"https?://\S.*", words="must be a valid URL")
 
 
 def boolean(value: Any, pointer: str, report: Report) -> None:

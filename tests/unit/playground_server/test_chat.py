@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from slack_sdk.errors import SlackApiError
 from slack_sdk.models.blocks import (
     ActionsBlock,
     ButtonElement,
@@ -19,18 +18,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from playground import Playground
 from tests.unit.playground_server.conftest import Opener, client_of
+from tests.unit.playground_server.helpers import NOTE, refused
 from tests.unit.playground_server.shapes import actions, section
 
 Json = dict[str, Any]
 CARD = [section("<@U0ALICE> please"), actions()]
-NOTE = {"event_type": "request", "event_payload": {"request_id": "r1"}}
-
-
-async def refused(call: Any, code: str) -> SlackApiError:
-    with pytest.raises(SlackApiError) as error:
-        await call
-    assert error.value.response["error"] == code
-    return error.value
 
 
 async def test_posts_a_card(slack: Playground, client: AsyncWebClient) -> None:
@@ -153,6 +145,7 @@ async def test_update_keeps_what_is_not_named(slack: Playground, client: AsyncWe
     assert message.blocks == []
     await client.chat_update(channel="C0REFUNDS", ts=ts, text="c", metadata={})
     assert message.metadata is None
+    await refused(client.api_call("chat.update", json={"channel": "C0REFUNDS", "ts": ts}), "no_text")
 
 
 async def test_only_own_messages_change(slack: Playground, client: AsyncWebClient) -> None:

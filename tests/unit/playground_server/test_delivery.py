@@ -17,9 +17,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from playground import Playground
 from tests.unit.playground_server.conftest import Opener, ToyApp, client_of
+from tests.unit.playground_server.helpers import post, refused
 from tests.unit.playground_server.shapes import modal
-from tests.unit.playground_server.test_chat import refused
-from tests.unit.playground_server.test_interactions import post
 
 Json = dict[str, Any]
 

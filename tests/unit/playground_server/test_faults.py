@@ -11,8 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from playground import Fault, Playground
 from tests.unit.playground_server.conftest import Opener, ToyApp, client_of
-from tests.unit.playground_server.test_chat import refused
-from tests.unit.playground_server.test_interactions import post
+from tests.unit.playground_server.helpers import post, refused
 
 
 def texts(slack: Playground) -> list[str]:

@@ -6,7 +6,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from playground import Playground
 from tests.unit.playground_server.conftest import Opener, client_of
-from tests.unit.playground_server.test_chat import NOTE, refused
+from tests.unit.playground_server.helpers import NOTE, refused
 
 Json = dict[str, Any]
 

@@ -6,8 +6,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from playground import Playground
 from tests.unit.playground_server.conftest import client_of
+from tests.unit.playground_server.helpers import refused
 from tests.unit.playground_server.shapes import modal, section
-from tests.unit.playground_server.test_chat import refused
 
 
 async def test_who_am_i(slack: Playground, client: AsyncWebClient) -> None:

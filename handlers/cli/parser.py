@@ -30,7 +30,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         from importlib.metadata import version  # costs more than all the rest of --help
 
-        parser.exit(0, f"signoff {version('signoff')}\n")
+        print(f"signoff {version('signoff')}")
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:

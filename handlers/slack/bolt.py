@@ -20,6 +20,8 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.authorization.async_authorize import AsyncAuthorize
+from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
@@ -67,6 +69,32 @@ class _HandOver(AsyncMiddleware):
         return BoltResponse(status=status, body=body if body is not None else "")
 
 
+class _KnownIdentity(AsyncAuthorize):
+    """Stands in for Bolt's own look-up: who we are is known, and whose payload it is the rules judge."""
+
+    def __init__(self, client: SlackClient) -> None:
+        self._client = client
+
+    async def __call__(
+        self,
+        *,
+        context: AsyncBoltContext,
+        enterprise_id: str | None,
+        team_id: str | None,
+        user_id: str | None,
+        actor_enterprise_id: str | None = None,
+        actor_team_id: str | None = None,
+        actor_user_id: str | None = None,
+    ) -> AuthorizeResult:
+        identity = await self._client.load_identity()
+        return AuthorizeResult(
+            enterprise_id=identity.enterprise_id,
+            team_id=identity.team_id,
+            bot_user_id=identity.user_id,
+            bot_id=identity.bot_id,
+        )
+
+
 class SlackDoor:
     """Where Slack comes in. ``open`` it once, ``close`` it before what it leads to is closed.
 
@@ -100,6 +128,7 @@ class SlackDoor:
         self._line: AsyncSocketModeHandler | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._closing = False
+        self._opened = asyncio.Event()
 
     # --- state ---
 
@@ -125,6 +154,10 @@ class SlackDoor:
         """Begin to authorize and connect, and keep at it for as long as it takes. Returns at once."""
         self._keeping = asyncio.get_running_loop().create_task(self._keep(), name="slack door")
 
+    async def wait_until_open(self) -> None:
+        """Wait until payloads could reach us for the first time."""
+        await self._opened.wait()
+
     async def close(self, patience: timedelta) -> None:
         """Finish the payloads under way and what follows them, within ``patience``, then hang up."""
         self._closing = True
@@ -145,6 +178,7 @@ class SlackDoor:
         """
         await self._authorize()
         if self.mode == "http":
+            self._opened.set()
             return
         missed = 0
         while not self._closing:
@@ -179,6 +213,7 @@ class SlackDoor:
             log.warning("slack_not_connected")
             await self._hang_up()
         else:
+            self._opened.set()
             log.info("slack_connected")
 
     def _make_line(self) -> AsyncSocketModeHandler:
@@ -242,25 +277,13 @@ class SlackDoor:
             name="signoff",
             process_before_response=True,
             client=web_client,
-            authorize=self._authorize_payload,
+            authorize=_KnownIdentity(self._client),
             request_verification_enabled=False,  # done on the raw bytes before
             ssl_check_enabled=False,  # a relic that would be answered unsigned
             ignoring_self_events_enabled=False,  # that our own message was deleted is what we want to hear
         )
         app.use(self._hand_over)
         return app
-
-    async def _authorize_payload(self, enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        """Stand in for Bolt's own look-up: who we are is known, and whose payload it is the rules judge."""
-        identity = self._client.known_identity
-        if identity is None:
-            raise LookupError("a payload came before we knew who we are")
-        return AuthorizeResult(
-            enterprise_id=identity.enterprise_id,
-            team_id=identity.team_id,
-            bot_user_id=identity.user_id,
-            bot_id=identity.bot_id,
-        )
 
 
 def _library_logger() -> logging.Logger:

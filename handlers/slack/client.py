@@ -84,6 +84,10 @@ class SlackClient:
                 self._identity = _read("auth.test", response, lambda data: records.identity_of(data, scopes))
             return self._identity
 
+    async def check_token(self) -> None:
+        """Ask Slack whether our token still counts, whatever we remember."""
+        await self._send("auth.test", self._web.auth_test)
+
     # --- messages ---
 
     async def post(self, channel: str, text: str, blocks: Blocks, metadata: Json) -> tuple[str, str]:

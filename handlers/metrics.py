@@ -5,6 +5,7 @@ only: never a tool, a user, a token, a note or an argument. Counters count what 
 started; gauges are read from the database when asked. Every metric is described in docs/operations.md.
 """
 
+import asyncio
 import hmac
 import re
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from pydantic import SecretStr
@@ -25,6 +27,7 @@ from store.unit import StoreUnavailable
 METRICS_PATH = "/metrics"
 _DECISION_BUCKETS_SECONDS = (5, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 604_800)
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_HUNG_UP = 0  # the client went away before there was an answer to count
 _MOST_CODES = 100  # Slack has its own vocabulary of errors; a stand-in gone mad has no end of it
 
 Count = Callable[[], Awaitable[int]]
@@ -77,6 +80,7 @@ class Metrics:
         self._unread = Counter(
             "signoff_gauge_failures", "Gauges that could not be read from the database.", registry=self.registry
         )
+        self._answers: dict[tuple[str | None, int], Counter] = {}
         self._codes: set[str] = set()
         self._count_pending: Count | None = None
         self._count_outbox: Count | None = None
@@ -125,7 +129,11 @@ class Metrics:
 
     def http_response(self, route: str | None, status: int) -> None:
         """Count an answer. ``route`` is the route's pattern, never the path that was asked for; None: no route."""
-        self._http.labels(route or "none", f"{status // 100}xx").inc()
+        key = (route, status // 100)
+        counter = self._answers.get(key)
+        if counter is None:  # looked up once: this is on every call's path
+            counter = self._answers[key] = self._http.labels(route or "none", f"{status // 100}xx")
+        counter.inc()
 
     def waiting_poll(self) -> AbstractContextManager[object]:
         """Count a long poll as held while the context lasts."""
@@ -149,6 +157,30 @@ class Metrics:
                 gauge.set(float("nan"))  # the number of before would look like one of now
                 self._unread.inc()
         return generate_latest(self.registry)
+
+
+def counting_middleware(metrics: Metrics) -> Middleware:
+    """Return a middleware that counts each answer. It is to be the outermost, so that it sees what is really sent."""
+
+    @web.middleware  # aiohttp's type wants these two names
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        status = 500
+        try:
+            answer = await handler(request)
+            status = answer.status
+        except web.HTTPException as answered:
+            status = answered.status
+            raise
+        except asyncio.CancelledError:
+            status = _HUNG_UP
+            raise
+        finally:
+            resource = request.match_info.route.resource
+            if status != _HUNG_UP:
+                metrics.http_response(resource.canonical if resource else None, status)
+        return answer
+
+    return count
 
 
 def metrics_route(metrics: Metrics, server: ServerSettings, token: SecretStr | None) -> web.RouteDef:

@@ -1,9 +1,12 @@
 """What is counted is what happened, once; and the door in front of it."""
 
+import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
@@ -11,7 +14,7 @@ from pydantic import SecretStr
 
 from bot.config import ServerSettings
 from bot.decisions import Act
-from handlers.metrics import Metrics, metrics_route
+from handlers.metrics import Metrics, counting_middleware, metrics_route
 from store import statements
 from store.tables import OutcomeStatus, VoteKind
 from store.unit import StoreUnavailable
@@ -122,6 +125,40 @@ async def test_answers_are_counted_by_pattern_and_class(metrics: Metrics) -> Non
     }
 
 
+async def test_the_middleware_counts_what_is_sent(metrics: Metrics) -> None:
+    hanging = asyncio.Event()
+
+    async def answer(http_request: web.Request) -> web.Response:
+        match http_request.match_info["what"]:
+            case "conflict":
+                raise web.HTTPConflict
+            case "crash":
+                raise ZeroDivisionError
+            case "hang":
+                hanging.set()
+                await asyncio.Event().wait()
+        return web.Response(status=201)
+
+    app = web.Application(middlewares=[counting_middleware(metrics)], logger=logging.getLogger("tests.silent"))
+    logging.getLogger("tests.silent").setLevel(logging.CRITICAL)
+    app.router.add_get("/x/{what}", answer)
+    async with running(app, handler_cancellation=True) as url, ClientSession(url) as client:
+        for path in ("/x/secret", "/x/other", "/x/conflict", "/x/crash", "/secret"):
+            async with client.get(path):
+                pass
+        async with client.post("/x/secret"):
+            pass
+        impatient = asyncio.create_task(client.get("/x/hang"))
+        await hanging.wait()
+        impatient.cancel()
+    assert await samples(metrics) == {
+        'http_responses_total{route="/x/{what}",status="2xx"}': 2,
+        'http_responses_total{route="/x/{what}",status="4xx"}': 1,
+        'http_responses_total{route="/x/{what}",status="5xx"}': 1,
+        'http_responses_total{route="none",status="4xx"}': 2,
+    }
+
+
 async def test_held_polls_are_counted_while_they_last(metrics: Metrics) -> None:
     with metrics.waiting_poll(), metrics.waiting_poll():
         assert await samples(metrics) == {"waiting_polls": 2}
@@ -153,17 +190,22 @@ def test_two_services_in_one_process_do_not_mix() -> None:
 
 
 @asynccontextmanager
+async def running(app: web.Application, **settings: Any) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, **settings)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def served(server: ServerSettings, token: str | None) -> AsyncIterator[str]:
     app = web.Application()
     app.add_routes([metrics_route(Metrics("1.2.3"), server, SecretStr(token) if token else None)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"
-    finally:
-        await runner.cleanup()
+    async with running(app) as url:
+        yield f"{url}/metrics"
 
 
 async def ask(url: str, *authorizations: str) -> tuple[int, str]:

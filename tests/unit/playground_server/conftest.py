@@ -78,8 +78,8 @@ class ToyApp:
     seen: list[Json] = field(default_factory=list)
     _closers: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
 
-    async def connect(self) -> AsyncSocketModeHandler:
-        handler = AsyncSocketModeHandler(self.app, self.slack.app_token)
+    async def connect(self, ping_seconds: float = 10) -> AsyncSocketModeHandler:
+        handler = AsyncSocketModeHandler(self.app, self.slack.app_token, ping_interval=ping_seconds)
         before = self.slack.connections
         await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
         await self.slack.until(lambda: self.slack.connections > before)

@@ -100,6 +100,19 @@ async def test_dead(slack: Playground, toy: ToyApp, client: AsyncWebClient) -> N
     await client.auth_test()
 
 
+async def test_the_sdk_comes_back_after_an_outage(slack: Playground, toy: ToyApp) -> None:
+    async def command(ack: Any) -> None:
+        await ack("back")
+
+    toy.app.command("/signoff")(command)
+    await toy.connect(ping_seconds=0.05)
+    dead = slack.faults.add(Fault("dead"))
+    await slack.until(lambda: any(c.outcome == "fault:dead" for c in slack.calls_of("apps.connections.open")))
+    slack.faults.remove(dead)
+    await slack.until(lambda: slack.connections == 1)
+    assert (await slack.slash("U0ALICE", "C0REFUNDS", "/signoff")).text == "back"
+
+
 async def test_dead_refuses_sockets_with_an_old_ticket(slack: Playground, client: AsyncWebClient) -> None:
     url = (await client.apps_connections_open(app_token=slack.app_token))["url"]
     slack.faults.add(Fault("dead"))

@@ -49,6 +49,10 @@ class Queries:
         seen = await self._visible(user_id, await self._store.read(work))
         return sorted(seen, key=lambda one: one.drawing.request.deadline_at)
 
+    async def pending_count(self) -> int:
+        """Count what waits for a decision."""
+        return await self._store.read(lambda unit: unit.one(statements.PENDING_COUNT)) or 0
+
     async def show(self, user_id: str, reference: str) -> Seen | None:
         """Return one request by its number or id; None when there is none or it is not for this person's eyes.
 

@@ -1,0 +1,182 @@
+"""The one wiring place: settings become a store, use cases, Slack's door, the agents' API, a clock and a deliverer.
+
+The order of starting and stopping is here, and its reasons; what each part does is not.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from bot.approvals import Approvals
+from bot.call import MAX_BODY_BYTES
+from bot.clock import Clock, monotonic_clock
+from bot.config import Settings
+from bot.deadlines import Deadlines
+from bot.decisions import Decisions
+from bot.instances import Instances
+from bot.outbox import Outbox
+from bot.queries import Queries
+from bot.rulebook import Rulebook
+from bot.secrets import Secrets
+from handlers.agents import AgentsApi
+from handlers.clock import SweepClock
+from handlers.delivery import Deliverer
+from handlers.health import Health, build_health
+from handlers.metrics import Metrics, counting_middleware, metrics_route
+from handlers.pacing import Pace
+from handlers.slack.actions import Actions
+from handlers.slack.afterwards import Afterwards
+from handlers.slack.bolt import SlackDoor, serve_events
+from handlers.slack.client import SlackClient
+from handlers.slack.commands import Commands, reading_commands
+from handlers.slack.directory import SlackDirectory
+from handlers.slack.hometab import HomeTab
+from handlers.slack.intake import Intake
+from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
+from store.engine import SqliteStore
+from store.schema import prepare
+
+_SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
+_PAYLOADS = timedelta(seconds=0.5)  # for Slack's payloads under way
+_HTTP = 0.5  # seconds for agents' requests under way; their long polls are answered at once
+
+log = structlog.get_logger(__name__)
+
+
+class Service:
+    """A running Signoff. Made by ``start``, ended by ``stop``."""
+
+    def __init__(
+        self, settings: Settings, secrets: Secrets, clock: Clock, store: SqliteStore, rulebook: Rulebook
+    ) -> None:
+        self.settings = settings
+        self.secrets = secrets
+        self.clock = clock
+        self.store = store
+        self.rulebook = rulebook
+        self.metrics = Metrics(version("signoff"))
+        store.subscribe(self.metrics.on_change)
+        self.instances = Instances(store, clock, secrets.secret_key)
+        self.approvals = Approvals(store, clock, rulebook)
+        self.client = SlackClient(settings.slack, secrets.slack_bot_token)
+        self.directory = SlackDirectory(self.client, clock)
+        self.decisions = Decisions(store, clock, rulebook, self.directory)
+        self.queries = Queries(store, clock, rulebook, self.directory)
+        self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}")
+        self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
+        self._posts, self._draws = POST_PACE, DRAW_PACE
+        self.base_url = ""
+
+    @classmethod
+    async def start(
+        cls,
+        settings: Settings,
+        secrets: Secrets,
+        *,
+        clock: Clock | None = None,
+        port: int | None = None,
+        posts: Pace = POST_PACE,
+        draws: Pace = DRAW_PACE,
+    ) -> "Service":
+        """Start everything. ``port`` overrides the configured one; 0 takes a free one.
+
+        Slack need not answer: it is asked until it does, and ``/readyz`` says how that stands. Raises
+        ``StoreUnavailable``, ``NewerSchema``, or ``OSError`` when the port is taken.
+        """
+        clock = clock or monotonic_clock()
+        async with contextlib.AsyncExitStack() as undo:
+            store = await open_store(settings, clock)
+            undo.push_async_callback(store.close)
+            service = cls(settings, secrets, clock, store, await Rulebook.load(store, settings, clock))
+            service._posts, service._draws = posts, draws
+            undo.push_async_callback(service.client.close)
+            await service._begin(port)
+            undo.pop_all()
+        return service
+
+    async def _begin(self, port: int | None) -> None:
+        self._afterwards = Afterwards()
+        home = HomeTab(self.client, self.queries, self.clock)
+        commands = Commands(self.client, self._afterwards, reading_commands(self.queries, self.clock))
+        actions = Actions(self.client, self.decisions, self.queries, self.outbox, home, self._afterwards)
+        self.door = SlackDoor(
+            self.settings.slack,
+            self.client,
+            Intake(actions, commands, home, self.outbox, self._afterwards),
+            self._afterwards,
+            app_token=self.secrets.slack_app_token,
+            signing_secret=self.secrets.slack_signing_secret,
+        )
+        carrier = SlackCarrier(
+            self.client, self.directory, self.outbox, self.clock, self.metrics.slack_fault,
+            posts=self._posts, draws=self._draws,
+        )  # fmt: skip
+        self.deliverer = Deliverer(self.store, self.outbox, carrier, self.clock, self.metrics.slack_fault)
+        self.metrics.read_gauges_from(pending=self.queries.pending_count, outbox=self.outbox.waiting)
+        self.health = self._build_health()
+        # What came due while the process was down is done before anybody can ask about it or decide it.
+        await self.sweeper.start()
+        self._runner = await self._listen(port)
+        await self.deliverer.start()
+        await self.door.open()
+
+    async def _listen(self, port: int | None) -> web.AppRunner:
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[counting_middleware(self.metrics)])
+        app.add_routes(AgentsApi(self.approvals, self.instances).routes())
+        app.add_routes(self.health.routes())
+        app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
+        if self.settings.slack.mode == "http":
+            serve_events(app, self.door)
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_HTTP)
+        await runner.setup()
+        server = self.settings.server
+        try:
+            await web.TCPSite(runner, server.host, server.port if port is None else port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        host, bound = runner.addresses[0][:2]
+        self.base_url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+        return runner
+
+    def _build_health(self) -> Health:
+        async def database() -> None:
+            await self.queries.pending_count()
+
+        async def slack() -> None:
+            await self.client.check_token()
+
+        in_socket_mode = self.settings.slack.mode == "socket"
+        return build_health(database, slack, (lambda: self.door.is_connected) if in_socket_mode else None)
+
+    async def stop(self) -> None:
+        """Answer who waits, finish what is under way, close. Takes less than two seconds.
+
+        First nothing new comes in, then what came in is finished, then what it led to; the store closes last.
+        """
+        self.health.stop()
+        self.approvals.stop_waiting()
+        await asyncio.gather(self._runner.cleanup(), self.door.close(_PAYLOADS))
+        await self.sweeper.stop()
+        await self.deliverer.stop(_SENDING)
+        await self.directory.close()
+        await self.client.close()
+        await self.store.close()
+
+
+async def open_store(settings: Settings, clock: Clock) -> SqliteStore:
+    """Bring the configured database to today's schema and open it. Raises ``StoreUnavailable`` or ``NewerSchema``."""
+    path = settings.store.sqlite_path or Path()
+    prepared = await asyncio.to_thread(prepare, path, clock(), upgrade=True)
+    if prepared.created:
+        log.info("database_created", path=path)
+    if prepared.migrated_from is not None:
+        log.warning("database_migrated", path=path, migrated_from=prepared.migrated_from, backup=prepared.backup)
+    return await SqliteStore.open(path)

@@ -34,6 +34,7 @@ LEVELS: Mapping[str, int] = {
 }
 
 REDACTED = "[redacted]"
+_FIRST = ("at", "level", "logger", "event")  # for who reads the lines raw
 _NEVER_LOGGED = frozenset(
     {
         "agent_reasoning", "argument", "arguments", "authorization", "blocks", "body", "context", "headers", "note",
@@ -71,7 +72,7 @@ _QUIET = {
     "asyncio": logging.WARNING,
 }
 # Where another library's line stops being fixed text, and begins to quote what it met.
-_QUOTES = re.compile(r"[(\[{<\"'`:\n\r]")
+_QUOTES = re.compile(r"[(\[{<\"':\n\r]")
 
 # Kinds of exceptions whose message is the machine's own. Others may repeat input: pydantic's, ValueError, KeyError.
 _SPEAKS_FOR_ITSELF: tuple[type[BaseException], ...] = (
@@ -246,4 +247,4 @@ def _safe(value: Any, depth: int) -> Any:
 
 def _render(logger: Any, method: str, event_dict: _EventDict) -> str:
     # ASCII: no control, bidi or line-separator character reaches a terminal or a line reader unescaped.
-    return json.dumps(event_dict, ensure_ascii=True)
+    return json.dumps({name: event_dict.pop(name) for name in _FIRST} | dict(event_dict), ensure_ascii=True)

@@ -68,7 +68,7 @@ def render_help() -> Message:
 
 def render_unknown(word: str, suggestions: Sequence[str] = ()) -> Message:
     """Say that there is no such command."""
-    near = f" Did you mean `{' or '.join(suggestions)}`?" if suggestions else ""
+    near = f" Did you mean {' or '.join(f'`{mrkdwn(one)}`' for one in suggestions)}?" if suggestions else ""
     return _plain(f"There is no command “{mrkdwn(word[:40])}”.{near} Try `/signoff help`.")
 
 

@@ -10,7 +10,7 @@ from bot.durations import render_duration
 from bot.outbox import Drawing
 from bot.policy import reviewer_usergroups, reviewer_users
 from handlers.slack.blocks import Block, Part, context, frame, framed, line, said, section, sign
-from handlers.slack.lookalikes import warnings
+from handlers.slack.lookalikes import Oddity, oddities
 from handlers.slack.outline import Entry, Outline, outline
 from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention, usergroup_mention, visible
 from store.tables import Request, Status
@@ -125,8 +125,8 @@ def _beginning(entry: Entry) -> tuple[list[str], int]:
 
 
 @lru_cache(maxsize=64)
-def _warned(arguments: str, *others: str) -> tuple[str, ...]:
-    return tuple(warnings([*others, *outline(arguments).strings]))
+def _warned(arguments: str, *others: str) -> tuple[Oddity, ...]:
+    return tuple(oddities([*others, *outline(arguments).strings]))
 
 
 def warning(request: Request, block_id: str = "warning") -> list[Block]:
@@ -134,9 +134,13 @@ def warning(request: Request, block_id: str = "warning") -> list[Block]:
     return _warning(_warned(request.arguments, request.tool, request.server or ""), block_id)
 
 
-def _warning(found: Iterable[str], block_id: str) -> list[Block]:
-    parts = [part for words in found for part in (said("\n"), sign("warning"), said(f" {words}"))]
-    return [line(parts[1:], block_id)] if parts else []
+def _warning(found: Iterable[Oddity], block_id: str) -> list[Block]:
+    parts: list[Part] = []
+    for odd in found:
+        parts += [said("\n")] if parts else []
+        parts += [sign("warning"), said(" ")]
+        parts += [framed(odd.sample), said(f" {odd.words}")] if odd.sample else [said(odd.words)]
+    return [line(parts, block_id)] if parts else []
 
 
 # --- what the agent says ----------------------------------------------------------------------------------
@@ -147,9 +151,10 @@ def claim(request: Request) -> list[Block]:
     blocks: list[Block] = []
     if request.agent_reasoning is not None:
         part = excerpt(request.agent_reasoning, CLAIM_CHARACTERS, CLAIM_LINES)
+        read = request.agent_reasoning[: len(request.agent_reasoning) - part.left_out]
         label = [said("The agent's claim", bold=True), said(", not checked:")]
         blocks += [line(label, "claim_label"), frame(part.shown or "(empty)", "claim")]
-        blocks += _warning(warnings([part.shown]), "claim_warning")
+        blocks += _warning(oddities([read]), "claim_warning")
         if part.left_out:
             blocks.append(
                 context([f"{how_many(part.left_out, 'more character')} of the claim: see Details."], "claim_rest")

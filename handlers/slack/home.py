@@ -8,7 +8,6 @@ from handlers.slack.blocks import Block, View, actions, button, context, divider
 from handlers.slack.call_parts import facts, wanted
 from handlers.slack.cards import DETAILS, REVIEW
 from handlers.slack.states import is_over
-from handlers.slack.text import how_many
 
 MAX_SHOWN = 20
 
@@ -27,7 +26,7 @@ def render_home(seen: Sequence[Seen], now: datetime) -> View:
     if len(mine) > MAX_SHOWN:
         rest.append(f"{len(mine) - MAX_SHOWN} more wait for you; they appear here as these are decided.")
     if others:
-        rest.append(f"{how_many(others, 'request')} that you can see wait for others: `/signoff pending`.")
+        rest.append(f"Waiting for others: {others}, see `/signoff pending`.")
     if rest:
         blocks.append(context(rest, "rest"))
     return {"type": "home", "blocks": blocks}

@@ -1,12 +1,14 @@
 """Warnings about letters that may not be what they look like.
 
-Pure. A warning never blocks: it says in one line what a reader cannot see, in words of ours and with the agent's
-letters named by their Unicode names. Hidden characters themselves are shown by ``handlers.slack.text``.
+Pure. A warning never blocks: it says in one line what a reader cannot see, in words of ours, with letters named by
+their Unicode names; the agent's word beside them is for a frame. Hidden characters themselves are shown by
+``handlers.slack.text``.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from handlers.slack.text import count_hidden, how_many, runs_right_to_left, visible
@@ -28,40 +30,47 @@ _LIKE_SIGNS = {
 }  # fmt: skip
 
 
-def warnings(texts: Iterable[str]) -> list[str]:
-    """Say what is odd about the letters of some texts, each oddity once with its first example."""
-    found: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something odd about a text. ``words`` are ours; ``sample`` is the agent's word that shows it, if one does."""
+
+    words: str
+    sample: str | None = None
+
+
+def oddities(texts: Iterable[str]) -> list[Oddity]:
+    """Say what is odd about the letters of some texts, each oddity once, with its first example."""
+    found: dict[str, Oddity] = {}
     hidden = 0
-    joined = [text for text in texts if not (text.isascii() and text.isprintable())]
-    for text in joined:
+    for text in texts:
+        if text.isascii() and text.isprintable():
+            continue
         hidden += count_hidden(text)
         if runs_right_to_left(text):
-            found.setdefault(
-                "right_to_left",
-                "Has letters written from right to left; they may stand in another order than sent.",
-            )
+            found["right_to_left"] = Oddity("Written from right to left: may stand in another order than sent.")
         _look_at_words(text, found)
     if hidden:
-        found["hidden"] = f"Has {how_many(hidden, 'invisible character')}, shown as \\u{{…}}."
+        found["hidden"] = Oddity(f"Has {how_many(hidden, 'invisible character')}, shown as \\u{{…}}.")
     return [found[kind] for kind in sorted(found)]
 
 
-def _look_at_words(text: str, found: dict[str, str]) -> None:
+def _look_at_words(text: str, found: dict[str, Oddity]) -> None:
     words = [word for word in dict.fromkeys(_WORD.findall(text)) if not word.isascii()]
     for word in words:
         if "mixed" not in found and (mixed := _mixed(word)):
-            found["mixed"] = f"“{_sample(word)}” mixes scripts: {mixed}."
-        if "styled" not in found and (styled := _styled(word)):
-            found["styled"] = f"“{_sample(word)}” looks like “{styled}” but is other letters."
-    if "whole" not in found and (word := _whole_lookalike(words)):
-        found["whole"] = f"“{_sample(word)}” may look like Latin letters but is {script_of(word[0]).capitalize()}."
+            found["mixed"] = Oddity(f"mixes scripts: {mixed}.", _sample(word))
+        if "styled" not in found and _is_styled(word):
+            found["styled"] = Oddity("is not written in the plain letters it looks like.", _sample(word))
+    if "whole" not in found and (lookalike := _whole_lookalike(words)):
+        script = script_of(lookalike[0]).capitalize()
+        found["whole"] = Oddity(f"may look like Latin letters but is {script}.", _sample(lookalike))
     for char in dict.fromkeys(text):
         if char.isascii():
             continue
         if "digit" not in found and char.isdecimal():
-            found["digit"] = f"Has digits of another script: {_named(char)}."
+            found["digit"] = Oddity(f"Has digits of another script: {_named(char)}.")
         if "sign" not in found and char in _LIKE_SIGNS:
-            found["sign"] = f"Has {_named(char)}, which looks like “{_LIKE_SIGNS[char]}”."
+            found["sign"] = Oddity(f"Has {_named(char)}, which looks like “{_LIKE_SIGNS[char]}”.")
 
 
 @lru_cache(maxsize=4096)
@@ -82,12 +91,9 @@ def _mixed(word: str) -> str | None:
     return f"{' and '.join(script.capitalize() for script in scripts)}, such as {_named(odd)}"
 
 
-def _styled(word: str) -> str | None:
-    """The plain letters that a word of styled ones (bold, full-width, circled) looks like."""
-    if not any(unicodedata.normalize("NFKC", char).isascii() for char in word if not char.isascii()):
-        return None
-    plain = unicodedata.normalize("NFKC", word)
-    return _sample(plain) if plain.isascii() else None
+def _is_styled(word: str) -> bool:
+    """Whether a word of styled letters (bold, full-width, circled) looks like one of plain letters."""
+    return unicodedata.normalize("NFKC", word).isascii()
 
 
 def _whole_lookalike(words: Sequence[str]) -> str | None:

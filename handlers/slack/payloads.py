@@ -231,6 +231,7 @@ def parse_number(value: str | None) -> int:
 _USER = re.compile(r"[UW][A-Z0-9]{1,31}", re.ASCII)
 _TEAM = re.compile(r"[TE][A-Z0-9]{1,31}", re.ASCII)
 _CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,31}", re.ASCII)
+_UNSTORABLE = re.compile("[\\x00\ud800-\udfff]")  # half a character, or what no database keeps
 _TS = re.compile(r"[0-9]{1,16}\.[0-9]{1,10}", re.ASCII)
 
 
@@ -259,7 +260,7 @@ def _exactly(box: dict[str, Any], field: str, wanted: str) -> None:
 def _text(box: dict[str, Any], field: str, most: int) -> str:
     """A text that must be there and say something."""
     value = box.get(field)
-    if not isinstance(value, str) or not 1 <= len(value) <= most:
+    if not isinstance(value, str) or not 1 <= len(value) <= most or _UNSTORABLE.search(value):
         _refuse(field)
     return value
 

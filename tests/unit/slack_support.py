@@ -216,7 +216,7 @@ def unseen_in(text: str) -> list[str]:
     """The characters of a text that a reader cannot see or that move others, line breaks apart."""
     return [
         f"U+{ord(char):04X}"
-        for char in text
+        for char in dict.fromkeys(text)
         if char not in "\n " and (char in _BLANK or unicodedata.category(char) in _UNSEEN)
     ]
 

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -217,6 +218,20 @@ def test_refuses_metadata_that_is_not_ours(text: str | None) -> None:
         parse_metadata(text)
 
 
+@pytest.mark.parametrize("note", ["\ud800", "half \udc00", "nul\x00"])
+def test_refuses_text_that_cannot_be_stored(note: str) -> None:
+    values = {"note": {"note": {"type": "plain_text_input", "value": note}}}
+    with pytest.raises(BadPayload):
+        parse_submission(SUBMISSION | {"view": VIEW | {"state": {"values": values}}})
+
+
+def test_a_refusal_quotes_nothing_of_the_payload() -> None:
+    with pytest.raises(BadPayload) as refused:
+        parse_click(CARD_CLICK | {"trigger_id": ["hunter2"]})
+    assert "hunter2" not in str(refused.value)
+    assert "trigger_id" in str(refused.value)
+
+
 # --- malformed --------------------------------------------------------------------------------------------
 
 PARSERS: list[tuple[Callable[[Any], object], dict[str, Any]]] = [
@@ -292,15 +307,11 @@ def test_mutated_payloads_never_raise_anything_else(
         where = list(paths(made))
         if where:
             made = changed(made, data.draw(st.sampled_from(where)), data.draw(_json))
-    try:
+    with suppress(BadPayload):
         parse(made)
-    except BadPayload as refused:
-        assert "U0ALICE" not in str(refused)
 
 
 @given(st.text(max_size=60) | _json.map(json.dumps))
 def test_any_metadata_is_read_or_refused(text: str) -> None:
-    try:
+    with suppress(BadPayload):
         assert parse_metadata(text).number >= 1
-    except BadPayload:
-        pass

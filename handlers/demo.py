@@ -4,12 +4,16 @@ The only room that knows the playground. Everything lives in a temporary folder 
 """
 
 import asyncio
+import contextlib
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from bot.clock import Clock, monotonic_clock
 from bot.config import parse_settings
 from bot.secrets import Secrets
 from handlers.app import Service
@@ -64,21 +68,43 @@ reviewers = ["finance"]
 """
 
 
+@dataclass(frozen=True)
+class Demo:
+    """A running demo: the local Slack, and the bot in it."""
+
+    slack: Playground
+    service: Service
+
+
 async def run_demo(*, port: int, told_to_stop: asyncio.Event) -> None:
     """Run the demo until ``told_to_stop`` is set. ``port`` is the page's; 0 takes a free one."""
+    async with running_demo(port=port) as demo:
+        sys.stdout.write(_greeting(demo.slack.page_url, demo.service.base_url))
+        sys.stdout.flush()
+        await told_to_stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def running_demo(*, port: int = 0, clock: Clock | None = None) -> AsyncIterator[Demo]:
+    """Start the local Slack, the bot in it and the agent's console; at the end stop them and leave nothing behind.
+
+    ``clock`` is what people, requests and cards go by; None is the machine's. Signatures use real time all the same.
+    """
+    clock = clock or monotonic_clock()
     with tempfile.TemporaryDirectory(prefix="signoff-demo-") as folder:
-        async with Playground(PlaygroundSettings(port=port)) as slack:
+        async with Playground(PlaygroundSettings(port=port, now=clock)) as slack:
             fill_sample(slack.workspace)
-            service = await _start_bot(slack, Path(folder))
+            service = await _start_bot(slack, Path(folder), clock)
             try:
-                sys.stdout.write(_greeting(slack.page_url, service.base_url))
-                sys.stdout.flush()
-                await told_to_stop.wait()
+                _, token = await service.instances.create("console", "refund-bot")
+                slack.connect_agent(f"{service.base_url}/aap", token, sample_presets())
+                await service.door.wait_until_open()
+                yield Demo(slack, service)
             finally:
                 await service.stop()
 
 
-async def _start_bot(slack: Playground, folder: Path) -> Service:
+async def _start_bot(slack: Playground, folder: Path, clock: Clock) -> Service:
     text = _CONFIG.format(api_url=slack.api_url, database=folder / "demo.db")
     settings = parse_settings(text.encode(), {}, source="the demo's configuration")
     secrets = Secrets(
@@ -87,11 +113,7 @@ async def _start_bot(slack: Playground, folder: Path) -> Service:
         slack_signing_secret=None,
         secret_key=slack.signing_secret.encode(),  # made anew for each run, as the demo's key may be
     )
-    service = await Service.start(settings, secrets, port=0)
-    _, token = await service.instances.create("console", "refund-bot")
-    slack.connect_agent(f"{service.base_url}/aap", token, sample_presets())
-    await service.door.wait_until_open()
-    return service
+    return await Service.start(settings, secrets, clock=clock, port=0)
 
 
 def _greeting(page: str, agents: str) -> str:

@@ -118,7 +118,8 @@ class Console:
     async def _ask(self, run: Run, submission: Json, result: str) -> None:
         request = await self._client.create(submission, str(uuid.uuid4()))
         run.request_id = request.id
-        self._step(run, "asked", f"Request {request.id[:8]} was taken.")
+        # Ids are ordered by time: those of one morning differ in their last part only.
+        self._step(run, "asked", f"Request …{request.id[-8:]} was taken.")
         if request.status == "pending":
             deadline = request.deadline_at.strftime("%H:%M:%S")
             self._step(run, "waiting", f"No decision yet; it must come by {deadline} UTC.")

@@ -8,7 +8,19 @@ import json
 from typing import Any
 
 from bot.outbox import Drawing
-from handlers.slack.blocks import Block, View, actions, button, context, line, modal, plain, said, section
+from handlers.slack.blocks import (
+    TITLE_CHARACTERS,
+    Block,
+    View,
+    actions,
+    button,
+    context,
+    line,
+    modal,
+    plain,
+    said,
+    section,
+)
 from handlers.slack.call_parts import claim, facts, wanted, warning
 from handlers.slack.cards import headline
 from handlers.slack.pages import Page, details_page, review_page
@@ -98,20 +110,20 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     number = str(request.number)
     turn = _turning(shown, number, REVIEW_BACK, REVIEW_NEXT)
     blocks = [line(headline(request), "head"), *_page_mark(shown, "approving"), *shown.blocks]
+    state = render_state(drawing)
+    if shown.is_last:
+        blocks += [*warning(request), *claim(request), context(facts(drawing), "facts"), *state]
     if turn:
         blocks.append(actions(turn, "turn"))
-    if shown.is_last:
-        state = render_state(drawing)
-        blocks += [*warning(request), *claim(request), context(facts(drawing), "facts"), *state]
-        if not state:
-            approve = button("Approve", REVIEW_APPROVE, number, "primary")
-            blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
+    if shown.is_last and not state:  # a row of its own: Approve never stands where Next was pressed
+        approve = button("Approve", REVIEW_APPROVE, number, "primary")
+        blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
     return modal(_title("Review", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
 
 
 def render_loading(modal_id: str, title: str) -> View:
     """Hold the place of a modal while its content is looked up."""
-    return modal(title[:24], [context(["One moment…"], "loading")], external_id=modal_id)
+    return modal(title[:TITLE_CHARACTERS], [context(["One moment…"], "loading")], external_id=modal_id)
 
 
 def render_refusal(message: str, drawing: Drawing | None = None) -> View:
@@ -130,7 +142,7 @@ def render_done(drawing: Drawing) -> View:
 
 def _title(word: str, drawing: Drawing) -> str:
     title = f"{word} #{drawing.request.number}"
-    return title if len(title) <= 24 else word
+    return title if len(title) <= TITLE_CHARACTERS else word
 
 
 def _metadata(drawing: Drawing, page: Page | None = None) -> str:

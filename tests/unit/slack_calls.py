@@ -137,8 +137,10 @@ def poisoned(text: str) -> list[Drawing]:
     body = {"tool": name, "server": name, "arguments": call, "agent_reasoning": text, "context": call, "timeout": "1h"}
     sent = submitted(body).request
     fields = {key: getattr(sent, key) for key in ("tool", "server", "agent_reasoning", "context")}
+    # What fits a card is shown there in another way than what does not.
+    alone = [drawing({"only": text}, **fields)] if len(text) > 200 else []
     return [
         drawing(sent.arguments, **fields),
-        drawing({"only": text}, **fields),
+        *alone,
         drawing(sent.arguments, **fields, **(STATES["succeeded"] | {"note": text, "outcome_note": text})),
     ]

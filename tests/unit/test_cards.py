@@ -230,7 +230,7 @@ def test_metadata_finds_the_card_again() -> None:
 # --- any call ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawings())
 def test_slack_takes_the_card_of_any_call(one: Drawing) -> None:
     card = render_card(one, NOW)

@@ -8,6 +8,7 @@ This is the hot path (design.md): what can be put together beforehand is.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 import structlog
@@ -78,11 +79,17 @@ _HEADERS_OF: dict[int, dict[str, str]] = {
 
 
 class AgentsApi:
-    """The agents' routes over the use cases."""
+    """The agents' routes over the use cases. Every long poll is held inside a ``waiting_poll()``, for the metrics."""
 
-    def __init__(self, approvals: Approvals, instances: Instances) -> None:
+    def __init__(
+        self,
+        approvals: Approvals,
+        instances: Instances,
+        waiting_poll: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._approvals = approvals
         self._instances = instances
+        self._waiting_poll = waiting_poll
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with those that answer a wrong method or path in the protocol's words."""
@@ -111,7 +118,9 @@ class AgentsApi:
         waits = http_request.query.getall("wait", None) if http_request.query_string else None
         if waits is None:
             return 200, await self._approvals.read(instance, request_id)
-        return 200, await self._approvals.wait(instance, request_id, parse_wait(waits))
+        patience = parse_wait(waits)
+        with self._waiting_poll():
+            return 200, await self._approvals.wait(instance, request_id, patience)
 
     async def _cancel(self, http_request: web.Request) -> _Answer:
         instance = await self._authenticate(http_request)

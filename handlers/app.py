@@ -129,7 +129,7 @@ class Service:
 
     async def _listen(self, port: int | None) -> web.AppRunner:
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[counting_middleware(self.metrics)])
-        app.add_routes(AgentsApi(self.approvals, self.instances).routes())
+        app.add_routes(AgentsApi(self.approvals, self.instances, self.metrics.waiting_poll).routes())
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
         if self.settings.slack.mode == "http":

@@ -68,8 +68,16 @@ class Recognition:
     async def _reconcile(self, channel: str, ts: str, number: int) -> Card:
         """Recognise a card that is in Slack although we have not heard so."""
         candidates = await self._outbox.cards_being_posted(number)
-        if not candidates:
+        if candidates:
+            await self._look_in_slack(channel, ts, number, candidates)
+        # Without candidates too: the posting may have been recorded since the first look.
+        found = await self._queries.card_at(channel, ts)
+        if found is None:
             raise UnknownCard
+        return found
+
+    async def _look_in_slack(self, channel: str, ts: str, number: int, candidates: list[Card]) -> None:
+        """Record which of ``candidates`` a message is, if it is one of them."""
         try:
             async with asyncio.timeout(RECONCILE_WITHIN.total_seconds()):
                 sighting = await self._client.load_own_message(channel, ts)
@@ -83,10 +91,6 @@ class Recognition:
             if sighting and sighting.event_type == CARD_EVENT and sighting.event_payload == mark:
                 log.info("card_found", request=number, card=card.id)
                 await self._outbox.found(card, channel, ts)
-        found = await self._queries.card_at(channel, ts)
-        if found is None:
-            raise UnknownCard
-        return found
 
 
 def number_in(value: str | None) -> int:

@@ -1,0 +1,173 @@
+"""``python -m benchmarks``: measure everything in one run, print a table, write JSON.
+
+``--short`` measures only the ratio to the ceiling, and with ``--against FILE`` fails when it has dropped by more than
+30 % of what that file says. Absolute figures drift with the machine; ratios within one run can be compared.
+"""
+
+import argparse
+import asyncio
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import socket
+import sqlite3
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import measures
+from benchmarks.servers import CHANNELS, plain_server, signoff_server
+from playground import Playground, PlaygroundSettings
+
+_DROP = 0.30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ``met`` is None where there is no target."""
+
+    name: str
+    figure: str
+    target: str = ""
+    met: bool | None = None
+
+
+async def measure(seconds: float, *, short: bool) -> tuple[list[Row], dict[str, float]]:
+    """Run the measurements; returns the table's rows and the figures by name."""
+    with tempfile.TemporaryDirectory(prefix="signoff-bench-") as name:
+        folder = Path(name)
+        async with plain_server("echo", folder) as echo:
+            ceiling = await measures.cycles(echo, 32, seconds, measures.echo_cycle)
+        rows = [Row("ceiling: three echoes, 32 clients", _rate(ceiling))]
+        figures = {"ceiling_per_second": ceiling.per_second}
+        if not short:
+            async with plain_server("straw", folder) as straw:
+                plain = await measures.cycles(straw, 32, seconds, _by_rule)
+            rows.append(Row("straw man, 32 clients", _rate(plain), "", None))
+            figures["straw_per_second"] = plain.per_second
+        async with Playground(PlaygroundSettings()) as slack:
+            _fill(slack)
+            await _measure_signoff(folder, slack, ceiling.per_second, seconds, short, rows, figures)
+    return rows, figures
+
+
+async def _measure_signoff(
+    folder: Path, slack: Playground, ceiling: float, seconds: float, short: bool, rows: list[Row],
+    figures: dict[str, float],
+) -> None:  # fmt: skip
+    secrets = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token}
+    async with signoff_server(folder, slack.api_url, secrets, _free_port()) as server:
+        at_rest = server.memory_bytes() / 2**20
+        many = await measures.cycles(server, 32, seconds, measures.rule_cycle)
+        ratio = many.per_second / ceiling
+        figures |= {"t1_per_second": many.per_second, "t1_ratio": ratio}
+        rows.append(
+            Row("T1 decided by rule, 32 clients", f"{_rate(many)}, {ratio:.0%} of the ceiling", "≥ 30 %", ratio >= 0.3)
+        )
+        if short:
+            return
+        one = await measures.cycles(server, 1, seconds, measures.rule_cycle)
+        p50 = one.latencies.at(0.5)
+        rows.append(Row("T1 one client, three requests", f"p50 {p50:.2f} ms", "p50 ≤ 3 ms", p50 <= 3))
+        alone = await measures.click_to_answer(server, slack, 1, 100)
+        rows.append(
+            Row("T2 click → answer, one", _p50_p99(alone), "≤ 2 / 6 ms", alone.at(0.5) <= 2 and alone.at(0.99) <= 6)
+        )
+        crowd = await measures.click_to_answer(server, slack, 32, 8)
+        rows.append(Row("T2 click → answer, 32 at once", _p50_p99(crowd), "p99 ≤ 30 ms", crowd.at(0.99) <= 30))
+        acks = await measures.click_to_ack(server, slack, 100, 3)
+        rows.append(Row("T3 click → ack, 100 at once", _p50_p99(acks), "p99 ≤ 100 ms", acks.at(0.99) <= 100))
+        each, wakes = await measures.held_polls(server, 3_000, 100)
+        rows.append(
+            Row(
+                "T5 3 000 held long polls",
+                f"{each / 1024:.1f} KB each, wake p99 {wakes.at(0.99):.1f} ms",
+                "≤ 20 KB, ≤ 5 ms",
+                each <= 20 * 1024 and wakes.at(0.99) <= 5,
+            )
+        )
+        began = server.started_seconds
+        rows.append(Row("T10 start to ready", f"{began:.2f} s", "≤ 2 s", began <= 2))
+        rows.append(Row("T10 memory at rest", f"{at_rest:.0f} MB", "≤ 130 MB", at_rest <= 130))
+        stopped = await measures.stop_with_polls(server, 1_000)
+        rows.append(Row("T10 SIGTERM with 1 000 held polls", f"{stopped:.2f} s", "≤ 2 s", stopped <= 2))
+        figures |= {
+            "t1_one_p50_ms": p50, "t2_one_p50_ms": alone.at(0.5), "t2_one_p99_ms": alone.at(0.99),
+            "t2_32_p99_ms": crowd.at(0.99), "t3_p99_ms": acks.at(0.99), "t5_bytes_each": each,
+            "t5_wake_p99_ms": wakes.at(0.99), "t10_start_seconds": began, "t10_memory_mb": at_rest,
+            "t10_stop_seconds": stopped, "t1_cpu_microseconds": many.cpu_microseconds,
+        }  # fmt: skip
+
+
+async def _by_rule(agent: measures.Agent) -> None:
+    await measures.rule_cycle(agent)
+
+
+def _fill(slack: Playground) -> None:
+    for user in ("U0ALICE", "U0BOB", "U0OWNER", "U0ADMIN"):
+        slack.workspace.add_user(user, name=user.lower())
+    for number in range(CHANNELS):
+        slack.workspace.add_channel(f"C0BENCH{number}", name=f"bench{number}", members=["U0ALICE", slack.bot_user_id])
+
+
+def _rate(cycles: measures.Cycles) -> str:
+    latencies = cycles.latencies
+    return f"{cycles.per_second:,.0f}/s, p50 {latencies.at(0.5):.1f} ms, p99 {latencies.at(0.99):.1f} ms"
+
+
+def _p50_p99(latencies: measures.Latencies) -> str:
+    return f"p50 {latencies.at(0.5):.2f} ms, p99 {latencies.at(0.99):.2f} ms"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _machine() -> dict[str, object]:
+    names = ("aiohttp", "slack-bolt", "sqlmodel", "sqlalchemy", "pydantic", "signoff")
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "sqlite": sqlite3.sqlite_version,
+        "versions": {name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def _table(rows: list[Row]) -> str:
+    lines = ["| measure | figure | target | met |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {row.name} | {row.figure} | {row.target} | {'' if row.met is None else 'yes' if row.met else 'no'} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="only T1 against the ceiling")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each throughput run (default 8)")
+    parser.add_argument("--against", type=Path, help="fail when T1's ratio is 30%% below the one in this file")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    options = parser.parse_args()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 16_384)), hard))
+    rows, figures = asyncio.run(measure(options.seconds, short=options.short))
+    sys.stdout.write(_table(rows) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps({"machine": _machine(), "figures": figures}, indent=2) + "\n")
+    if options.against:
+        before = json.loads(options.against.read_text())["figures"]["t1_ratio"]
+        if figures["t1_ratio"] < before * (1 - _DROP):
+            sys.stderr.write(f"T1's ratio fell from {before:.3f} to {figures['t1_ratio']:.3f}: more than 30 %.\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

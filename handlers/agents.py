@@ -9,7 +9,6 @@ This is the hot path (design.md): what can be put together beforehand is.
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 import structlog

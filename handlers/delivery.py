@@ -83,7 +83,7 @@ class Deliverer:
         self._woken = asyncio.Event()
         self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[int, asyncio.Task[None]] = {}  # by the intent's id
         store.subscribe(self._on_change)
 
     async def start(self) -> None:
@@ -101,7 +101,7 @@ class Deliverer:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
         if self._running:
-            _, late = await asyncio.wait(self._running, timeout=patience.total_seconds())
+            _, late = await asyncio.wait(self._running.values(), timeout=patience.total_seconds())
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -148,9 +148,11 @@ class Deliverer:
             return _LONGEST_SLEEP  # the first to finish wakes us
         claimed = await self._outbox.claim(free)
         for intent in claimed:
+            if intent.id in self._running:
+                continue  # its lease ran out over a jump of the clock; two at once might do it twice
             task = asyncio.get_running_loop().create_task(self._carry(intent), name=f"intent {intent.id}")
-            self._running.add(task)
-            task.add_done_callback(self._finished)
+            self._running[intent.id] = task
+            task.add_done_callback(lambda _, intent_id=intent.id: self._finished(intent_id))
         if len(claimed) == free:
             return _LONGEST_SLEEP
         due = await self._outbox.next_due()
@@ -158,8 +160,8 @@ class Deliverer:
             return _LONGEST_SLEEP
         return min(max(due - self._clock(), _SHORTEST_SLEEP), _LONGEST_SLEEP)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _finished(self, intent_id: int) -> None:
+        del self._running[intent_id]
         self._woken.set()
 
     async def _carry(self, intent: Intent) -> None:

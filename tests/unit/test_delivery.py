@@ -370,3 +370,30 @@ async def test_what_cannot_be_written_down_stays_leased(
     await hands.until(2)
     await _idle(house, deliverer)
     assert await house.outbox.waiting() == 0
+
+
+async def test_a_jump_of_the_clock_does_not_carry_out_twice_at_once(
+    house: House, instance: Instance, deliverer: Deliverer, hands: Hands
+) -> None:
+    gate = asyncio.Event()
+
+    async def slow(job: Job) -> None:
+        await gate.wait()
+        await hands.done(job)
+
+    hands.act = slow
+    await deliverer.start()
+    await _submit(house, instance)
+    await hands.until(1)
+    house.clock.advance(days=1)  # the lease is over, and the work is not
+    deliverer.wake()
+    await _submit(house, instance, "another")
+    await hands.until(2)
+    gate.set()
+    await _idle(house, deliverer)
+    assert [job.drawing.request.create_key for job in hands.given] == ["key", "another"]
+    house.clock.advance(days=1)
+    deliverer.wake()
+    await hands.until(3)  # what became of the first could not be written down under its old lease
+    await _idle(house, deliverer)
+    assert await house.outbox.waiting() == 0

@@ -60,6 +60,7 @@ class Approvals:
         self._rulebook = rulebook
         self._waiters = Waiters()
         self._rereading: asyncio.Task[None] | None = None
+        self._reread_again = False
         store.subscribe(self._on_change)
 
     # --- create ---
@@ -273,8 +274,10 @@ class Approvals:
         if isinstance(change, RequestChanged):
             if change.request.status is not Status.PENDING:
                 self._waiters.wake(change.request)
-        elif isinstance(change, ChangedElsewhere) and (self._rereading is None or self._rereading.done()):
-            self._rereading = asyncio.get_running_loop().create_task(self._reread())
+        elif isinstance(change, ChangedElsewhere):
+            self._reread_again = True  # what is being read now may be older than this change
+            if self._rereading is None or self._rereading.done():
+                self._rereading = asyncio.get_running_loop().create_task(self._reread())
 
     async def _reread(self) -> None:
         """Wake those whose request another process decided."""
@@ -283,9 +286,11 @@ class Approvals:
             return [await unit.one(statements.REQUEST_BY_ID, id=awaited) for awaited in self._waiters.awaited()]
 
         with suppress(StoreUnavailable):  # the next change elsewhere, or the end of the wait, reads again
-            for request in await self._store.read(work):
-                if request is not None and request.status is not Status.PENDING:
-                    self._waiters.wake(request)
+            while self._reread_again:
+                self._reread_again = False
+                for request in await self._store.read(work):
+                    if request is not None and request.status is not Status.PENDING:
+                        self._waiters.wake(request)
 
 
 async def add_card(

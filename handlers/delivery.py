@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -152,7 +153,7 @@ class Deliverer:
                 continue  # its lease ran out over a jump of the clock; two at once might do it twice
             task = asyncio.get_running_loop().create_task(self._carry(intent), name=f"intent {intent.id}")
             self._running[intent.id] = task
-            task.add_done_callback(lambda _, intent_id=intent.id: self._finished(intent_id))
+            task.add_done_callback(partial(self._finished, intent.id))
         if len(claimed) == free:
             return _LONGEST_SLEEP
         due = await self._outbox.next_due()
@@ -160,7 +161,7 @@ class Deliverer:
             return _LONGEST_SLEEP
         return min(max(due - self._clock(), _SHORTEST_SLEEP), _LONGEST_SLEEP)
 
-    def _finished(self, intent_id: int) -> None:
+    def _finished(self, intent_id: int, task: asyncio.Task[None]) -> None:
         del self._running[intent_id]
         self._woken.set()
 

@@ -11,6 +11,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from playground.agent import BadCall, Preset, Run, Step, StepKind, read_argument
 from playground.model import Json
 
 if TYPE_CHECKING:
+    import httpx
     from agentapprovalprotocol import AsyncClient, Request
 
 # How long one long poll is held; the protocol caps it at 30 s.
@@ -25,6 +27,8 @@ POLL_SECONDS = 25
 LEAST_POLL_SECONDS = 0.1
 # How long the client tries to reach the provider before a run ends with an error.
 RETRY_SECONDS = 10.0
+# The provider's words about the last call of a run that it refused; each run is a task and has its own.
+_reason: ContextVar[str | None] = ContextVar("reason", default=None)
 
 
 class ConsoleUnavailable(RuntimeError):
@@ -54,7 +58,9 @@ class Console:
             ) from error
         self._aap = aap
         # Loopback traffic takes no proxy, whatever the environment says.
-        self._http = httpx.AsyncClient(timeout=40.0, follow_redirects=False, trust_env=False)
+        self._http = httpx.AsyncClient(
+            timeout=40.0, follow_redirects=False, trust_env=False, event_hooks={"response": [_keep_reason]}
+        )
         self._client: AsyncClient = aap.AsyncClient(base_url, token, http=self._http, retry_budget=RETRY_SECONDS)
         self.presets = {preset.key: preset for preset in presets}
         self.runs: list[Run] = []
@@ -92,7 +98,7 @@ class Console:
                 try:
                     await self._client.cancel(run.request_id)
                 except (self._aap.AAPError, self._aap.ProtocolError) as error:
-                    raise BadCall(f"The request could not be cancelled: {error}") from error
+                    raise BadCall(f"The request could not be cancelled: {_reason.get() or error}") from error
                 return
         raise BadCall("There is no waiting request to cancel.")
 
@@ -105,7 +111,8 @@ class Console:
         except aap.ConflictError as error:
             self._step(run, "refused", f"Refused: {error.code}. {error.message}".strip())
         except (aap.AAPError, aap.ProtocolError, ValueError) as error:
-            self._step(run, "error", f"{type(error).__name__}: {error}")
+            reason = _reason.get()
+            self._step(run, "refused" if reason else "error", reason or f"{type(error).__name__}: {error}")
         except asyncio.CancelledError:
             self._step(run, "error", "The playground was stopped.")
             raise
@@ -145,6 +152,16 @@ class Console:
     def _step(self, run: Run, kind: StepKind, text: str) -> None:
         run.steps.append(Step(self._now(), kind, text))
         self._changed()
+
+
+async def _keep_reason(response: httpx.Response) -> None:
+    """Keeps what the provider says about a refused call: the client's exceptions do not all tell it."""
+    _reason.set(None)
+    if response.status_code < 400:
+        return
+    await response.aread()
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        _reason.set(str(response.json()["error"]["message"]))
 
 
 def _kind(status: str) -> StepKind:

@@ -58,7 +58,8 @@ class Fault:
             return False
         if self.channel is not None and self.channel != channel:
             return False
-        return self.kind != "is_archived" or channel is not None
+        # Direct messages cannot be archived; the bot names them by their own id or by the person's.
+        return self.kind != "is_archived" or (channel is not None and channel[:1] not in ("D", "U", "W"))
 
     def release(self) -> None:
         """Lets go of the calls that `slow` holds, and of those still to come."""

@@ -15,6 +15,8 @@ from playground.snapshot import PAGE_FAULTS
 
 _TROUBLE = "We had some trouble connecting. Try again?"
 _MOST_FREE_CALL = 200_000
+# Methods with an effect that a lost answer leaves in doubt.
+_WRITING = ("chat.*", "views.*", "conversations.open", "response_url")
 
 
 class PageActs:
@@ -162,7 +164,9 @@ class PageActs:
             if fault.kind == key:
                 faults.remove(fault)
         if request.get("on") is True:
-            faults.add(Fault(key))  # type: ignore[arg-type]  # checked against KINDS above
+            # What only reads has nothing to lose: with its answers gone as well, nothing would ever be written.
+            methods = _WRITING if key == "lost" else None
+            faults.add(Fault(key, methods=methods))  # type: ignore[arg-type]  # checked against KINDS above
         return {"ok": True}
 
     def _agent(self) -> Console:

@@ -6,6 +6,7 @@ Snapshots out, acts in. What an act does is acts.py's; here it is only read, run
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from importlib.resources import files
@@ -52,7 +53,8 @@ class PageServer:
         if http_request.headers.get("Origin") is None:
             # Every browser sends one with a websocket; guard.py has checked that it is ours.
             return web.Response(status=403, text="This line is for the page.\n")
-        window = web.WebSocketResponse(heartbeat=20.0, max_msg_size=1 << 20)
+        # Compressing is of no use on loopback, and its writer complains about windows closed meanwhile.
+        window = web.WebSocketResponse(heartbeat=20.0, max_msg_size=1 << 20, compress=False)
         await window.prepare(http_request)
         try:
             viewer = self._viewer(http_request.query.get("user", ""))
@@ -100,7 +102,7 @@ class PageServer:
             await window.send_json({"type": "done", "id": None, "ok": False, "error": "That was not an act."})
             return
         answer = await PageActs(self._acts, viewer, self._console()).run(request)
-        if not window.closed:
+        with contextlib.suppress(ConnectionError):  # the window may have been closed meanwhile
             await window.send_json({"type": "done", "id": request.get("id"), **answer})
 
     def _viewer(self, user_id: str) -> User:

@@ -97,6 +97,7 @@ class Service:
             service = cls(settings, secrets, clock, store, await Rulebook.load(store, settings, clock))
             service._posts, service._draws = posts, draws
             undo.push_async_callback(service.client.close)
+            undo.push_async_callback(service.sweeper.stop)
             await service._begin(port)
             undo.pop_all()
         return service

@@ -4,10 +4,11 @@ The database is made by the real migrations once per run and copied for each tes
 """
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,6 +25,9 @@ from bot.queries import Queries
 from bot.rulebook import Rulebook
 from store.engine import SqliteStore
 from store.schema import prepare
+
+if TYPE_CHECKING:
+    from tests.scenario.process_support import Starter
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 TEAM = "T0HOME"
@@ -163,6 +167,16 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def database(empty_database: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(empty_database, tmp_path / "signoff.db"))
+
+
+@pytest.fixture(scope="session")
+def starter() -> "Iterator[Starter]":
+    """Where real processes of the service come from."""
+    from tests.scenario.process_support import Starter
+
+    starter = Starter()
+    yield starter
+    starter.close()
 
 
 @pytest.fixture

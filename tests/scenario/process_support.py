@@ -1,0 +1,238 @@
+"""``signoff serve`` as a process of its own, to be told to stop or killed, and the Slack that outlives it."""
+
+import asyncio
+import json
+import os
+import resource
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot.instances import Instances
+from handlers.slack.bolt import EVENTS_PATH
+from playground import Playground
+from playground.model import Message
+from store.engine import SqliteStore
+from tests.conftest import SAMPLE, StandingClock
+from tests.scenario.service_support import (
+    PATIENCE_SECONDS,
+    SECRET_KEY,
+    card_in,
+    config_for,
+    rows,
+    send,
+    until,
+    within,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+class Starter:
+    """Where processes come from: see ``tests.scenario.starter``. Ends them all when it is closed."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.scenario.starter"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._pids: list[int] = []
+        self._codes: dict[int, int] = {}
+        self._told = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def start(self, argv: list[str], env: dict[str, str], log: Path) -> int:
+        """Start one; returns its process id. Blocks for a moment, the first time for the imports."""
+        assert self._process.stdin is not None
+        with self._told:
+            before = len(self._pids)
+            order = {"argv": argv, "env": env, "log": str(log)}
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+            assert self._told.wait_for(lambda: len(self._pids) > before, PATIENCE_SECONDS)
+            return self._pids[-1]
+
+    def wait(self, pid: int) -> int:
+        """Wait for the end of a process and return its exit code."""
+        with self._told:
+            assert self._told.wait_for(lambda: pid in self._codes, PATIENCE_SECONDS), "the process does not end"
+            return self._codes[pid]
+
+    def has_ended(self, pid: int) -> bool:
+        with self._told:
+            return pid in self._codes
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            word, *numbers = line.split()
+            with self._told:
+                if word == b"started":
+                    self._pids.append(int(numbers[0]))
+                else:
+                    self._codes[int(numbers[0])] = int(numbers[1])
+                self._told.notify_all()
+
+
+@dataclass
+class Site:
+    """A place where ``signoff serve`` runs, ends and runs again: one database, one address, one Slack."""
+
+    starter: Starter
+    slack: Playground
+    path: Path
+    mode: str
+    text: str
+    token: str
+    session: aiohttp.ClientSession
+    port: int
+    env: dict[str, str]
+    pid: int | None = None
+    _starts: int = 0
+    _logs: list[Path] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def agents_url(self) -> str:
+        return f"{self.url}/aap"
+
+    async def start(self, *, waits_for_slack: bool = True) -> None:
+        """Start the process and wait until it serves."""
+        config = self.path.with_name("config.toml")
+        server = f'[server]\nhost = "127.0.0.1"\nport = {self.port}\npublic_url = "{self.url}"\n'
+        text = self.text.replace('[server]\npublic_url = "http://127.0.0.1:8080"\n', server)
+        config.write_text(config_for(self.slack, self.path, self.mode, text))
+        log = self.path.with_name(f"{len(self._logs)}.log")
+        self._logs.append(log)
+        if self.mode == "http":
+            self.slack.request_url = self.url + EVENTS_PATH
+        self.pid = await asyncio.to_thread(self.starter.start, ["serve", "--config", str(config)], self.env, log)
+        await until(lambda: self._has_logged("serving"))
+        if waits_for_slack:
+            await until(lambda: self._has_logged("slack_connected" if self.mode == "socket" else "slack_authorized"))
+
+    async def kill(self) -> None:
+        """End the process as a power cut would."""
+        await self._end(signal.SIGKILL, -signal.SIGKILL)
+
+    async def terminate(self) -> None:
+        """Tell the process to stop, and wait until it has."""
+        await self._end(signal.SIGTERM, 0)
+
+    def signal(self, number: int) -> None:
+        assert self.pid is not None
+        os.kill(self.pid, number)
+
+    async def until_ended(self) -> int:
+        """Wait for the end of the process; returns its exit code."""
+        assert self.pid is not None
+        pid, self.pid = self.pid, None
+        return await asyncio.to_thread(self.starter.wait, pid)
+
+    async def send(self, method: str, path: str, body: object = None, *, key: str | None = None) -> tuple[int, Any]:
+        return await send(self.session, self.agents_url, self.token, method, path, body, key=key)
+
+    async def ask(self, key: str = "k", **arguments: object) -> str:
+        """Make a request that people decide; returns its id."""
+        body = {"tool": "issue_refund", "arguments": {"amount": 4900, **arguments}, "timeout": "10m"}
+        status, request = await self.send("POST", "/v1/requests", body, key=key)
+        assert status == 201
+        return str(request["id"])
+
+    async def card(self, channel: str = "C0REFUNDS") -> Message:
+        return await card_in(self.slack, self.path, channel)
+
+    async def until_delivered(self) -> None:
+        """Wait until the outbox is empty."""
+        await until(lambda: self.rows("SELECT count(*) FROM outbox") == [(0,)])
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return rows(self.path, sql)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Every line that any of the processes wrote to stderr."""
+        return [json.loads(line) for log in self._logs if log.exists() for line in log.read_text().splitlines()]
+
+    async def _end(self, number: int, code: int) -> None:
+        self.signal(number)
+        assert await self.until_ended() == code
+
+    def _has_logged(self, event: str) -> bool:
+        assert self.pid is not None
+        log = self._logs[-1]
+        text = log.read_text() if log.exists() else ""
+        assert not self.starter.has_ended(self.pid), text
+        return f'"event": "{event}"' in text
+
+
+@asynccontextmanager
+async def site_at(
+    starter: Starter,
+    slack: Playground,
+    database: Path,
+    *,
+    mode: str = "socket",
+    text: str = SAMPLE,
+    env: dict[str, str] | None = None,
+) -> AsyncIterator[Site]:
+    """Prepare a site with one instance's credential. Nothing runs yet; what runs at the end is killed."""
+    store = await SqliteStore.open(database)
+    _, token = await Instances(store, StandingClock(), SECRET_KEY).create("till", "refund-bot")
+    await store.close()
+    secret = {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_SIGNING_SECRET": slack.signing_secret,
+        "SIGNOFF_SECRET_KEY": SECRET_KEY.decode(),
+    }
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as session:
+        site = Site(starter, slack, database, mode, text, token, session, free_port(), {**secret, **(env or {})})
+        try:
+            yield site
+        finally:
+            if site.pid is not None:
+                with suppress(ProcessLookupError):
+                    site.signal(signal.SIGKILL)
+                await within(site.until_ended())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def many_files(wanted: int) -> Iterator[None]:
+    """Let this process, and those it starts, open ``wanted`` files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def random_word() -> str:
+    return secrets.token_hex(8)

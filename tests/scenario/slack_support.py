@@ -64,6 +64,7 @@ class Bot:
     deliverer: Deliverer
     sweeper: SweepClock
     door: SlackDoor
+    actions: Actions
     commands: Commands
     afterwards: Afterwards
     instance: Instance
@@ -195,7 +196,7 @@ async def bot_in(
     instance = existing[0] if existing else (await instances.create("till", "refund-bot"))[0]
     bot = Bot(
         slack, clock, store, rulebook, Approvals(store, clock, rulebook), decisions, outbox, queries, client,
-        directory, carrier, deliverer, sweeper, door, commands, afterwards, instance, faults,
+        directory, carrier, deliverer, sweeper, door, actions, commands, afterwards, instance, faults,
     )  # fmt: skip
     runner: web.AppRunner | None = None
     if mode == "http":

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from bot.changes import OutboxFilled, RequestChanged
 from bot.clock import Clock
 from bot.config import FrozenRule
-from bot.errors import AlreadyDecided, ClosedChannel, NotYourDecision, TooLate, UnknownRequest
+from bot.errors import AlreadyDecided, ClosedChannel, NotSeenWhole, NotYourDecision, TooLate, UnknownRequest
 from bot.events import EventType, append_event, commit_to_text
 from bot.people import Directory, Facts
 from bot.policy import judge, reviewer_usergroups, tally
 from bot.rulebook import Rulebook
 from store import statements
 from store.engine import Store
-from store.tables import CardState, DeciderKind, IntentKind, Request, Status, Vote, VoteKind
+from store.tables import CardState, DeciderKind, FullView, IntentKind, Request, Status, Vote, VoteKind
 from store.unit import Unit
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,7 +28,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class Act:
     """One thing a person did in Slack. ``id`` is its trigger or view id: a repeat of it does nothing.
 
-    ``channel`` is where the card stands that was acted on; None for a DM, a modal or the Home tab.
+    ``channel`` is where the card stands that was acted on, directly or through a modal opened from it; None for a DM or
+    the Home tab. ``full_view`` says how this person has seen the whole call; without it nothing can be approved.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Act:
     team_id: str
     surface: str
     channel: str | None = None
+    full_view: FullView | None = None
 
 
 class Decisions:
@@ -50,8 +52,9 @@ class Decisions:
     async def vote(self, number: int, act: Act, kind: VoteKind, note: str | None = None) -> Request:
         """Cast a vote and return the request as it is afterwards.
 
-        Raises ``NotYourDecision``, ``AlreadyDecided``, ``TooLate``, ``ClosedChannel``, ``UnknownRequest`` or
-        ``FactsUnavailable``; then nothing has changed. A repeated ``act`` changes nothing either and is no error.
+        Raises ``NotYourDecision``, ``AlreadyDecided``, ``TooLate``, ``NotSeenWhole``, ``ClosedChannel``,
+        ``UnknownRequest`` or ``FactsUnavailable``; then nothing has changed. A repeated ``act`` changes nothing either
+        and is no error.
         """
         _, rule, votes = await self._store.read(lambda unit: self._load(unit, number))
         await self.refuse_closed_channel(rule, act.channel)
@@ -93,6 +96,8 @@ class Decisions:
             return request
         self._refuse_unless_open(request, now)
         self._refuse_unless_entitled(request, rule, act.user_id, facts, now)
+        if kind is VoteKind.APPROVE and act.full_view is None:
+            raise NotSeenWhole
         for earlier in votes:
             if earlier.user_id == act.user_id:
                 await unit.run(statements.WITHDRAW_VOTE, vote_id=earlier.id, withdrawn_at_=now)
@@ -104,11 +109,13 @@ class Decisions:
             kind=kind,
             note=note,
             surface=act.surface,
+            full_view=act.full_view,
             cast_at=now,
         )
         await append_event(
             unit, now, EventType.VOTE_CAST, request,
             user=act.user_id, team=act.team_id, kind=kind.value, surface=act.surface,
+            full_view=act.full_view.value if act.full_view else None,
             note=commit_to_text(request, note),
         )  # fmt: skip
         if cast is None:

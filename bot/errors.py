@@ -127,6 +127,12 @@ class NotYourDecision(Refusal):
     code = "not_a_reviewer"
 
 
+class NotSeenWhole(Refusal):
+    """The card does not show the whole call. Open Review; approving is on its last page, after all the others."""
+
+    code = "review_first"
+
+
 class ClosedChannel(Refusal):
     """This channel is shared with another company, and the rule does not allow that. Nobody decides in it."""
 

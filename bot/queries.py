@@ -85,8 +85,13 @@ class Queries:
 
         return await self._store.read(work)
 
-    async def remember_modal(self, modal_id: str, kind: ModalKind, number: int, user_id: str) -> None:
-        """Record a modal before it is opened. ``modal_id`` is random and becomes Slack's ``external_id``."""
+    async def remember_modal(
+        self, modal_id: str, kind: ModalKind, number: int, user_id: str, channel: str | None
+    ) -> None:
+        """Record a modal before it is opened on its first page.
+
+        ``modal_id`` is random and becomes Slack's ``external_id``; ``channel`` is that of the card it is opened from.
+        """
         await self._store.write(
             lambda unit: unit.run(
                 statements.INSERT_MODAL,
@@ -94,9 +99,15 @@ class Queries:
                 kind=kind,
                 request_number=number,
                 user_id=user_id,
+                channel=channel,
+                pages_seen=1,
                 opened_at=self._clock(),
             )
         )
+
+    async def see_page(self, modal_id: str, page: int) -> bool:
+        """Record that a page of a modal, counted from 0, is about to be shown; False if one before it never was."""
+        return bool(await self._store.write(lambda unit: unit.run(statements.SEE_PAGE, modal_id=modal_id, page=page)))
 
     async def modal(self, modal_id: str, user_id: str) -> Modal | None:
         """Return a modal that we opened for this person, or None."""

@@ -258,6 +258,12 @@ MARK_CARD_GONE = Statement(update(cards).where(_card).values(state=t.CardState.G
 
 INSERT_MODAL = Statement(insert(modals).values(_given(modals)))
 MODAL = Statement(select(modals).where(modals.c.id == _p("modal_id", modals.c.id)), t.Modal)
+# A page may be opened only from the one before it or after; touches no row where one was left out.
+SEE_PAGE = Statement(
+    update(modals)
+    .where(modals.c.id == _p("modal_id", modals.c.id), modals.c.pages_seen >= _p("page", modals.c.pages_seen))
+    .values(pages_seen=func.max(modals.c.pages_seen, _p("page", modals.c.pages_seen) + 1))
+)
 FORGET_MODALS = Statement(delete(modals).where(modals.c.opened_at < _p("before", modals.c.opened_at)))
 
 # --- the outbox -------------------------------------------------------------------------------------------

@@ -76,6 +76,13 @@ class ModalKind(StrEnum):
     REVIEW = "review"
 
 
+class FullView(StrEnum):
+    """How somebody who approves has seen the whole call."""
+
+    CARD = "card"  # it stood on the card, whole
+    PAGES = "pages"  # they opened every page of the review
+
+
 class IntentKind(StrEnum):
     """What the outbox is asked to bring about."""
 
@@ -272,6 +279,7 @@ class Vote(Record):
     kind: VoteKind = _words(VoteKind)
     note: str | None = _long(optional=True)
     surface: str = Field(max_length=32)
+    full_view: FullView | None = _words(FullView, optional=True)
     cast_at: datetime = _time()
     withdrawn_at: datetime | None = _time(optional=True)
 
@@ -334,12 +342,18 @@ class CardTable(Card, table=True):
 
 
 class Modal(Record):
-    """A modal we opened for one person about one request. ``id`` is Slack's ``external_id``, ours and random."""
+    """A modal we opened for one person about one request. ``id`` is Slack's ``external_id``, ours and random.
+
+    ``channel`` is where the card stands that it was opened from (null: a DM, the Home tab). ``pages_seen`` counts the
+    pages opened, from the first on without a gap.
+    """
 
     id: str = Field(primary_key=True, max_length=64)
     kind: ModalKind = _words(ModalKind)
     request_number: int = _request()
     user_id: str = Field(max_length=32)
+    channel: str | None = Field(default=None, max_length=32)
+    pages_seen: int = 0
     opened_at: datetime = _time()
 
 

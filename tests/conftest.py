@@ -25,6 +25,7 @@ from bot.queries import Queries
 from bot.rulebook import Rulebook
 from store.engine import SqliteStore
 from store.schema import prepare
+from store.tables import FullView
 
 if TYPE_CHECKING:
     from tests.scenario.process_support import Starter
@@ -212,8 +213,15 @@ def acts() -> Callable[..., Act]:
     """Make acts with fresh trigger ids."""
     numbers = iter(range(1, 1_000_000))
 
-    def act(user: str, channel: str | None = "C0REFUNDS", *, id: str | None = None, surface: str = "card") -> Act:
-        return Act(id=id or f"t{next(numbers)}", user_id=user, team_id=TEAM, surface=surface, channel=channel)
+    def act(
+        user: str,
+        channel: str | None = "C0REFUNDS",
+        *,
+        id: str | None = None,
+        surface: str = "card",
+        full_view: FullView | None = FullView.CARD,
+    ) -> Act:
+        return Act(id or f"t{next(numbers)}", user, TEAM, surface, channel, full_view)
 
     return act
 

@@ -26,9 +26,9 @@ from handlers.slack.hometab import HomeTab
 from handlers.slack.pages import review_page
 from handlers.slack.payloads import BadPayload, Click, Submission
 from handlers.slack.recognition import Recognition, number_in
-from handlers.slack.refusals import NotForYou, Refuser, ReviewFirst, refusal_of
+from handlers.slack.refusals import NotForYou, Refuser, refusal_of
 from handlers.slack.trouble import SlackTrouble
-from store.tables import Card, ModalKind, Place, VoteKind
+from store.tables import Card, FullView, ModalKind, Place, VoteKind
 
 LOADING_AFTER = timedelta(seconds=1)  # a trigger lives three: by then a modal must stand, if only to say so
 
@@ -106,22 +106,22 @@ class Actions:
 
     async def _approve_on_card(self, click: Click) -> None:
         card = await self._recognition.card(click)
-        if not fits_card((await self._recognition.drawing(card.request_number)).request):
-            raise ReviewFirst
-        await self._approve(click, card.request_number, _channel_of(card))
+        drawing = await self._recognition.drawing(card.request_number)
+        full_view = FullView.CARD if fits_card(drawing.request) else None
+        await self._approve(click, card.request_number, _channel_of(card), full_view)
 
     async def _approve_on_review(self, click: Click) -> None:
         modal, metadata = await self._recognition.modal(
             click.view_external_id, click.user_id, ModalKind.REVIEW, click.private_metadata
         )
         shown = review_page(await self._recognition.drawing(modal.request_number), metadata.page)
-        if shown.index != metadata.page or not shown.is_last:
-            raise ReviewFirst
-        await self._approve(click, modal.request_number, None)
+        is_last = shown.index == metadata.page and shown.is_last
+        full_view = FullView.PAGES if is_last and modal.pages_seen > shown.index else None
+        await self._approve(click, modal.request_number, modal.channel, full_view)
         self._afterwards.spawn(self._then(click, self._show_done))
 
-    async def _approve(self, click: Click, number: int, channel: str | None) -> None:
-        act = Act(click.act_id, click.user_id, click.team_id, click.surface, channel)
+    async def _approve(self, click: Click, number: int, channel: str | None, full_view: FullView | None) -> None:
+        act = Act(click.act_id, click.user_id, click.team_id, click.surface, channel, full_view)
         request = await self._decisions.vote(number, act, VoteKind.APPROVE)
         log.info("approved", request=number, user=click.user_id, surface=click.surface, status=request.status.value)
         self._afterwards.spawn(self._home.refresh(click.user_id))
@@ -136,18 +136,18 @@ class Actions:
             note = views.deny_note(submission.values)
         except BadPayload as error:
             raise UnknownCard("Choose a reason, please. Nothing was decided.") from error
-        act = Act(submission.act_id, submission.user_id, submission.team_id, "modal")
+        act = Act(submission.act_id, submission.user_id, submission.team_id, "modal", modal.channel)
         await self._decisions.vote(modal.request_number, act, VoteKind.DENY, note)
         return modal.request_number
 
     async def _ask_reason(self, click: Click) -> None:
         """Open the modal in which a denial is given its reason, for somebody who could deny."""
-        channel = None
+        channel: str | None
         if click.surface == "modal":
             modal, _ = await self._recognition.modal(
                 click.view_external_id, click.user_id, ModalKind.REVIEW, click.private_metadata
             )
-            number = modal.request_number
+            number, channel = modal.request_number, modal.channel
         else:
             card = await self._recognition.card(click)
             number, channel = card.request_number, _channel_of(card)
@@ -155,7 +155,7 @@ class Actions:
         async def build(modal_id: str) -> View:
             await self._decisions.check(number, click.user_id, channel)
             drawing = await self._recognition.drawing(number)
-            await self._queries.remember_modal(modal_id, ModalKind.DENY, number, click.user_id)
+            await self._queries.remember_modal(modal_id, ModalKind.DENY, number, click.user_id, channel)
             return views.render_deny(drawing, modal_id)
 
         await self._open(click, f"Deny #{number}", build)
@@ -163,11 +163,11 @@ class Actions:
     # --- looking ---
 
     async def _show_details(self, click: Click) -> None:
-        number, _ = await self._request_of(click)
+        number, channel = await self._request_of(click)
 
         async def build(modal_id: str) -> View:
             drawing = await self._drawing_for(click.user_id, number)
-            await self._queries.remember_modal(modal_id, ModalKind.DETAILS, number, click.user_id)
+            await self._queries.remember_modal(modal_id, ModalKind.DETAILS, number, click.user_id, channel)
             return views.render_details(drawing, modal_id)
 
         await self._open(click, f"Request #{number}", build)
@@ -179,7 +179,7 @@ class Actions:
             drawing = await self._drawing_for(click.user_id, number)
             if drawing.rule is not None:
                 await self._decisions.refuse_closed_channel(drawing.rule, channel)
-            await self._queries.remember_modal(modal_id, ModalKind.REVIEW, number, click.user_id)
+            await self._queries.remember_modal(modal_id, ModalKind.REVIEW, number, click.user_id, channel)
             return views.render_review(drawing, modal_id)
 
         await self._open(click, f"Review #{number}", build)
@@ -195,7 +195,9 @@ class Actions:
             click.view_external_id, click.user_id, kind, click.private_metadata
         )
         drawing = await self._drawing_for(click.user_id, modal.request_number)
-        page = metadata.page + (1 if click.action_id in _FORWARD else -1)
+        page = max(metadata.page + (1 if click.action_id in _FORWARD else -1), 0)
+        if not await self._queries.see_page(modal.id, page):
+            raise UnknownCard("Pages are opened one after the other. Please open it anew.")
         await self._redraw(click, render(drawing, modal.id, page))
 
     async def _show_done(self, click: Click) -> None:

@@ -23,12 +23,6 @@ _ANSWER: Mapping[str, object] = {"event_type": "signoff_answer", "event_payload"
 log = structlog.get_logger(__name__)
 
 
-class ReviewFirst(Refusal):
-    """The card does not show the whole call. Open Review; approving is on its last page."""
-
-    code = "review_first"
-
-
 class NotForYou(Refusal):
     """You may not see this request."""
 

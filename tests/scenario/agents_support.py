@@ -28,7 +28,7 @@ from handlers.agents import AgentsApi
 from handlers.logs import configure_logging
 from store.engine import SqliteStore
 from store.statements import CHAIN_START
-from store.tables import Instance, Request, Status, VoteKind
+from store.tables import FullView, Instance, Request, Status, VoteKind
 from tests.conftest import TEAM, House, StandingClock, Town, furnish, sample_settings
 
 T = TypeVar("T")
@@ -144,7 +144,14 @@ class Api:
         return request_id
 
     async def vote(self, request: Request, kind: VoteKind, note: str | None = None) -> Request:
-        act = Act(id=uuid.uuid4().hex, user_id="U0ALICE", team_id=TEAM, surface="card", channel="C0REFUNDS")
+        act = Act(
+            id=uuid.uuid4().hex,
+            user_id="U0ALICE",
+            team_id=TEAM,
+            surface="card",
+            channel="C0REFUNDS",
+            full_view=FullView.CARD,
+        )
         return await self.house.decisions.vote(request.number, act, kind, note)
 
     async def next_change(self, status: Status) -> Request:

@@ -9,7 +9,7 @@ import pytest
 from bot.decisions import Act
 from bot.errors import ApprovalExpired, NotApproved
 from bot.lifecycle import State, state_of
-from store.tables import DeciderKind, Instance, OutcomeStatus, Request, Status, VoteKind
+from store.tables import DeciderKind, FullView, Instance, OutcomeStatus, Request, Status, VoteKind
 from tests.conftest import TEAM, House, submission
 
 
@@ -21,7 +21,7 @@ async def instance(house: House) -> Instance:
 
 async def _approved(house: House, instance: Instance, key: str = "k") -> Request:
     made, _ = await house.approvals.submit(instance, submission(), key)
-    act = Act(id=f"act-{key}", user_id="U0ALICE", team_id=TEAM, surface="card")
+    act = Act(id=f"act-{key}", user_id="U0ALICE", team_id=TEAM, surface="card", full_view=FullView.CARD)
     return await house.decisions.vote(made.number, act, VoteKind.APPROVE)
 
 

@@ -17,6 +17,7 @@ from bot.errors import (
     AlreadyTerminal,
     ClosedChannel,
     FactsUnavailable,
+    NotSeenWhole,
     NotYourDecision,
     TooLate,
     UnknownRequest,
@@ -24,7 +25,7 @@ from bot.errors import (
 from bot.events import body_bytes, commit
 from bot.people import Channel
 from store import statements
-from store.tables import DeciderKind, Instance, IntentKind, Request, Status, VoteKind
+from store.tables import DeciderKind, FullView, Instance, IntentKind, ModalKind, Request, Status, VoteKind
 from tests.conftest import House, submission
 
 Acts = Callable[..., Act]
@@ -85,6 +86,30 @@ async def test_the_owner_who_is_a_reviewer_does_not_decide(house: House, request
     house.town.groups["S0FINANCE"] = frozenset({"U0OWNER", "U0ADMIN"})
     with pytest.raises(NotYourDecision, match="own this agent"):
         await house.decisions.vote(request_made.number, acts("U0OWNER"), VoteKind.APPROVE)
+
+
+async def test_nothing_is_approved_unseen(house: House, request_made: Request, acts: Acts) -> None:
+    with pytest.raises(NotSeenWhole):
+        await house.decisions.vote(request_made.number, acts("U0ALICE", full_view=None), VoteKind.APPROVE)
+    assert _rows(house, "SELECT * FROM votes") == _rows(house, "SELECT * FROM acts") == []
+    denied = await house.decisions.vote(request_made.number, acts("U0ALICE", full_view=None), VoteKind.DENY)
+    assert denied.status is Status.DENIED
+
+
+async def test_a_vote_records_how_the_call_was_seen(house: House, request_made: Request, acts: Acts) -> None:
+    await house.decisions.vote(request_made.number, acts("U0ALICE", full_view=FullView.PAGES), VoteKind.APPROVE)
+    assert _rows(house, "SELECT full_view FROM votes") == [("pages",)]
+
+
+async def test_pages_are_seen_one_after_the_other(house: House, request_made: Request) -> None:
+    await house.queries.remember_modal("m", ModalKind.REVIEW, request_made.number, "U0ALICE", "C0REFUNDS")
+    seen = [await house.queries.see_page("m", page) for page in (2, 1, 0, 3, 2, 1)]
+    assert seen == [False, True, True, False, True, True]
+    modal = await house.queries.modal("m", "U0ALICE")
+    assert modal is not None
+    assert (modal.pages_seen, modal.channel) == (3, "C0REFUNDS")
+    assert await house.queries.modal("m", "U0BOB") is None
+    assert not await house.queries.see_page("unknown", 0)
 
 
 async def test_slack_out_of_reach_decides_nothing(house: House, request_made: Request, acts: Acts) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.decisions import Act
 from bot.outbox import LEASE, Outbox
-from store.tables import CardState, Instance, IntentKind, Place, Request, VoteKind
+from store.tables import CardState, FullView, Instance, IntentKind, Place, Request, VoteKind
 from tests.conftest import TEAM, House, submission
 
 
@@ -30,7 +30,7 @@ def _rows(house: House, sql: str) -> list[tuple[object, ...]]:
 
 
 async def _approve(house: House, request: Request) -> None:
-    act = Act(id=f"act{request.number}", user_id="U0ALICE", team_id=TEAM, surface="card")
+    act = Act(id=f"act{request.number}", user_id="U0ALICE", team_id=TEAM, surface="card", full_view=FullView.CARD)
     await house.decisions.vote(request.number, act, VoteKind.APPROVE)
 
 

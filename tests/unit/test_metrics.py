@@ -15,7 +15,7 @@ from bot.config import ServerSettings
 from bot.decisions import Act
 from handlers.metrics import Metrics, counting_middleware, metrics_route
 from store import statements
-from store.tables import OutcomeStatus, VoteKind
+from store.tables import FullView, OutcomeStatus, VoteKind
 from store.unit import StoreUnavailable
 from tests.conftest import TEAM, House, submission
 
@@ -35,6 +35,10 @@ def metrics(house: House) -> Metrics:
 
     metrics.read_gauges_from(pending=pending, outbox=house.outbox.waiting)
     return metrics
+
+
+def _act(name: str) -> Act:
+    return Act(name, "U0ALICE", TEAM, "card", "C0REFUNDS", FullView.CARD)
 
 
 async def samples(metrics: Metrics) -> dict[str, float]:
@@ -64,9 +68,11 @@ async def test_each_step_of_a_request_is_counted_once(house: House, metrics: Met
 
     house.clock.advance(seconds=20)
     for request, kind in ((approved, VoteKind.APPROVE), (denied, VoteKind.DENY)):
-        await house.decisions.vote(numbers[request], Act(request, "U0ALICE", TEAM, "card", "C0REFUNDS"), kind)
+        await house.decisions.vote(
+            numbers[request], Act(request, "U0ALICE", TEAM, "card", "C0REFUNDS", FullView.CARD), kind
+        )
     for number in (6, 7):
-        await house.decisions.vote(number, Act(f"t{number}", "U0ALICE", TEAM, "card", "C0REFUNDS"), VoteKind.APPROVE)
+        await house.decisions.vote(number, _act(f"t{number}"), VoteKind.APPROVE)
     await house.approvals.cancel(instance, cancelled)
     await house.approvals.consume(instance, approved, "c")
     await house.approvals.consume(instance, approved, "c")

@@ -227,6 +227,8 @@ def upgrade() -> None:
         ),
         sa.Column("request_number", BIG, nullable=False),
         sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=True),
+        sa.Column("pages_seen", sa.Integer(), nullable=False),
         sa.Column("opened_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["request_number"],
@@ -247,6 +249,11 @@ def upgrade() -> None:
         ),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("surface", sa.String(length=32), nullable=False),
+        sa.Column(
+            "full_view",
+            sa.Enum("card", "pages", name="fullview", native_enum=False, create_constraint=True, length=32),
+            nullable=True,
+        ),
         sa.Column("cast_at", UtcDateTime(), nullable=False),
         sa.Column("withdrawn_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(

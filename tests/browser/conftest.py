@@ -5,14 +5,13 @@ browser these tests are skipped, and fail instead where ``SIGNOFF_REQUIRE_BROWSE
 """
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, BrowserContext, expect
 
 from handlers.demo import Demo, running_demo
 from tests.browser.browser_support import Window, find_browser, open_browser
@@ -21,6 +20,9 @@ _HERE = Path(__file__).parent
 _WAIT_MS = 15_000  # for what takes milliseconds; a busy machine may take longer
 
 expect.set_options(timeout=_WAIT_MS)
+
+
+OpenContext = Callable[[int, int, bool], Awaitable[BrowserContext]]
 
 
 class OpenWindow(Protocol):
@@ -54,13 +56,18 @@ async def demo() -> AsyncIterator[Demo]:
         yield demo
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def open_window(browser: Browser, demo: Demo) -> AsyncIterator[OpenWindow]:
-    async with AsyncExitStack() as closing:
-        windows: list[Window] = []
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def open_context(browser: Browser) -> AsyncIterator[OpenContext]:
+    """Contexts are kept for the next window of their kind, which saves time.
 
-        async def open_one(*, width: int = 1440, height: int = 900, is_phone: bool = False) -> Window:
-            context = await browser.new_context(
+    Windows share nothing all the same: each demo has a port of its own, and what a browser keeps is kept by address.
+    """
+    contexts: dict[tuple[int, int, bool], BrowserContext] = {}
+
+    async def open_one(width: int, height: int, is_phone: bool) -> BrowserContext:
+        kind = width, height, is_phone
+        if kind not in contexts:
+            contexts[kind] = await browser.new_context(
                 viewport={"width": width, "height": height},
                 is_mobile=is_phone,
                 has_touch=is_phone,
@@ -68,13 +75,28 @@ async def open_window(browser: Browser, demo: Demo) -> AsyncIterator[OpenWindow]
                 reduced_motion="reduce",
                 locale="en-GB",
             )
-            closing.push_async_callback(context.close)
-            context.set_default_timeout(_WAIT_MS)
-            windows.append(Window(await context.new_page(), demo))
-            windows[-1].watch()
-            return windows[-1]
+            contexts[kind].set_default_timeout(_WAIT_MS)
+        return contexts[kind]
 
-        yield open_one
+    yield open_one
+    for context in contexts.values():
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_window(open_context: OpenContext, demo: Demo) -> AsyncIterator[OpenWindow]:
+    windows: list[Window] = []
+
+    async def open_one(*, width: int = 1440, height: int = 900, is_phone: bool = False) -> Window:
+        context = await open_context(width, height, is_phone)
+        window = Window(await context.new_page(), demo)
+        windows.append(window)
+        window.watch()
+        return window
+
+    yield open_one
+    for window in windows:
+        await window.page.close()
     assert [complaint for window in windows for complaint in window.complaints] == []
 
 

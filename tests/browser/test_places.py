@@ -158,8 +158,9 @@ async def test_light_and_dark(window: Window) -> None:
         """Of the paper and of the ink, 0 to 765, as they are drawn."""
         paper, ink = await card.there.evaluate(
             "e => [getComputedStyle(e.closest('.main')).backgroundColor, getComputedStyle(e).color]"
+            ".map(colour => colour.match(/\\d+/g).slice(0, 3).reduce((sum, one) => sum + Number(one), 0))"
         )
-        return tuple(sum(map(int, colour.removeprefix("rgb(").rstrip(")").split(","))) for colour in (paper, ink))
+        return paper, ink
 
     paper, ink = await brightness()
     assert paper > 700

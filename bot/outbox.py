@@ -26,13 +26,18 @@ MAX_REPOSTS = 1
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Everything a card or a modal about a request is drawn from. ``rule`` is None when none matched."""
+    """Everything a card or a modal about a request is drawn from.
+
+    ``rule`` is None when none matched. ``previous`` is the last request of the same agent, tool and rule before this
+    one that people approved, for the differences to be marked.
+    """
 
     request: Request
     rule: FrozenRule | None
     instance: Instance
     votes: tuple[Vote, ...]
     owners: frozenset[str]
+    previous: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,16 @@ async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request) -> Draw
     instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
     if instance is None:
         raise LookupError(f"request {request.id} has no instance")
+    rule = await rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None
+    previous = None
+    if rule is not None and rule.stage == "approve":
+        previous = await unit.one(
+            statements.LAST_APPROVED, agent=request.agent, tool=request.tool, number=request.number, rule=rule.name
+        )
     return Drawing(
         request=request,
-        rule=await rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None,
+        rule=rule,
+        previous=previous,
         instance=instance,
         votes=tuple(await unit.all(statements.VOTES_OF, request_number=request.number)),
         owners=rulebook.policy.owners(request.agent),

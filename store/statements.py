@@ -206,6 +206,22 @@ PENDING_COUNT = Statement(
     select(func.count()).select_from(requests).where(_is_pending),
     int,
 )
+# The last call of the same agent, tool and rule (in whatever wording) that people approved.
+_was_approved = text("requests.status = 'approved' AND requests.decided_by_kind != 'rule'")
+LAST_APPROVED = Statement(
+    select(requests)
+    .join(rule_versions, rule_versions.c.id == requests.c.rule_id)
+    .where(
+        _was_approved,
+        requests.c.agent == _p("agent", requests.c.agent),
+        requests.c.tool == _p("tool", requests.c.tool),
+        requests.c.number < _p("number", requests.c.number),
+        rule_versions.c.name == _p("rule", rule_versions.c.name),
+    )
+    .order_by(requests.c.number.desc())
+    .limit(1),
+    t.Request,
+)
 PENDING_OF_INSTANCE = Statement(
     select(requests).where(
         _is_pending,

@@ -261,6 +261,15 @@ class RequestTable(Request, table=True):
             sqlite_where=text("status = 'pending'"),
             postgresql_where=text("status = 'pending'"),
         ),
+        # For the last call like this one that people approved; what rules approve by themselves stays out of it.
+        Index(
+            "ix_requests_approved",
+            "agent",
+            "tool",
+            "number",
+            sqlite_where=text("status = 'approved' AND decided_by_kind != 'rule'"),
+            postgresql_where=text("status = 'approved' AND decided_by_kind != 'rule'"),
+        ),
         CheckConstraint("deadline_at > created_at", name="ck_requests_deadline"),
         CheckConstraint("(status = 'pending') = (decided_at IS NULL)", name="ck_requests_decided"),
         CheckConstraint("(status = 'approved') = (expires_at IS NOT NULL)", name="ck_requests_expires"),

@@ -141,3 +141,24 @@ async def test_a_card_whose_answer_was_lost_can_be_found(house: House, request_m
     found = await house.queries.card_at("C0REFUNDS", "1.1")
     assert found is not None
     assert found.state is CardState.LIVE
+
+
+async def test_a_drawing_knows_the_last_call_like_it_that_people_approved(house: House, instance: Instance) -> None:
+    async def drawn(key: str, tool: str = "issue_refund") -> tuple[Request, int | None]:
+        made, _ = await house.approvals.submit(instance, submission(tool), key)
+        drawing = await house.queries.drawing(made.number)
+        assert drawing is not None
+        return made, drawing.previous.number if drawing.previous else None
+
+    first, before_first = await drawn("a")
+    second, before_second = await drawn("b")
+    assert before_first is before_second is None
+    await _approve(house, second)
+    assert (await drawn("c"))[1] == second.number
+    assert (await drawn("d", "look_up"))[1] is None
+    assert (await drawn("e", "look_up"))[1] is None  # a rule's own approval is nobody's judgement
+    await _approve(house, first)
+    assert (await drawn("f"))[1] == second.number
+    drawing = await house.queries.drawing(first.number)
+    assert drawing is not None
+    assert drawing.previous is None  # what came later is not before it

@@ -176,6 +176,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_at IS NOT NULL"),
         )
         batch_op.create_index(
+            "ix_requests_approved",
+            ["agent", "tool", "number"],
+            unique=False,
+            sqlite_where=sa.text("status = 'approved' AND decided_by_kind != 'rule'"),
+            postgresql_where=sa.text("status = 'approved' AND decided_by_kind != 'rule'"),
+        )
+        batch_op.create_index(
             "ix_requests_pending",
             ["number"],
             unique=False,

@@ -45,7 +45,8 @@ from store.schema import prepare
 
 _SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
 _PAYLOADS = timedelta(seconds=0.5)  # for Slack's payloads under way
-_HTTP = 0.5  # seconds for agents' requests under way; their long polls are answered at once
+_HTTP = 1.0  # seconds for agents' requests under way, a thousand answered long polls among them
+_BACKLOG = 1024  # connections not yet taken: after a restart every agent comes back at once
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +140,8 @@ class Service:
         await runner.setup()
         server = self.settings.server
         try:
-            await web.TCPSite(runner, server.host, server.port if port is None else port).start()
+            at = server.port if port is None else port
+            await web.TCPSite(runner, server.host, at, backlog=_BACKLOG).start()
         except OSError:
             await runner.cleanup()
             raise

@@ -1,8 +1,10 @@
 """``signoff serve`` and ``signoff demo``: start, wait for a signal, stop. What runs is made in handlers/app.py."""
 
 import asyncio
+import resource
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -13,6 +15,7 @@ from handlers.cli.say import sentence_of
 from handlers.logs import configure_logging, log_level, log_loop_trouble
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_FILES = 65_536  # every waiting agent holds a connection, and shells commonly allow 1 024
 _log = structlog.get_logger(__name__)
 
 
@@ -27,6 +30,7 @@ def serve(config: Path, env: Mapping[str, str]) -> int:
             path=secrets.key_created,
             advice="keep it with your backups, but apart from the database's",
         )
+    _allow_many_files()
     try:
         asyncio.run(_serve(settings, secrets))
     except Exception as error:
@@ -62,6 +66,15 @@ def demo(port: int, env: Mapping[str, str]) -> int:
 
     asyncio.run(run())
     return 0
+
+
+def _allow_many_files() -> None:
+    """Take as many open files as the system allows this process without asking anybody."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):  # then it goes on with what it has
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _until_told() -> asyncio.Event:

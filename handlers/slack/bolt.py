@@ -37,6 +37,7 @@ from handlers.slack.trouble import SlackTrouble
 EVENTS_PATH = "/slack/events"
 PING_INTERVAL = timedelta(seconds=5)  # a silent line is given up after four
 _RETRY = timedelta(seconds=2)
+_GOODBYE = timedelta(seconds=0.3)  # for Slack to take leave too: a line that went dark never does
 _PATIENCE_FOR_LINE = 6  # ping intervals without a line, after which it is made anew from nothing
 
 log = structlog.get_logger(__name__)
@@ -235,11 +236,16 @@ class SlackDoor:
         if line is None:
             return
         client = line.client
-        # The SDK cancels its tasks without waiting for them.
-        tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
+        # The SDK cancels its tasks without waiting for them, and none of them when it is broken off itself.
+        known = client.message_processor, client.current_session_monitor, client.message_receiver
+        tasks = [task for task in known if task is not None]
         with suppress(Exception):  # whatever is wrong with the line, it is being let go
-            await client.close()  # type: ignore[no-untyped-call]  # the SDK's own lack
-        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+            async with asyncio.timeout(_GOODBYE.total_seconds()):
+                await client.close()  # type: ignore[no-untyped-call]  # the SDK's own lack
+        for task in tasks:
+            task.cancel()
+        await client.aiohttp_client_session.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- HTTP ---
 
@@ -272,8 +278,11 @@ class SlackDoor:
         web_client = AsyncWebClient(base_url=self._settings.api_url, retry_handlers=[], logger=_library_logger())
         if is_on_loopback(self._settings.api_url):
             web_client.proxy = None
+        logger = _library_logger()
+        level = logger.level
+        logger.setLevel(logging.ERROR)  # Bolt looks for our token in the environment, and warns that it has no use for it
         app = AsyncApp(
-            logger=_library_logger(),
+            logger=logger,
             name="signoff",
             process_before_response=True,
             client=web_client,
@@ -282,6 +291,7 @@ class SlackDoor:
             ssl_check_enabled=False,  # a relic that would be answered unsigned
             ignoring_self_events_enabled=False,  # that our own message was deleted is what we want to hear
         )
+        logger.setLevel(level)
         app.use(self._hand_over)
         return app
 

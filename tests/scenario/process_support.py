@@ -236,3 +236,48 @@ def many_files(wanted: int) -> Iterator[None]:
 
 def random_word() -> str:
     return secrets.token_hex(8)
+
+
+class Relay:
+    """A network between a bot and its Slack, which can go dark: it stays open, and carries nothing any more."""
+
+    def __init__(self, slack: Playground) -> None:
+        self._slack = slack
+        self._there = slack.base_url
+        self._light = asyncio.Event()
+        self._light.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "Relay":
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        self._slack.base_url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slack.base_url = self._there
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def go_dark(self) -> None:
+        self._light.clear()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, out = await asyncio.open_connection("127.0.0.1", int(self._there.rpartition(":")[2]))
+        for source, target in ((reader, out), (there, writer)):
+            task = asyncio.get_running_loop().create_task(self._carry(source, target))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while said := await source.read(65536):
+                await self._light.wait()
+                target.write(said)
+                await target.drain()
+        except ConnectionError:
+            pass
+        finally:
+            target.close()

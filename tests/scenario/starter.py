@@ -7,6 +7,7 @@ process is the command's own ``main``; only the imports were done before.
 
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -65,6 +66,8 @@ def _become(order: dict[str, Any]) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # A small limit, as a shell may have it: the service must help itself.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         nowhere = os.open(os.devnull, os.O_RDWR)
         for target, source in ((0, nowhere), (1, nowhere), (2, log)):

@@ -1,0 +1,86 @@
+"""What the tests of all frameworks share: the refund that the fake models ask for, and what people do in Slack.
+
+No framework is imported here. Each takes seconds to import, so the tests do it in a fixture and not when collected.
+"""
+
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenario.service_support import Workplace, assert_sound, payload_of, playing, serving
+
+TOOL = "issue_refund"
+ORDER, AMOUNT = "A-1001", 4900
+CLAIM = "It arrived broken, so the policy covers it."
+PROMPT = "Refund order A-1001: it arrived broken."
+PATIENT: dict[str, Any] = {"timeout": "1h", "wait_limit": 3600}  # the options that every page recommends
+NOTE = "Ask the customer for a photo first."
+USED_UP = "already attempted"  # from the client's words for an approval that is consumed
+TOO_LATE = "expired"  # from the client's words for a request or an approval that came to its end
+
+
+@dataclass
+class Till:
+    """The tool's own side: what was really paid out, and what the model said last."""
+
+    paid: list[tuple[str, int]] = field(default_factory=list)
+    is_broken: bool = False
+
+    def pay(self, order: str, amount: int) -> str:
+        if self.is_broken:
+            raise OSError("the payment service is down")
+        self.paid.append((order, amount))
+        return f"paid {amount} for {order}"
+
+
+PAID_ONCE = [(ORDER, AMOUNT)]
+
+
+@pytest.fixture
+async def work(database: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workplace]:
+    """The running service; nothing but loopback can be reached meanwhile."""
+    stay_on_loopback(monkeypatch)
+    async with playing() as slack, serving(slack, database) as work:
+        yield work
+    assert_sound(database)
+
+
+def stay_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a framework that calls home fail the test."""
+    for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
+        monkeypatch.delenv(name, raising=False)
+    really = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            pytest.fail(f"something wanted to talk to {address}")
+        really(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+async def approve(work: Workplace, user: str = "U0ALICE") -> str:
+    """Approve the newest card as a person does; returns the request's id."""
+    card = await work.card()
+    assert (await work.slack.click(user, card.channel, card.ts, "approve")).ok
+    await work.slack.until(lambda: "approve" not in work.slack.message(card.channel, card.ts).action_ids())
+    return str(payload_of(card)["request_id"])
+
+
+async def deny(work: Workplace, user: str = "U0BOB") -> str:
+    """Deny the newest card with a reason and ``NOTE``; returns the request's id."""
+    card = await work.card()
+    await work.slack.click(user, card.channel, card.ts, "deny")
+    (modal,) = await work.slack.until(lambda: work.slack.modals(user))
+    assert (await work.slack.submit(user, modal.id, {"reason": "too_risky", "note": NOTE})).ok
+    await work.slack.until(lambda: "approve" not in work.slack.message(card.channel, card.ts).action_ids())
+    return str(payload_of(card)["request_id"])
+
+
+def state_of(work: Workplace) -> list[tuple[Any, ...]]:
+    """Status and reported outcome of all requests there ever were."""
+    return work.rows("SELECT status, outcome FROM requests ORDER BY created_at")

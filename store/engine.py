@@ -217,9 +217,10 @@ class SqliteStore:
             for job in group:
                 head = self._run_in_savepoint(connection, job, head)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:
             # A full disk, among others, rolls the whole transaction back: then nothing of the group was kept,
-            # whatever its savepoints said, and every caller must hear it.
+            # whatever its savepoints said, and every caller must hear it. What is no error of SQLite's (want of
+            # memory) ends here too: this thread must live, or everybody after this group waits for ever.
             with suppress(sqlite3.Error):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -294,7 +295,11 @@ class SqliteStore:
     def _announce(self, changes: Sequence[object]) -> None:
         for change in changes:
             for listener in self._listeners:
-                listener(change)
+                try:
+                    listener(change)
+                except Exception as error:
+                    # What is committed is committed: the other listeners and the callers are still to hear of it.
+                    self._loop.call_exception_handler({"message": "a listener of the store failed", "exception": error})
 
 
 def _is_trouble(error: BaseException) -> bool:

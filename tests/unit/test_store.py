@@ -69,6 +69,58 @@ async def test_changes_are_announced_after_the_commit_and_before_the_answer(stor
     assert heard == [("changed", ["a"])]
 
 
+async def test_a_listener_that_fails_keeps_nobody_from_hearing(store: SqliteStore) -> None:
+    heard: list[object] = []
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context["exception"]))
+
+    def fail(change: object) -> None:
+        raise LookupError("a listener's own fault")
+
+    store.subscribe(fail)
+    store.subscribe(heard.append)
+
+    async def work(unit: Unit) -> int:
+        unit.announce("changed")
+        return await _take("a")(unit)
+
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(store.write(work), store.write(_take("b"))) == [1, 1]
+    assert heard == ["changed"]
+    assert [type(trouble) for trouble in troubles] == [LookupError]
+
+
+class _OutOfMemory:
+    """A connection that fails as SQLite does without memory: with no error of SQLite's own."""
+
+    def __init__(self, connection: sqlite3.Connection, word: str) -> None:
+        self._connection = connection
+        self._word = word
+
+    def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+        if sql.startswith(self._word):
+            raise MemoryError
+        return self._connection.execute(sql, *parameters)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+@pytest.mark.parametrize("word", ["SAVEPOINT", "RELEASE", "COMMIT"])
+async def test_trouble_that_is_not_sqlites_fails_the_group_and_not_the_thread(database: Path, word: str) -> None:
+    store = SqliteStore(database)
+    healthy = store._writer
+    store._writer = _OutOfMemory(healthy, word)  # type: ignore[assignment]  # stands in for the connection
+    for thread in store._threads:
+        thread.start()
+    async with asyncio.timeout(5):
+        for act in ("a", "b"):  # the second shows that the thread still serves
+            with pytest.raises(StoreUnavailable):
+                await store.write(_take(act))
+        await store.close()
+    assert _acts(database) == []
+
+
 async def test_a_caller_that_goes_away_does_not_undo_its_work(store: SqliteStore) -> None:
     entered = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -143,7 +143,7 @@ class Console:
         if taken.consumption is None:
             raise self._aap.ProtocolError("the approval was not consumed")
         self._step(run, "consumed", "The approval is used up: this call may run once, now.")
-        self._step(run, "ran", f"{run.tool} ran (pretended): {result}")
+        self._step(run, "ran", f"{run.tool} ran (pretended).")
         run.result = result
         with contextlib.suppress(self._aap.NotFound):
             await self._client.report_outcome(request.id, "succeeded", result)

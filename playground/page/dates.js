@@ -142,9 +142,10 @@ export const fullText = (ms, clock) =>
 /** Milliseconds of a Slack timestamp such as "1716200000.000100". @param {string} ts */
 export const tsMillis = (ts) => Math.round(parseFloat(ts) * 1000);
 
-/** "2.4 s", "1 m 05 s": the length of a wait. @param {number} ms */
+/** "0 s", "2.4 s", "1 m 05 s": the length of a wait. @param {number} ms */
 export function spanText(ms) {
   const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 0.05) return "0 s";
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   const minutes = Math.floor(seconds / 60);

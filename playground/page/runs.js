@@ -67,6 +67,9 @@ function drawStep(run, step, at) {
         ),
       ),
       step.text ? h("div", { class: "step-note" }, step.text) : null,
+      step.kind === "ran" && run.result
+        ? h("pre", { class: "pre run-result", "data-testid": "run-result" }, run.result)
+        : null,
     ),
   );
 }
@@ -77,7 +80,8 @@ function reveal(el) {
     const list = el.closest(".console-scroll");
     if (!list) return;
     const over = el.getBoundingClientRect().top + 300 - list.getBoundingClientRect().bottom;
-    if (over > 0) list.scrollBy({ top: over, behavior: "smooth" });
+    const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (over > 0) list.scrollBy({ top: over, behavior: calm ? "instant" : "smooth" });
   }, 0);
 }
 
@@ -109,7 +113,6 @@ function drawRun(run) {
         { class: "steps", role: "log", "aria-label": "What the agent saw" },
         run.steps.map((/** @type {Json} */ step, /** @type {number} */ i) => drawStep(run, step, i)),
       ),
-      run.result ? h("pre", { class: "pre run-result", "data-testid": "run-result" }, run.result) : null,
       waiting
         ? h(
             "button",

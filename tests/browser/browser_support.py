@@ -113,9 +113,9 @@ class Window:
         await expect(switch).to_have_attribute("aria-checked", "true" if on else "false")
 
     async def _run_ids(self) -> list[str]:
-        return await self.page.locator("[data-testid^=agent-run-]").evaluate_all(
-            "all => all.map(e => e.dataset.testid)"
-        )
+        runs = self.page.locator("[data-testid^=agent-run-]")
+        ids: list[str] = await runs.evaluate_all("all => all.map(one => one.dataset.testid)")
+        return ids
 
     async def _new_run(self, known: list[str]) -> "Run":
         newest = self.page.locator("[data-testid^=agent-run-]").first

@@ -4,8 +4,10 @@ One sweep serves all of it: whatever a request next waits for is its ``due_at``.
 down is done at the first sweep, once. Nothing here approves.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from bot.changes import RequestChanged
 from bot.clock import Clock
@@ -16,17 +18,17 @@ from bot.lifecycle import State, state_of
 from store import statements
 from store.engine import Store
 from store.tables import DeciderKind, IntentKind, Request, Status
-from store.unit import Unit
+from store.unit import StoreUnavailable, Unit
 
 BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one pass found: the requests it moved on, and whether more may be due already."""
+    """What one pass did: the requests it moved on, and by number why others could not be, which are due still."""
 
     requests: tuple[Request, ...]
-    more: bool
+    stuck: Mapping[int, Exception] = field(default_factory=dict)
 
 
 class Deadlines:
@@ -37,8 +39,13 @@ class Deadlines:
         self._clock = clock
 
     async def sweep(self) -> Swept:
-        """Do what is due, at most ``BATCH`` requests, in one transaction."""
-        return await self._store.write(self._sweep)
+        """Do what is due, at most ``BATCH`` requests, in one transaction; if one cannot be moved on, one by one."""
+        try:
+            return await self._store.write(self._sweep)
+        except StoreUnavailable:
+            raise
+        except Exception:  # what it is comes again with the request it belongs to
+            return await self._sweep_singly()
 
     async def next_due(self) -> datetime | None:
         """Return when a request next becomes due; None when none will."""
@@ -48,7 +55,29 @@ class Deadlines:
         now = self._clock()
         due = await unit.all(statements.DUE_REQUESTS, now=now, limit=BATCH)
         moved = [after for request in due if (after := await self._move_on(unit, request, now)) is not None]
-        return Swept(tuple(moved), more=len(due) == BATCH)
+        return Swept(tuple(moved))
+
+    async def _sweep_singly(self) -> Swept:
+        """A request that cannot be moved on, whatever is wrong with it, must not hold up the others' deadlines."""
+        now = self._clock()
+        moved: list[Request] = []
+        stuck: dict[int, Exception] = {}
+        for due in await self._store.read(lambda unit: unit.all(statements.DUE_REQUESTS, now=now, limit=BATCH)):
+            try:
+                after = await self._store.write(partial(self._move_one_on, number=due.number, now=now))
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                stuck[due.number] = error
+            else:
+                moved += [after] if after is not None else []
+        return Swept(tuple(moved), stuck)
+
+    async def _move_one_on(self, unit: Unit, number: int, now: datetime) -> Request | None:
+        request = await unit.one(statements.REQUEST, number=number)
+        if request is None or request.due_at is None or request.due_at > now:
+            return None  # moved on since it was read
+        return await self._move_on(unit, request, now)
 
     async def _move_on(self, unit: Unit, request: Request, now: datetime) -> Request | None:
         state = state_of(request)

@@ -87,6 +87,8 @@ class SweepClock:
                     return
                 swept = await self._deadlines.sweep()
                 log.info("swept", requests=len(swept.requests))
+                for number, error in swept.stuck.items():
+                    log.error("sweep_stuck", request=number, exc_info=error)
                 if not swept.requests:
                     break  # something is due and stays so: whatever it is, it must not make this spin
         except StoreUnavailable:

@@ -78,10 +78,28 @@ async def test_what_came_due_while_down_is_done_once_in_batches(house: House, in
     house.clock.advance(days=2)
     batches = []
     while (swept := await house.deadlines.sweep()).requests:
-        batches.append((len(swept.requests), swept.more))
-    assert batches == [(100, True), (100, True), (30, False)]
+        batches.append(len(swept.requests))
+    assert batches == [100, 100, 30]
     with closing(sqlite3.connect(house.store.path)) as connection:
         rows = connection.execute("SELECT status, count(*) FROM requests GROUP BY status").fetchall()
         events = connection.execute("SELECT count(*) FROM events WHERE type = 'request.decided'").fetchone()
     assert rows == [("expired", 230)]
     assert events == (230,)
+
+
+async def test_a_request_that_cannot_be_moved_on_holds_up_no_other(house: House, instance: Instance) -> None:
+    made = [(await house.approvals.submit(instance, submission(), key))[0] for key in ("a", "broken", "c")]
+    with closing(sqlite3.connect(house.store.path)) as other, other:
+        # Denied and due: the table of states knows nothing of the kind.
+        other.execute(
+            "UPDATE requests SET status = 'denied', decided_at = created_at WHERE number = ?", (made[1].number,)
+        )
+    house.clock.now = made[0].deadline_at
+    swept = await house.deadlines.sweep()
+    assert [(request.number, request.status) for request in swept.requests] == [
+        (made[0].number, Status.EXPIRED),
+        (made[2].number, Status.EXPIRED),
+    ]
+    assert list(swept.stuck) == [made[1].number]
+    again = await house.deadlines.sweep()
+    assert (again.requests, list(again.stuck)) == ((), [made[1].number])

@@ -178,7 +178,7 @@ async def test_what_cannot_be_swept_does_not_make_it_spin(
     async def nothing() -> Swept:
         nonlocal sweeps
         sweeps += 1
-        return Swept((), more=False)
+        return Swept(())
 
     monkeypatch.setattr(house.deadlines, "sweep", nothing)
     await _submit(house, instance)

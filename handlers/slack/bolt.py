@@ -280,7 +280,7 @@ class SlackDoor:
             web_client.proxy = None
         logger = _library_logger()
         level = logger.level
-        logger.setLevel(logging.ERROR)  # Bolt looks for our token in the environment, and warns that it has no use for it
+        logger.setLevel(logging.ERROR)  # Bolt finds our token in the environment, and warns that it will not use it
         app = AsyncApp(
             logger=logger,
             name="signoff",

@@ -63,12 +63,8 @@ async def test_what_came_due_meanwhile_is_done_once(
             assert (status, refused["error"]["code"]) == (409, "approval_expired")
             await work.until_delivered()
             shown = {fate: slack.message("C0REFUNDS", card.ts) for fate, card in cards.items()}
-            for fate, words in (
-                ("expired", "expired"),
-                ("lapsed", "the approval is void"),
-                ("overdue", "no outcome came"),
-            ):
-                assert words in shown[fate].all_text().lower()
+            for fate, said in words.items():
+                assert said in shown[fate].all_text().lower()
                 assert "approve" not in shown[fate].action_ids()
             assert "approve" in shown["pending"].action_ids()
             assert len(slack.messages("C0REFUNDS")) == 4

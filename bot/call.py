@@ -9,6 +9,7 @@ those of the agents' protocol.
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from json.decoder import scanstring  # type: ignore[attr-defined]  # there, but not in typeshed
@@ -66,9 +67,6 @@ def parse_submission(body: bytes) -> Submission:
             raise BadInput(f"{name} must be a JSON object.", param=name, code="invalid_field")
     reasoning = _text(fields, "agent_reasoning") if "agent_reasoning" in fields else None
     canonical = canonical_call(tool, server, fields["arguments"][0])
-    if len(canonical) > MAX_CALL_BYTES:
-        raise CallTooLarge(param="arguments")
-    everything = canonical_form({name: value for name, (value, _) in fields.items()})
     return Submission(
         tool=tool,
         server=server,
@@ -78,7 +76,7 @@ def parse_submission(body: bytes) -> Submission:
         timeout=timeout,
         canonical=canonical,
         digest=hashlib.sha256(canonical).digest(),
-        fields_digest=hashlib.sha256(everything).digest(),
+        fields_digest=_digest_of_form({name: value for name, (value, _) in fields.items()}),
     )
 
 
@@ -123,11 +121,14 @@ def load_json(text: str) -> Any:
 
 
 def canonical_call(tool: str, server: str | None, arguments: Any) -> bytes:
-    """Return the canonical form, version 1, of a call."""
+    """Return the canonical form, version 1, of a call. Raises ``CallTooLarge``."""
     call: dict[str, Any] = {"arguments": arguments, "tool": tool, "v": CANONICAL_VERSION}
     if server is not None:
         call["server"] = server
-    return canonical_form(call)
+    form = canonical_form(call, MAX_CALL_BYTES)
+    if len(form) > MAX_CALL_BYTES:
+        raise CallTooLarge(param="arguments")
+    return form
 
 
 def digest_of(tool: str, server: str | None, arguments_text: str) -> bytes:
@@ -135,23 +136,46 @@ def digest_of(tool: str, server: str | None, arguments_text: str) -> bytes:
     return hashlib.sha256(canonical_call(tool, server, load_json(arguments_text))).digest()
 
 
-def canonical_form(value: Any) -> bytes:
-    """Return the canonical form of a JSON value whose numbers are int or Decimal."""
+def canonical_form(value: Any, most_characters: int | None = None) -> bytes:
+    """Return the canonical form of a JSON value whose numbers are int or Decimal.
+
+    It may be many times longer than what was sent (``1e400`` has 401 digits): with ``most_characters`` the writing ends
+    with ``CallTooLarge`` soon after that many.
+    """
     try:
         # Most calls have no fraction in them; then the C encoder's output is the canonical form.
         return _ENCODER.encode(value).encode()
     except TypeError:
         pieces: list[str] = []
-        _write(value, pieces.append)
+        size = 0
+
+        def write(piece: str) -> None:
+            nonlocal size
+            size += len(piece)
+            if most_characters is not None and size > most_characters:
+                raise CallTooLarge(param="arguments") from None
+            pieces.append(piece)
+
+        _write(value, write)
         return "".join(pieces).encode()
 
 
-def _write(value: Any, write: Any) -> None:
+def _digest_of_form(value: Any) -> bytes:
+    """Return the SHA-256 of ``canonical_form(value)`` without ever holding the form as a whole."""
+    try:
+        return hashlib.sha256(_ENCODER.encode(value).encode()).digest()
+    except TypeError:
+        hashed = hashlib.sha256()
+        _write(value, lambda piece: hashed.update(piece.encode()))
+        return hashed.digest()
+
+
+def _write(value: Any, write: Callable[[str], None]) -> None:
     if isinstance(value, dict):
         separator = "{"
         for key in sorted(value):
             write(separator)
-            write(json.dumps(key, ensure_ascii=False))
+            write(_ENCODER.encode(key))
             write(":")
             _write(value[key], write)
             separator = ","
@@ -166,7 +190,7 @@ def _write(value: Any, write: Any) -> None:
     elif isinstance(value, Decimal):
         write(_normal(value))
     else:
-        write(json.dumps(value, ensure_ascii=False))
+        write(_ENCODER.encode(value))
 
 
 def _normal(number: Decimal) -> str:

@@ -7,9 +7,11 @@ error body. Nothing here decides anything, and nothing that an agent sent is log
 This is the hot path (design.md): what can be put together beforehand is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
+from typing import TypeVar
 
 import structlog
 from aiohttp import hdrs, web
@@ -43,6 +45,9 @@ from store.unit import StoreUnavailable
 ROOT = "/aap"
 """Where the API lives. The server must take bodies of ``bot.call.MAX_BODY_BYTES`` (``client_max_size``)."""
 
+LARGE_BODY_BYTES = 16 * 1024
+"""Bodies above this are parsed in a thread: a megabyte of numbers takes a second, and clicks wait three at most."""
+
 RETRY_AFTER_SECONDS = "1"  # a lock is held briefly; a full disk will not be emptied sooner by waiting longer
 
 _X_REQUEST_ID = istr("X-Request-ID")
@@ -50,6 +55,7 @@ _IDEMPOTENCY_KEY = istr("Idempotency-Key")
 _JSON = "application/json"
 _log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 _Answer = tuple[int, Request]
 _Handler = Callable[[web.Request], Awaitable[_Answer]]
 
@@ -90,6 +96,7 @@ class AgentsApi:
         self._approvals = approvals
         self._instances = instances
         self._waiting_poll = waiting_poll
+        self._parsing = asyncio.Semaphore(1)  # one thread at most, however many send large bodies
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with those that answer a wrong method or path in the protocol's words."""
@@ -108,7 +115,7 @@ class AgentsApi:
     async def _create(self, http_request: web.Request) -> _Answer:
         instance = await self._authenticate(http_request)
         key = parse_key(http_request.headers.getall(_IDEMPOTENCY_KEY, ()))
-        submission = parse_submission(await _read_json(http_request))
+        submission = await self._parse(parse_submission, await _read_json(http_request))
         request, is_new = await self._approvals.submit(instance, submission, key)
         return (201 if is_new else 200), request
 
@@ -137,8 +144,14 @@ class AgentsApi:
     async def _report_outcome(self, http_request: web.Request) -> _Answer:
         instance = await self._authenticate(http_request)
         request_id = parse_request_id(http_request.match_info["id"])
-        outcome, note = parse_outcome(await _read_json(http_request))
+        outcome, note = await self._parse(parse_outcome, await _read_json(http_request))
         return 200, await self._approvals.report_outcome(instance, request_id, outcome, note)
+
+    async def _parse(self, parse: Callable[[bytes], T], body: bytes) -> T:
+        if len(body) <= LARGE_BODY_BYTES:
+            return parse(body)
+        async with self._parsing:
+            return await asyncio.to_thread(parse, body)
 
     async def _authenticate(self, http_request: web.Request) -> Instance:
         return await self._instances.authenticate(parse_bearer(http_request.headers.getall(hdrs.AUTHORIZATION, ())))

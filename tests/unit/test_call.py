@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -278,6 +279,27 @@ def test_depth_64_is_fine_and_65_is_not(opening: str, closing: str) -> None:
 
 def test_many_containers_side_by_side_are_not_deep() -> None:
     submit('{"x":[' + ",".join(["[{}]"] * 1000) + '],"brackets":"' + "[{" * 1000 + '"}')
+
+
+def test_numbers_that_grow_when_written_out_take_no_memory() -> None:
+    many = f'{{"a":[{",".join(["1e400"] * 10_000)}]}}'  # 60 KB as sent, 4 MB written out
+    tracemalloc.start()
+    submit(more=f',"context":{many}')
+    _, of_context = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    with pytest.raises(CallTooLarge):
+        submit(many)
+    _, of_arguments = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert max(of_context, of_arguments) < 4_000_000
+
+
+def test_fields_with_fractions_are_recognised_and_told_apart() -> None:
+    def digest(amount: str) -> bytes:
+        return submit(more=f',"context":{{"é":[{amount}]}}').fields_digest
+
+    assert digest("4900.0") == digest("4.9e3") == digest("4900")
+    assert len({digest("4900"), digest("4900.0000000000001"), digest("4900.0000000000002")}) == 3
 
 
 def test_the_canonical_call_is_measured_in_bytes() -> None:

@@ -16,7 +16,13 @@ from playground.model import Message
 
 REFUNDS, OPS, GENERAL = "C0REFUNDS", "C0OPS", "C0GENERAL"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-_ARGUMENTS = ("--disable-gpu", "--disable-background-networking", "--font-render-hinting=none", "--hide-scrollbars")
+_ARGUMENTS = (
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--font-render-hinting=none",
+    "--hide-scrollbars",
+    "--renderer-process-limit=1",  # a new process for each window takes longer than most tests
+)
 
 
 def find_browser() -> str | None:

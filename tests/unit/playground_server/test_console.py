@@ -117,6 +117,19 @@ async def test_cancelling(slack: Playground, console: Console, provider: tuple[F
         await console.cancel(run.id)
 
 
+async def test_a_refused_call_is_told_in_the_providers_words(
+    slack: Playground, console: Console, provider: tuple[FakeProvider, str]
+) -> None:
+    def picky(given: httpx.Request) -> httpx.Response | None:
+        error = {"type": "invalid_request_error", "code": "invalid_timeout", "message": "timeout is not a duration"}
+        return httpx.Response(400, json={"error": error})
+
+    provider[0].intercept = picky
+    run = console.send(console.presets["refund"])
+    await ends(slack, run)
+    assert [(step.kind, step.text) for step in run.steps] == [("refused", "timeout is not a duration")]
+
+
 async def test_refusals_and_conflicts(slack: Playground, provider: tuple[FakeProvider, str]) -> None:
     wrong = slack.connect_agent(provider[1], "wrong-token", sample_presets())
     run = wrong.send(wrong.presets["refund"])

@@ -76,6 +76,14 @@ async def test_archived(slack: Playground, client: AsyncWebClient) -> None:
     await client.conversations_history(channel="C0REFUNDS")
 
 
+async def test_direct_messages_are_never_archived(slack: Playground, client: AsyncWebClient) -> None:
+    slack.faults.add(Fault("is_archived"))
+    await refused(say(client), "is_archived")
+    await say(client, channel="U0ALICE")
+    opened = await client.conversations_open(users="U0ALICE")
+    await say(client, channel=opened["channel"]["id"])
+
+
 async def test_any_error(slack: Playground, client: AsyncWebClient) -> None:
     slack.faults.add(Fault("error", error_code="fatal_error", methods=("users.*", "usergroups.*")))
     await refused(client.users_info(user="U0ALICE"), "fatal_error")

@@ -1,9 +1,11 @@
 """What time it is. Every use case is given a clock; none asks the machine.
 
 The process's clock is set from UTC once, when it starts, and then runs monotonically: a wall clock that jumps
-while the bot runs makes nothing expire early and nothing be approved late.
+while the bot runs makes nothing expire early and nothing be approved late. It goes on while the machine sleeps, or an
+approval of before would be good for as much longer afterwards.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,8 +15,15 @@ Clock = Callable[[], datetime]
 
 def monotonic_clock() -> Clock:
     """Return a clock of aware UTC times that never goes back."""
-    start, origin = datetime.now(UTC), time.monotonic_ns()
-    return lambda: start + timedelta(microseconds=(time.monotonic_ns() - origin) // 1000)
+    start, origin = datetime.now(UTC), _running_ns()
+    return lambda: start + timedelta(microseconds=(_running_ns() - origin) // 1000)
+
+
+def _running_ns() -> int:
+    # Linux stops its monotonic clock in sleep and has another that goes on; elsewhere the one there is must do.
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.monotonic_ns()
 
 
 class MovableClock:

@@ -22,6 +22,7 @@ from bot.errors import (
     AlreadyTerminal,
     ApprovalExpired,
     ApprovalRevoked,
+    BadCredential,
     CallAltered,
     IdempotencyConflict,
     NotApproved,
@@ -68,7 +69,8 @@ class Approvals:
     async def submit(self, instance: Instance, submission: Submission, key: str) -> tuple[Request, bool]:
         """Make a request, or find the one made before under the same ``key``; the flag tells whether it is new.
 
-        Raises ``IdempotencyConflict`` when the key was used for other fields.
+        Raises ``IdempotencyConflict`` when the key was used for other fields, ``BadCredential`` for an instance that
+        was revoked meanwhile.
         """
         ruling = self._rulebook.policy.rule_on(instance.agent, submission.tool, submission.server, submission.timeout)
         return await self._store.write(lambda unit: self._submit(unit, instance, submission, key, ruling))
@@ -76,6 +78,7 @@ class Approvals:
     async def _submit(
         self, unit: Unit, instance: Instance, submission: Submission, key: str, ruling: Ruling
     ) -> tuple[Request, bool]:
+        await self._refuse_revoked(unit, instance)
         known = await unit.one(statements.REQUEST_BY_KEY, instance_id=instance.id, create_key=key)
         if known is not None:
             if known.submission_digest != submission.fields_digest:
@@ -179,11 +182,13 @@ class Approvals:
     async def consume(self, instance: Instance, request_id: str, key: str) -> Request:
         """Take an approval, once. The same ``key`` again gives the same answer.
 
-        Raises ``NotApproved``, ``AlreadyConsumed``, ``ApprovalExpired``, ``ApprovalRevoked`` or ``CallAltered``.
+        Raises ``NotApproved``, ``AlreadyConsumed``, ``ApprovalExpired``, ``ApprovalRevoked``, ``CallAltered``, or
+        ``BadCredential`` for an instance that was revoked meanwhile.
         """
         return await self._store.write(lambda unit: self._consume(unit, instance, request_id, key))
 
     async def _consume(self, unit: Unit, instance: Instance, request_id: str, key: str) -> Request:
+        await self._refuse_revoked(unit, instance)
         request = await self._load(unit, instance, request_id)
         now = self._clock()
         if request.consumed_at is not None:
@@ -252,6 +257,14 @@ class Approvals:
         return await self._store.write(work)
 
     # --- inside ---
+
+    @staticmethod
+    async def _refuse_revoked(unit: Unit, instance: Instance) -> None:
+        # The credential was good a moment ago. A revocation since then, perhaps by another process, cancelled what was
+        # pending and must not be followed by a new request, nor by the use of an approval.
+        stored = await unit.one(statements.INSTANCE_BY_ID, instance_id=instance.id)
+        if stored is None or stored.revoked_at is not None:
+            raise BadCredential
 
     async def _load(self, unit: Unit, instance: Instance, request_id: str) -> Request:
         request = await unit.one(statements.REQUEST_BY_ID, id=request_id)

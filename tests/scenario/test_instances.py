@@ -71,3 +71,17 @@ async def test_a_revocation_by_another_process_ends_polls_and_credentials(house:
     assert (answered.status, answered.decided_by_kind) == (Status.CANCELLED, DeciderKind.OPERATOR)
     with pytest.raises(BadCredential):
         await house.instances.authenticate(token)
+
+
+async def test_nothing_begins_after_a_revocation_though_the_credential_was_checked_before(house: House) -> None:
+    made, token = await house.instances.create("till", "refund-bot")
+    approved, _ = await house.approvals.submit(made, submission(tool="look_up"), "before")
+    caller = await house.instances.authenticate(token)
+    elsewhere = await SqliteStore.open(house.store.path)
+    await Instances(elsewhere, house.clock, b"k" * 32).revoke("till")
+    await elsewhere.close()
+    with pytest.raises(BadCredential):
+        await house.approvals.submit(caller, submission(), "after")
+    with pytest.raises(BadCredential):
+        await house.approvals.consume(caller, approved.id, "c")
+    assert await house.queries.pending_count() == 0

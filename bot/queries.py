@@ -6,6 +6,7 @@ admins; to guests and members of other teams never. What is hidden and what does
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bot.clock import Clock
 from bot.config import FrozenRule
@@ -19,6 +20,7 @@ from store.tables import Card, CardState, Modal, ModalKind, Place, Request
 from store.unit import Unit
 
 MAX_LISTED = 200
+_PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,18 @@ class Queries:
         self._directory = directory
 
     async def pending(self, user_id: str) -> list[Seen]:
-        """Return the pending requests that a person may see, by deadline. Raises ``FactsUnavailable``."""
+        """Return the pending requests that a person may see, by deadline, at most some ``MAX_LISTED`` of the oldest.
 
-        async def work(unit: Unit) -> list[tuple[Drawing, list[Card]]]:
-            requests = await unit.all(statements.PENDING_REQUESTS, limit=MAX_LISTED)
-            return [await self._with_cards(unit, request) for request in requests]
-
-        seen = await self._visible(user_id, await self._store.read(work))
+        However many there are that others see, they hide none of this person's. Raises ``FactsUnavailable``.
+        """
+        seen: list[Seen] = []
+        last = 0
+        while len(seen) < MAX_LISTED:
+            page = await self._store.read(partial(self._load_page, after=last))
+            seen += await self._visible(user_id, page)
+            if len(page) < _PAGE:
+                break
+            last = page[-1][0].request.number
         return sorted(seen, key=lambda one: one.drawing.request.deadline_at)
 
     async def pending_count(self) -> int:
@@ -114,6 +121,10 @@ class Queries:
         modal = await self._store.read(lambda unit: unit.one(statements.MODAL, modal_id=modal_id))
         return modal if modal is not None and modal.user_id == user_id else None
 
+    async def _load_page(self, unit: Unit, after: int) -> list[tuple[Drawing, list[Card]]]:
+        requests = await unit.all(statements.PENDING_REQUESTS, after=after, limit=_PAGE)
+        return [await self._with_cards(unit, request) for request in requests]
+
     async def _with_cards(self, unit: Unit, request: Request) -> tuple[Drawing, list[Card]]:
         return (
             await load_drawing(unit, self._rulebook, request),
@@ -131,7 +142,8 @@ class Queries:
         if person.team_id != facts.home_team:
             return []
         is_admin = user_id in self._rulebook.policy.admins
-        channels = frozenset[str]() if is_admin or not found else await self._directory.load_channels_of(user_id)
+        # Asked though nothing may be found: trouble with Slack must not tell the hidden from what is not there.
+        channels = frozenset[str]() if is_admin else await self._directory.load_channels_of(user_id)
         return [
             Seen(drawing, tuple(cards), self._may_decide(drawing, user_id, facts))
             for drawing, cards in found

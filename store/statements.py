@@ -199,7 +199,10 @@ DUE_REQUESTS = Statement(
 )
 NEXT_DUE = Statement(select(func.min(requests.c.due_at)).where(requests.c.due_at.is_not(None)), lambda at: at)
 PENDING_REQUESTS = Statement(
-    select(requests).where(_is_pending).order_by(requests.c.number).limit(bindparam("limit")),
+    select(requests)
+    .where(_is_pending, requests.c.number > _p("after", requests.c.number))
+    .order_by(requests.c.number)
+    .limit(bindparam("limit")),
     t.Request,
 )
 PENDING_COUNT = Statement(

@@ -2,8 +2,11 @@
 
 import pytest
 
+from bot.errors import FactsUnavailable
+from bot.queries import MAX_LISTED
+from store.engine import SqliteStore
 from store.tables import Request
-from tests.conftest import House, submission
+from tests.conftest import SAMPLE, House, StandingClock, Town, furnish, sample_settings, submission
 
 
 @pytest.fixture
@@ -54,3 +57,30 @@ async def test_pending_is_sorted_by_deadline(house: House, request_made: Request
     await house.approvals.submit(listing.instance, submission(timeout="2m"), "sooner")
     seen = await house.queries.pending("U0ALICE")
     assert [one.drawing.request.timeout for one in seen] == ["2m", "10m"]
+
+
+async def test_a_flood_of_others_requests_hides_none_of_mine(
+    store: SqliteStore, clock: StandingClock, town: Town
+) -> None:
+    mail = SAMPLE.split("[[rules]]")[-1].replace('"refunds"', '"mail"').replace("issue_refund", "send_*")
+    legal = '[reviewers.legal]\nusers = ["U0CAROL"]\n'
+    text = f"{SAMPLE}\n{legal}\n[[rules]]{mail.replace('finance', 'legal')}"
+    house = await furnish(store, clock, town, sample_settings(text))
+    instance, _ = await house.instances.create("till", "refund-bot")
+    for number in range(MAX_LISTED + 10):
+        await house.approvals.submit(instance, submission(), f"k{number}")
+    mine, _ = await house.approvals.submit(instance, submission(tool="send_mail"), "mine")
+    assert [one.drawing.request for one in await house.queries.pending("U0CAROL")] == [mine]
+    assert len(await house.queries.pending("U0ALICE")) == MAX_LISTED
+
+
+async def test_trouble_with_slack_tells_hidden_and_unknown_alike(
+    house: House, request_made: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed(user: str) -> frozenset[str]:
+        raise FactsUnavailable
+
+    monkeypatch.setattr(house.town, "load_channels_of", closed)
+    for reference in (str(request_made.number), "99"):
+        with pytest.raises(FactsUnavailable):
+            await house.queries.show("U0CAROL", reference)

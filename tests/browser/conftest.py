@@ -22,7 +22,7 @@ _WAIT_MS = 15_000  # for what takes milliseconds; a busy machine may take longer
 expect.set_options(timeout=_WAIT_MS)
 
 
-OpenContext = Callable[[int, int, bool], Awaitable[BrowserContext]]
+OpenContext = Callable[[int, int, bool, int], Awaitable[BrowserContext]]
 
 
 class OpenWindow(Protocol):
@@ -58,14 +58,15 @@ async def demo() -> AsyncIterator[Demo]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def open_context(browser: Browser) -> AsyncIterator[OpenContext]:
-    """Contexts are kept for the next window of their kind, which saves time.
+    """Contexts are kept for the next window of their kind, which saves time; each of a test's windows has its own,
+    because a browser neglects tabs that lie behind another.
 
     Windows share nothing all the same: each demo has a port of its own, and what a browser keeps is kept by address.
     """
-    contexts: dict[tuple[int, int, bool], BrowserContext] = {}
+    contexts: dict[tuple[int, int, bool, int], BrowserContext] = {}
 
-    async def open_one(width: int, height: int, is_phone: bool) -> BrowserContext:
-        kind = width, height, is_phone
+    async def open_one(width: int, height: int, is_phone: bool, at: int) -> BrowserContext:
+        kind = width, height, is_phone, at
         if kind not in contexts:
             contexts[kind] = await browser.new_context(
                 viewport={"width": width, "height": height},
@@ -88,7 +89,7 @@ async def open_window(open_context: OpenContext, demo: Demo) -> AsyncIterator[Op
     windows: list[Window] = []
 
     async def open_one(*, width: int = 1440, height: int = 900, is_phone: bool = False) -> Window:
-        context = await open_context(width, height, is_phone)
+        context = await open_context(width, height, is_phone, len(windows))
         window = Window(await context.new_page(), demo)
         windows.append(window)
         window.watch()

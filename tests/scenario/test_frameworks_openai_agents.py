@@ -115,6 +115,16 @@ async def test_a_tool_that_nobody_approved_in_time_does_not_run(
     assert state_of(work) == [("expired", None)]
 
 
+async def test_a_tools_exception_becomes_a_text_for_the_model_and_counts_as_success(
+    work: Workplace, till: Till, hire: Any, support: ModuleType
+) -> None:
+    till.is_broken = True
+    running = start(support, hire())
+    await approve(work)
+    assert "error occurred while running the tool" in (await running).final_output
+    assert state_of(work) == [("approved", "succeeded")]
+
+
 async def test_a_paused_run_is_resumed_elsewhere_and_the_tool_runs_once(work: Workplace, till: Till, hire: Any) -> None:
     states: dict[str, str] = {}
     first = hire(states=states)

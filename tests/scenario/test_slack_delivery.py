@@ -40,6 +40,13 @@ async def _until_fault(bot: Bot, code: str) -> None:
         await bot.outbox.waiting()
 
 
+async def _settled(bot: Bot) -> None:
+    """Wait until nothing is under way and nothing is due."""
+    async with asyncio.timeout(5):
+        while bot.deliverer.under_way or ((due := await bot.outbox.next_due()) is not None and due <= bot.clock()):
+            await bot.outbox.waiting()
+
+
 # --- once, and not lost ---
 
 
@@ -91,6 +98,19 @@ async def test_a_refusal_that_certainly_did_nothing_needs_no_look_up(bot: Bot) -
     await bot.advance(seconds=1)
     await bot.card(request)
     assert bot.slack.calls_of("conversations.history") == []
+
+
+async def test_what_slack_holds_back_holds_back_the_whole_channel(bot: Bot) -> None:
+    bot.slack.faults.add(Fault("429", methods="chat.postMessage", times=1, retry_after=9))
+    await bot.submit()
+    await _until_fault(bot, "ratelimited")
+    later = await bot.submit()
+    await _settled(bot)
+    assert len(bot.slack.calls_of("chat.postMessage")) == 1  # the other card did not even try
+    await bot.advance(seconds=10)
+    await bot.card(later)
+    await bot.until_delivered()
+    assert len(bot.slack.messages("C0REFUNDS")) == 2
 
 
 async def test_a_card_that_cannot_be_looked_up_is_not_posted_again(bot: Bot) -> None:
@@ -157,8 +177,7 @@ async def test_updates_obey_slack_too(bot: Bot) -> None:
     other = await bot.submit()
     other_card = await bot.card(other)  # posting goes on meanwhile
     await bot.slack.click("U0ALICE", other_card.channel, other_card.ts, "approve")
-    while bot.deliverer.under_way:
-        await bot.outbox.waiting()
+    await _settled(bot)
     assert len(bot.slack.calls_of("chat.update")) == 1
     await bot.advance(seconds=31)
     await bot.until_delivered()
@@ -190,8 +209,8 @@ async def test_a_restart_loses_and_doubles_nothing(database: Path) -> None:
             never_tried = await bot.submit()
             claimed = await bot.submit()
             await bot.outbox.claim(9)
+        slack.faults.add(Fault("lost", methods="chat.postMessage", channel="C0REFUNDS", times=1))
         async with bot_in(slack, database) as bot:
-            slack.faults.add(Fault("lost", methods="chat.postMessage", channel="C0REFUNDS", times=1))
             await _until_fault(bot, "no_connection")
         async with bot_in(slack, database) as bot:
             await _retry(bot)

@@ -112,11 +112,15 @@ async def test_it_wakes_when_the_outbox_is_filled(
     house: House, instance: Instance, deliverer: Deliverer, hands: Hands
 ) -> None:
     await deliverer.start()
-    await _idle(house, deliverer)
-    request = await _submit(house, instance)
+    await _submit(house, instance, "first")
     await hands.until(1)
-    assert hands.given[0].intent.kind is IntentKind.POST_CARD
-    assert hands.given[0].drawing.request.number == request.number
+    await _idle(house, deliverer)
+    for _ in range(20):  # turns of the store: the round after the first is over, and it sleeps
+        await house.outbox.waiting()
+    request = await _submit(house, instance)
+    await hands.until(2)
+    assert hands.given[1].intent.kind is IntentKind.POST_CARD
+    assert hands.given[1].drawing.request.number == request.number
     await _idle(house, deliverer)
     assert await house.outbox.waiting() == 0
 

@@ -8,6 +8,7 @@ that whoever repeats it knows to look for it in Slack first.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.approvals import add_card
 from bot.clock import Clock
@@ -135,21 +136,15 @@ class Outbox:
         """
 
         async def work(unit: Unit) -> None:
-            now = self._clock()
-            if job.card is not None and await unit.run(
-                statements.MARK_CARD_POSTED, card_id=job.card.id, channel_=channel, ts_=ts, posted_at_=now
-            ):
-                await append_event(
-                    unit, now, EventType.CARD_POSTED, job.drawing.request,
-                    card=job.card.id, place=job.card.place.value, channel=channel, ts=ts,
-                )  # fmt: skip
+            if job.card is not None:
+                await self._mark_posted(unit, job.card, job.drawing.request, channel, ts)
             await self._finish(unit, job)
 
         await self._store.write(work)
 
     async def done(self, job: Job) -> None:
         """Record that an intent is carried out; a drawing fulfils every older wish to draw the same card."""
-        await self._store.write(lambda unit: self._finish(unit, job))
+        await self._store.write(partial(self._finish, job=job))
 
     async def skip(self, job: Job) -> None:
         """Drop a posting that is not wanted any more, of a card that is certainly not in Slack."""
@@ -177,11 +172,13 @@ class Outbox:
     async def undeliverable(self, job: Job, code: str, instead: Iterable[tuple[Place, str]] = ()) -> None:
         """Give an intent up for good: Slack said ``code``. Its card is planned anew at the places ``instead``.
 
-        The owners are told, the fault is on record.
+        The owners are told, the fault is on record. Nothing is done for a lease that ran out: another has the intent.
         """
         places = list(instead)
 
         async def work(unit: Unit) -> None:
+            if not await self._finish(unit, job):
+                return
             now = self._clock()
             request = job.drawing.request
             if job.card is not None:
@@ -192,11 +189,10 @@ class Outbox:
             )  # fmt: skip
             for place, target in places:
                 await add_card(unit, request, place, target, now, reason="fallback")
-            if job.intent.kind is IntentKind.POST_CARD and job.card is not None and job.card.place is not Place.DM:
+            if job.card is not None and job.card.place is not Place.DM:
                 await add_intent(
                     unit, IntentKind.TELL_OWNERS, f"owners:{request.number}", now, reason=code, request=request
                 )
-            await self._finish(unit, job)
 
         await self._store.write(work)
 
@@ -229,15 +225,27 @@ class Outbox:
 
     async def found(self, card: Card, channel: str, ts: str) -> None:
         """Record that a card whose answer was lost is in Slack after all. Its intent finds it posted."""
-        await self._store.write(
-            lambda unit: unit.run(
-                statements.MARK_CARD_POSTED, card_id=card.id, channel_=channel, ts_=ts, posted_at_=self._clock()
-            )
-        )
+
+        async def work(unit: Unit) -> None:
+            request = await unit.one(statements.REQUEST, number=card.request_number)
+            if request is not None:
+                await self._mark_posted(unit, card, request, channel, ts)
+
+        await self._store.write(work)
+
+    async def _mark_posted(self, unit: Unit, card: Card, request: Request, channel: str, ts: str) -> None:
+        """Record where a card's message is, if that is news."""
+        now = self._clock()
+        if await unit.run(statements.MARK_CARD_POSTED, card_id=card.id, channel_=channel, ts_=ts, posted_at_=now):
+            await append_event(
+                unit, now, EventType.CARD_POSTED, request,
+                card=card.id, place=card.place.value, channel=channel, ts=ts,
+            )  # fmt: skip
 
     @staticmethod
-    async def _finish(unit: Unit, job: Job) -> None:
-        """Delete the intent, unless its lease ran out and another worker has it now."""
+    async def _finish(unit: Unit, job: Job) -> bool:
+        """Delete the intent; False if its lease ran out and another worker has it now."""
         finished = await unit.run(statements.FINISH_INTENT, intent_id=job.intent.id, is_fence=job.intent.fence)
         if finished and job.intent.kind is IntentKind.DRAW_CARD and job.last_draw is not None:
             await unit.run(statements.FORGET_DRAWS, lane=job.intent.lane, last=job.last_draw)
+        return bool(finished)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.decisions import Act
+from bot.decisions import Act, wish_to_draw
 from bot.outbox import LEASE, Outbox
 from store.tables import CardState, FullView, Instance, IntentKind, Place, Request, VoteKind
 from tests.conftest import TEAM, House, submission
@@ -118,6 +118,29 @@ async def test_an_undeliverable_card_goes_elsewhere_and_the_owners_hear_of_it(
     assert _rows(house, "SELECT count(*) FROM events WHERE type = 'notification.failed'") == [(1,)]
 
 
+async def test_a_card_whose_channel_closes_later_goes_elsewhere_and_the_owners_hear_of_it(
+    house: House, request_made: Request
+) -> None:
+    await house.outbox.posted(await house.outbox.load((await house.outbox.claim(1))[0]), "C0REFUNDS", "1.1")
+    await house.store.write(lambda unit: wish_to_draw(unit, request_made, "vote", house.clock()))
+    job = await house.outbox.load((await house.outbox.claim(1))[0])
+    await house.outbox.undeliverable(job, "is_archived", [(Place.FALLBACK, "C0OPS")])
+    assert _rows(house, "SELECT kind, reason FROM outbox ORDER BY id") == [
+        ("post_card", "fallback"),
+        ("tell_owners", "is_archived"),
+    ]
+
+
+async def test_whoever_lost_its_lease_plans_nothing_elsewhere(house: House, request_made: Request) -> None:
+    late = await house.outbox.load((await house.outbox.claim(1))[0])
+    house.clock.now += LEASE
+    now_its = await house.outbox.load((await house.outbox.claim(1))[0])
+    for job in (late, now_its):
+        await house.outbox.undeliverable(job, "is_archived", [(Place.FALLBACK, "C0OPS")])
+    assert _rows(house, "SELECT place FROM cards ORDER BY id") == [("channel",), ("fallback",)]
+    assert _rows(house, "SELECT count(*) FROM events WHERE type = 'notification.failed'") == [(1,)]
+
+
 async def test_a_deleted_card_of_a_pending_request_is_posted_once_more_and_no_more(
     house: House, request_made: Request
 ) -> None:
@@ -141,6 +164,9 @@ async def test_a_card_whose_answer_was_lost_can_be_found(house: House, request_m
     found = await house.queries.card_at("C0REFUNDS", "1.1")
     assert found is not None
     assert found.state is CardState.LIVE
+    await house.outbox.posted(job, "C0REFUNDS", "1.1")  # its intent finds it there, and says it no second time
+    assert _rows(house, "SELECT request_number FROM events WHERE type = 'card.posted'") == [(request_made.number,)]
+    assert await house.outbox.waiting() == 0
 
 
 async def test_a_drawing_knows_the_last_call_like_it_that_people_approved(house: House, instance: Instance) -> None:

@@ -111,6 +111,7 @@ async def signoff_server(folder: Path, api_url: str, secrets: dict[str, str], po
     rules = "".join(_RULE.format(number=number) for number in range(CHANNELS))
     config.write_text(_CONFIG.format(port=port, api_url=api_url, folder=folder) + rules)
     env = {**os.environ, **secrets, "SIGNOFF_SECRET_KEY": "b" * 64, "SIGNOFF_LOG_LEVEL": "warning"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode; the first command below makes it
     run = [sys.executable, "-c", "from handlers.cli import main; raise SystemExit(main())"]
     made = await asyncio.create_subprocess_exec(
         *run,

@@ -23,6 +23,7 @@ from benchmarks.servers import CHANNELS, plain_server, signoff_server
 from playground import Playground, PlaygroundSettings
 
 _DROP = 0.30
+_RESULTS = Path("benchmark-results.json")
 
 
 @dataclass(frozen=True)
@@ -153,14 +154,13 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="only T1 against the ceiling")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each throughput run (default 8)")
     parser.add_argument("--against", type=Path, help="fail when T1's ratio is 30%% below the one in this file")
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--json", type=Path, default=_RESULTS, help="write the figures there (default %(default)s)")
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 16_384)), hard))
     rows, figures = asyncio.run(measure(options.seconds, short=options.short))
     sys.stdout.write(_table(rows) + "\n")
-    if options.json:
-        options.json.write_text(json.dumps({"machine": _machine(), "figures": figures}, indent=2) + "\n")
+    options.json.write_text(json.dumps({"machine": _machine(), "figures": figures}, indent=2) + "\n")
     if options.against:
         before = json.loads(options.against.read_text())["figures"]["t1_ratio"]
         if figures["t1_ratio"] < before * (1 - _DROP):

@@ -9,8 +9,9 @@ from datetime import datetime
 from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.slack.blocks import Block, Message, context, line, said, section
-from handlers.slack.call_parts import claim, decider_groups, facts, fits_card, part_of_call, wanted, warning, whole_call
+from handlers.slack.call_parts import card_call, claim, decider_groups, facts, wanted, warning
 from handlers.slack.cards import headline, notification
+from handlers.slack.comparison import compared
 from handlers.slack.states import is_over, render_state
 from handlers.slack.text import channel_mention, date, how_many, mrkdwn, visible
 from store.tables import CardState, Place
@@ -39,13 +40,13 @@ def render_show(seen: Seen, now: datetime) -> Message:
     """Show one request as it stands."""
     drawing = seen.drawing
     request = drawing.request
-    call = whole_call(request) if fits_card(request) else part_of_call(request)
     where = [f"Card{where}" for where in [_where(seen)] if where]
     return Message(
         notification(request),
         [
             line(headline(request), "head"),
-            *call,
+            *card_call(drawing),
+            *compared(drawing),
             *warning(request),
             *claim(request),
             context([*facts(drawing), f"May decide: {decider_groups(drawing)}", *where], "facts"),

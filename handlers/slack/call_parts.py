@@ -3,16 +3,19 @@
 Pure. Each part is a list of blocks. What a part cannot hold it says it leaves out, and where to see it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from bot.durations import render_duration
 from bot.outbox import Drawing
 from bot.policy import reviewer_usergroups, reviewer_users
 from handlers.slack.blocks import Block, Part, context, frame, framed, line, said, section, sign
+from handlers.slack.comparison import call_outline
 from handlers.slack.lookalikes import Oddity, oddities
+from handlers.slack.marks import CHANGED, OLD_VALUES_CHARACTERS, UNMARKED, Line, draw
 from handlers.slack.outline import Entry, Outline, outline
-from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention, usergroup_mention, visible
+from handlers.slack.sent import decode, strings_in
+from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention, usergroup_mention, visible
 from store.tables import Request, Status
 
 CARD_CHARACTERS = 2400
@@ -29,13 +32,12 @@ CLAIM_LINES = 12
 MAX_MENTIONS = 20
 
 
-def call_outline(request: Request) -> Outline:
-    return outline(request.arguments)
+def fits_card(request: Request, call: Outline | None = None) -> bool:
+    """Whether a card shows the whole call. Depends on the call alone, so that it never changes between redraws.
 
-
-def fits_card(request: Request) -> bool:
-    """Whether a card shows the whole call. Depends on the call alone, so that it never changes between redraws."""
-    call = call_outline(request)
+    ``call``: its outline, where there is one already; marks make no difference.
+    """
+    call = outline(request.arguments) if call is None else call
     return names_fit(request) and call.size <= CARD_CHARACTERS and len(call.lines) <= CARD_LINES
 
 
@@ -74,59 +76,73 @@ def names_in_full(request: Request) -> list[Block]:
     return [block for label, name in named if name for block in (line([said(label, bold=True)]), frame(visible(name)))]
 
 
-def whole_call(request: Request) -> list[Block]:
-    """Every argument, for a call that fits a card."""
-    lines = call_outline(request).lines
-    if not lines:
+def card_call(drawing: Drawing) -> list[Block]:
+    """The call as a card shows it: every argument if it fits, else their beginnings and how much is missing."""
+    call = call_outline(drawing)
+    if not fits_card(drawing.request, call):
+        shown, size = _beginnings(call)
+        words = (
+            f":warning: *This is not the whole call.* {size:,} of {how_many(call.size, 'character')} are shown here. "
+            "*Review* shows all; approving is on its last page."
+        )
+        return [_call_frame(shown, call), *order(call), section(words, "missing")]
+    if not call.entries:
         return [context(["The call has no arguments."], "arguments")]
-    return [frame("\n".join(lines), "arguments")]
+    return [_call_frame(call.lines, call), *order(call)]
 
 
-def part_of_call(request: Request) -> list[Block]:
-    """What a card can show of a call that does not fit it: each argument's beginning, and how much is missing."""
-    call = call_outline(request)
-    shown, size = _beginnings(call)
-    words = (
-        f":warning: *This is not the whole call.* {size:,} of {how_many(call.size, 'character')} are shown here. "
-        "*Review* shows all; approving is on its last page."
-    )
-    return [frame("\n".join(shown), "arguments"), section(words, "missing")]
+def order(call: Outline) -> list[Block]:
+    """Say so where the arguments do not stand in the order sent."""
+    return [context(["Short arguments stand first; the order sent: Details."], "order")] if call.is_reordered else []
 
 
-def _beginnings(call: Outline) -> tuple[list[str], int]:
+def _call_frame(lines: Sequence[Line], call: Outline) -> Block:
+    return frame(draw(lines, gutter=call.is_marked, old_values=OLD_VALUES_CHARACTERS), "arguments")
+
+
+def _beginnings(call: Outline) -> tuple[list[Line], int]:
     """The first lines of each argument, as many arguments as there is room for, and how many characters that is."""
-    shown: list[str] = []
+    shown: list[Line] = []
     size = 0
     for at, entry in enumerate(call.entries):
         lines, length = _beginning(entry)
         if size + length > PART_CHARACTERS or len(shown) + len(lines) > PART_LINES:
-            shown.append(f"… {how_many(len(call.entries) - at, 'more argument')} not shown here")
+            rest = call.entries[at:]
+            words = f"… {how_many(len(rest), 'more argument')} not shown here"
+            shown.append(Line(words, _mark_of(line for entry in rest for line in entry.lines)))
             break
         shown += lines
         size += length
     return shown, size
 
 
-def _beginning(entry: Entry) -> tuple[list[str], int]:
+def _beginning(entry: Entry) -> tuple[list[Line], int]:
     """The first lines of an argument and their length. A line of our own begins with ``…``, and none of theirs does."""
-    kept: list[str] = []
+    kept: list[Line] = []
     size = 0
     for one in entry.lines:
-        if len(kept) == ENTRY_LINES or size + len(one) + 1 > ENTRY_CHARACTERS:
+        if len(kept) == ENTRY_LINES or size + len(one.text) + 1 > ENTRY_CHARACTERS:
             break
         kept.append(one)
-        size += len(one) + 1
-    if len(kept) == len(entry.lines):
+        size += len(one.text) + 1
+    rest = entry.lines[len(kept) :]
+    if not rest:
         return kept, size
-    if len(kept) < 2 and len(entry.lines[len(kept)]) > ENTRY_CHARACTERS:  # one huge line tells more than none
-        kept.append(entry.lines[len(kept)][: ENTRY_CHARACTERS - size])
+    if len(kept) < 2 and len(rest[0].text) > ENTRY_CHARACTERS:  # one huge line tells more than none
+        kept.append(Line(rest[0].text[: ENTRY_CHARACTERS - size], rest[0].mark))
         size = ENTRY_CHARACTERS
-    return [*kept, f"… {how_many(entry.size - size, 'more character')} not shown here"], size
+    words = f"… {how_many(entry.size - size, 'more character')} not shown here"
+    return [*kept, Line(words, _mark_of(rest))], size
+
+
+def _mark_of(lines: Iterable[Line]) -> str:
+    """The mark of a line that stands for others: something in them differs, or nothing does."""
+    return CHANGED if any(line.mark != UNMARKED for line in lines) else UNMARKED
 
 
 @lru_cache(maxsize=64)
 def _warned(arguments: str, *others: str) -> tuple[Oddity, ...]:
-    return tuple(oddities([*others, *outline(arguments).strings]))
+    return tuple(oddities([*others, *strings_in(decode(arguments))]))
 
 
 def warning(request: Request, block_id: str = "warning") -> list[Block]:
@@ -153,7 +169,7 @@ def claim(request: Request) -> list[Block]:
         part = excerpt(request.agent_reasoning, CLAIM_CHARACTERS, CLAIM_LINES)
         read = request.agent_reasoning[: len(request.agent_reasoning) - part.left_out]
         label = [said("The agent's claim", bold=True), said(", not checked:")]
-        blocks += [line(label, "claim_label"), frame(part.shown or "(empty)", "claim")]
+        blocks += [line(label, "claim_label"), frame(barred(part.shown) or "(empty)", "claim")]
         blocks += _warning(oddities([read]), "claim_warning")
         if part.left_out:
             blocks.append(

@@ -12,18 +12,19 @@ from bot.lifecycle import State, state_of
 from bot.outbox import Drawing
 from handlers.slack.blocks import Block, Message, Part, actions, button, context, line, said, section
 from handlers.slack.call_parts import (
+    MAX_MENTIONS,
+    card_call,
     claim,
     decider_groups,
     deciders,
     facts,
     fits_card,
-    part_of_call,
     some_of,
     tool_and_server,
     wanted,
     warning,
-    whole_call,
 )
+from handlers.slack.comparison import call_outline, compared
 from handlers.slack.states import is_over, render_state, state_sign, state_word
 from handlers.slack.text import mrkdwn, plain_date, visible
 from store.tables import Request
@@ -44,12 +45,13 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
     over = is_over(request, now)
     blocks = [
         line(headline(request), "head"),
-        *(whole_call(request) if fits_card(request) else part_of_call(request)),
+        *card_call(drawing),
+        *compared(drawing, pings=_pings(drawing)),
         *warning(request),
         *claim(request),
         context(facts(drawing), "facts"),
         *([] if over else _ask(drawing)),
-        *(_decided(drawing) if over else [_buttons(request)]),
+        *(_decided(drawing) if over else [_buttons(drawing)]),
         actions([button("Details", DETAILS, str(request.number))], "details"),
     ]
     return Message(notification(request), blocks)
@@ -84,10 +86,15 @@ def _ask(drawing: Drawing) -> list[Block]:
     return [section(f"May decide: {some_of(deciders(drawing)) or 'nobody'}", "deciders")]
 
 
-def _buttons(request: Request) -> Block:
-    number = str(request.number)
+def _pings(drawing: Drawing) -> list[str]:
+    """Whom a new card's mentions reach anyway; nobody else is mentioned on one for having approved something before."""
+    return deciders(drawing)[:MAX_MENTIONS] if drawing.rule is not None and drawing.rule.mention else []
+
+
+def _buttons(drawing: Drawing) -> Block:
+    number = str(drawing.request.number)
     first = button("Approve", APPROVE, number, "primary")
-    if not fits_card(request):
+    if not fits_card(drawing.request, call_outline(drawing)):
         first = button("Review", REVIEW, number, "primary")
     return actions([first, button("Deny", DENY, number, "danger")], "decide")
 

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 
 from bot.outbox import Drawing
 from handlers.slack.blocks import SECTION_CHARACTERS, Block, context, frame, frames, line, quote, said, section
-from handlers.slack.call_parts import call_outline, deciders, facts_in_full, in_sections, names_in_full, wanted, warning
+from handlers.slack.call_parts import deciders, facts_in_full, in_sections, names_in_full, order, wanted, warning
+from handlers.slack.comparison import call_outline, compared
+from handlers.slack.marks import Line, draw, fill
 from handlers.slack.states import history
-from handlers.slack.text import date, how_many, mrkdwn, user_mention, visible
-from store.tables import Request, Vote
+from handlers.slack.text import barred, date, how_many, mrkdwn, user_mention, visible
+from store.tables import Vote
 
 PAGE_FRAMES = 4
 PAGE_CHARACTERS = 8000
 """Characters of the original text on a page. Shown as code points they take nine times the room, and still fit."""
+_OLD_VALUES_CHARACTERS = 150  # in each frame, beyond the room that its lines take
 _EARLIER_BREAK = 500  # a page may end this much earlier where a line ends
 
 
@@ -39,18 +42,23 @@ class Page:
 
 def review_page(drawing: Drawing, index: int) -> Page:
     """Draw a page of the whole call; beyond the ends the nearest."""
-    contents = _call_frames(drawing.request)
+    contents = _call_frames(drawing)
     at = min(max(index, 0), len(contents) - 1)
-    return Page(at, len(contents), [*(names_in_full(drawing.request) if at == 0 else []), *_draw_frames(contents[at])])
+    blocks = [*_draw_frames(drawing, contents[at]), *order(call_outline(drawing)), *compared(drawing)]
+    return Page(at, len(contents), [*(names_in_full(drawing.request) if at == 0 else []), *blocks])
 
 
-def _call_frames(request: Request) -> list[list[str]]:
-    filled = frames(call_outline(request).lines)
+def _call_frames(drawing: Drawing) -> list[list[list[Line]]]:
+    """The lines of each frame of each page."""
+    filled = fill(call_outline(drawing).lines)
     return [filled[at : at + PAGE_FRAMES] for at in range(0, len(filled), PAGE_FRAMES)] or [[]]
 
 
-def _draw_frames(shown: list[str]) -> list[Block]:
-    return [frame(one) for one in shown] if shown else [context(["The call has no arguments."])]
+def _draw_frames(drawing: Drawing, shown: list[list[Line]]) -> list[Block]:
+    if not shown:
+        return [context(["The call has no arguments."])]
+    marked = call_outline(drawing).is_marked
+    return [frame(draw(lines, gutter=marked, old_values=_OLD_VALUES_CHARACTERS)) for lines in shown]
 
 
 # --- details ----------------------------------------------------------------------------------------------
@@ -81,8 +89,10 @@ def details_page(drawing: Drawing, index: int) -> Page:
 def _pieces(drawing: Drawing) -> Iterator[_Piece]:
     request = drawing.request
     yield _Piece(1500, lambda: _summary(drawing))
-    for at, shown in enumerate(_call_frames(request)):
-        yield _Piece(sum(map(len, shown)), _drawing_of_call(shown, is_first=at == 0))
+    for at, shown in enumerate(_call_frames(drawing)):
+        size = sum(len(one.text) + 1 for lines in shown for one in lines)
+        yield _Piece(size, _drawing_of_call(drawing, shown, is_first=at == 0))
+    yield _Piece(800, lambda: compared(drawing))
     yield from _text("Arguments, as the JSON text that was sent", request.arguments)
     yield from _text("The agent's claim, not checked", request.agent_reasoning)
     yield from _text("Context from the agent, not checked", request.context)
@@ -105,9 +115,10 @@ def _summary(drawing: Drawing) -> list[Block]:
     return [line(wanted(request)), *names_in_full(request), *told, *warning(request)]
 
 
-def _drawing_of_call(shown: list[str], *, is_first: bool) -> Callable[[], list[Block]]:
+def _drawing_of_call(drawing: Drawing, shown: list[list[Line]], *, is_first: bool) -> Callable[[], list[Block]]:
     label = "Arguments" if is_first else "Arguments, continued"
-    return lambda: [line([said(label, bold=True)]), *_draw_frames(shown)]
+    sorted_by_length = order(call_outline(drawing)) if is_first else []
+    return lambda: [line([said(label, bold=True)]), *sorted_by_length, *_draw_frames(drawing, shown)]
 
 
 def _drawing_of_section(text: str) -> Callable[[], list[Block]]:
@@ -134,8 +145,9 @@ def _text(name: str, text: str | None, put: Callable[[str], Block] = frame) -> I
 
 def _drawing_of_slice(label: str, text: str, put: Callable[[str], Block]) -> Callable[[], list[Block]]:
     def draw() -> list[Block]:
-        shown = frames(visible(text, lines=True).split("\n")) if text else []
-        return [line([said(label, bold=True)]), *(put(one) for one in shown)]
+        shown = visible(text, lines=True)
+        pieces = frames((shown if put is quote else barred(shown)).split("\n")) if text else []
+        return [line([said(label, bold=True)]), *(put(one) for one in pieces)]
 
     return draw
 

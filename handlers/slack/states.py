@@ -10,7 +10,7 @@ from bot.durations import render_duration
 from bot.lifecycle import State, state_of
 from bot.outbox import Drawing
 from handlers.slack.blocks import Block, context, frame, quote, section
-from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention
+from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention
 from store.tables import DeciderKind, Request
 
 MAX_NOTE_CHARACTERS = 900
@@ -114,7 +114,7 @@ def _claim(note: str, block_id: str) -> list[Block]:
     part = excerpt(note, MAX_NOTE_CHARACTERS, MAX_NOTE_LINES)
     return [
         context(["The agent's own words about it:"], f"{block_id}_label"),
-        frame(part.shown, block_id),
+        frame(barred(part.shown), block_id),
         *_left_out(part.left_out, f"{block_id}_rest"),
     ]
 

@@ -70,6 +70,7 @@ def _class_of(flags: bytearray) -> str:
 
 _LITERAL_ESCAPE = re.compile(r"\\(?=u\{)")
 _LITERAL_COUNT = re.compile(r"(?<= )\{(?=x\d)")
+_LITERAL_SIGNS = re.compile("[⇥␍]")
 _MANY_SPACES = re.compile(rf" {{{MAX_SPACES + 1},}}")
 _TRAILING_SPACES = re.compile(r" +(?=\n|\Z)")
 
@@ -82,9 +83,13 @@ def code_point(char: str) -> str:
 def visible(text: str, *, lines: bool = False) -> str:
     """Show ``text`` so that every character of it can be seen, and text that differs looks different.
 
-    ``lines``: keep line breaks (for a frame that sets each line apart); otherwise they are written as code points.
+    ``lines``: keep line breaks (for a frame that sets each line apart), and show tabs and carriage returns, which such
+    text is full of, as ``⇥`` and ``␍``; otherwise all are written as code points.
     """
     shown = _LITERAL_COUNT.sub(r"\\u{7B}", _LITERAL_ESCAPE.sub(r"\\u{5C}", text))
+    if lines:
+        shown = shown if shown.isascii() else _LITERAL_SIGNS.sub(lambda found: code_point(found[0]), shown)
+        shown = shown.replace("\t", "⇥").replace("\r", "␍")
     shown = _show_hidden(shown)
     if not lines:
         shown = shown.replace("\n", r"\u{A}")
@@ -98,10 +103,15 @@ def visible(text: str, *, lines: bool = False) -> str:
 def quoted(text: str) -> str:
     """Show ``text`` on one line in double quotes, as JSON would, so that where it ends is beyond doubt."""
     shown = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\t", r"\t")
-    shown = _show_hidden(shown)
+    shown = _show_hidden(shown.replace("\r", r"\r"))
     if "  " in shown:
         shown = _MANY_SPACES.sub(lambda run: rf"\u{{20}}{{x{len(run[0])}}}", shown)
     return f'"{shown}"'
+
+
+def barred(shown: str) -> str:
+    """Put a bar before each line of a rendered text of several, so that none of them passes for a line of ours."""
+    return "\n".join(f"│ {line}" for line in shown.split("\n")) if "\n" in shown else shown
 
 
 def _spaces(count: int) -> str:

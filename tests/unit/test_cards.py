@@ -128,17 +128,20 @@ def test_reviews_what_does_not_fit_and_says_how_much_is_missing(one: Drawing) ->
 
 def test_shows_every_argument_of_a_long_call_before_the_rest_of_the_longest() -> None:
     mail = drawing({"to": [f"c{at}@example.com" for at in range(4000)], "subject": "Price change", "dry_run": False})
-    (shown,) = frames_in(render_card(mail, NOW).blocks)
-    assert shown.splitlines()[0] == "to: list of 4,000"
-    assert shown.splitlines()[-3].startswith("… ")
-    assert shown.splitlines()[-2:] == ['subject: "Price change"', "dry_run: false"]
+    card = render_card(mail, NOW)
+    (shown,) = frames_in(card.blocks)
+    assert shown.splitlines()[:4] == [
+        'subject: "Price change"', "dry_run: false", "to: list of 4,000", '  - "c0@example.com"',
+    ]  # fmt: skip
+    assert shown.splitlines()[-1].startswith("… ")
+    assert "Short arguments stand first; the order sent: Details." in text_in(card.blocks)
 
 
 def test_counts_exactly_what_it_leaves_out_of_one_long_argument() -> None:
     card = render_card(drawing({"sql": "x" * 20_000, "a": 1}), NOW)
     (shown,) = frames_in(card.blocks)
-    head, left_out, last = shown.splitlines()
-    assert last == "a: 1"
+    first, head, left_out = shown.splitlines()
+    assert first == "a: 1"
     assert left_out == f"… {20_000 + len('sql: ') + 3 - len(head):,} more characters not shown here"
     assert f"{len(head) + len('a: 1') + 1:,} of 20,013 characters are shown here" in text_in(card.blocks)
 

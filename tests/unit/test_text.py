@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from handlers.slack.blocks import FRAME_CHARACTERS, frames
 from handlers.slack.lookalikes import oddities
-from handlers.slack.text import count_hidden, excerpt, mrkdwn, plain_date, quoted, user_mention, visible
+from handlers.slack.text import barred, count_hidden, excerpt, mrkdwn, plain_date, quoted, user_mention, visible
 from tests.unit.slack_support import NOW, live_in, unseen_in
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 # Few letters, all of them part of the notation: what could be confused, is found.
-tricky_text = st.text(st.sampled_from('\\u{}20AxE" \n\t\u00a0\u202eaé│┆-:3'), max_size=12)
+tricky_text = st.text(st.sampled_from('\\u{}20AxEr" \n\t\r⇥␍\u00a0\u202eaé│┆-:3'), max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,18 @@ def test_shows_what_hides(text: str, shown: str) -> None:
 
 
 def test_keeps_lines_where_a_frame_sets_them_apart() -> None:
-    assert visible("a \n b\r\n\tc", lines=True) == "a\\u{20}\n b\\u{D}\n\\u{9}c"
+    assert visible("a \n b\r\n\tc", lines=True) == "a\\u{20}\n b␍\n⇥c"
+
+
+def test_signs_for_tabs_and_returns_are_not_imitated() -> None:
+    assert visible("⇥␍\t\r", lines=True) == r"\u{21E5}\u{240D}⇥␍"
+    assert visible("⇥␍\t\r") == r"⇥␍\u{9}\u{D}"
+    assert quoted("a\r\\r") == r'"a\r\\r"'
+
+
+def test_bars_stand_before_each_line_of_several() -> None:
+    assert barred("one") == "one"
+    assert barred("one\n\ntwo") == "│ one\n│ \n│ two"
 
 
 @given(any_text)

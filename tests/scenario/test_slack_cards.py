@@ -35,7 +35,7 @@ async def test_a_denial_takes_a_reason_and_a_note(bot: Bot) -> None:
     request = await bot.submit()
     card = await bot.card(request)
     assert (await bot.slack.click("U0BOB", card.channel, card.ts, "deny")).ok
-    modal = await bot.modal("U0BOB")
+    modal = await bot.modal("U0BOB", "Why not?")
     ack = await bot.slack.submit("U0BOB", modal.id, {"reason": "too_risky", "note": "Ask me first."})
     assert ack.response_action == "clear"
     denied = await bot.load(request)

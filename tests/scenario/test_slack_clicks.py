@@ -108,7 +108,7 @@ async def test_a_denial_that_comes_too_late_is_told_in_its_own_form(bot: Bot) ->
     request = await bot.submit()
     card = await bot.card(request)
     await bot.slack.click("U0BOB", card.channel, card.ts, "deny")
-    modal = await bot.modal("U0BOB")
+    modal = await bot.modal("U0BOB", "Why not?")
     await bot.slack.click("U0ALICE", card.channel, card.ts, "approve")
     ack = await bot.slack.submit("U0BOB", modal.id, {"reason": "too_risky"})
     assert ack.response_action == "update"
@@ -257,7 +257,7 @@ async def test_a_form_counts_only_as_it_was_opened(bot: Bot, change: dict[str, s
     request = await bot.submit()
     card = await bot.card(request)
     await bot.slack.click("U0BOB", card.channel, card.ts, "deny")
-    modal = await bot.modal("U0BOB")
+    modal = await bot.modal("U0BOB", "Why not?")
     forged = bot.slack.submit_payload("U0BOB", modal.id, {"reason": "too_risky"})
     if "user" in change:
         forged["user"]["id"] = change["user"]
@@ -287,7 +287,7 @@ async def test_a_denial_without_one_of_the_reasons_is_refused(bot: Bot, reason: 
     request = await bot.submit()
     card = await bot.card(request)
     await bot.slack.click("U0BOB", card.channel, card.ts, "deny")
-    modal = await bot.modal("U0BOB")
+    modal = await bot.modal("U0BOB", "Why not?")
     forged = bot.slack.submit_payload("U0BOB", modal.id, {"reason": "too_risky"})
     forged["view"]["state"]["values"]["reason"]["reason"]["selected_option"] = {"value": reason} if reason else None
     ack = await bot.slack.deliver(forged)

@@ -174,7 +174,7 @@ async def test_a_denial_redraws_the_home_tab_too(bot: Bot) -> None:
     await bot.slack.open_home("U0BOB")
     await bot.slack.until(lambda: bot.slack.home("U0BOB"))
     await bot.slack.click("U0BOB", card.channel, card.ts, "deny")
-    modal = await bot.modal("U0BOB")
+    modal = await bot.modal("U0BOB", "Why not?")
     await bot.slack.submit("U0BOB", modal.id, {"reason": "not_needed"})
     await bot.slack.until(lambda: "Nothing waits for you" in bot.slack.home("U0BOB").all_text())  # type: ignore[union-attr]  # published above
 

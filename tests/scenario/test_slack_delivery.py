@@ -28,7 +28,9 @@ async def bot(database: Path) -> AsyncIterator[Bot]:
 
 
 async def _retry(bot: Bot) -> None:
-    """Let the longest backoff pass."""
+    """Let the longest backoff pass, once nothing is under way whose lease would run out by it."""
+    while bot.deliverer.under_way:
+        await bot.outbox.waiting()
     await bot.advance(minutes=2)
 
 

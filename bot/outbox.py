@@ -29,8 +29,8 @@ MAX_REPOSTS = 1
 class Drawing:
     """Everything a card or a modal about a request is drawn from.
 
-    ``rule`` is None when none matched. ``previous`` is the last request of the same agent, tool and rule before this
-    one that people approved, for the differences to be marked.
+    ``rule`` is None when none matched. ``previous`` is the last request of the same agent, tool and rule that
+    people had approved when this one was made, for the differences to be marked.
     """
 
     request: Request
@@ -60,7 +60,12 @@ async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request) -> Draw
     previous = None
     if rule is not None and rule.stage == "approve":
         previous = await unit.one(
-            statements.LAST_APPROVED, agent=request.agent, tool=request.tool, number=request.number, rule=rule.name
+            statements.LAST_APPROVED,
+            agent=request.agent,
+            tool=request.tool,
+            number=request.number,
+            asked_at=request.created_at,
+            rule=rule.name,
         )
     return Drawing(
         request=request,

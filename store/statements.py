@@ -209,7 +209,8 @@ PENDING_COUNT = Statement(
     select(func.count()).select_from(requests).where(_is_pending),
     int,
 )
-# The last call of the same agent, tool and rule (in whatever wording) that people approved.
+# The last call of the same agent, tool and rule (in whatever wording) that people had approved when this one was asked:
+# what they approve later must not change a card that somebody is reading.
 _was_approved = text("requests.status = 'approved' AND requests.decided_by_kind != 'rule'")
 LAST_APPROVED = Statement(
     select(requests)
@@ -219,6 +220,7 @@ LAST_APPROVED = Statement(
         requests.c.agent == _p("agent", requests.c.agent),
         requests.c.tool == _p("tool", requests.c.tool),
         requests.c.number < _p("number", requests.c.number),
+        requests.c.decided_at <= _p("asked_at", requests.c.created_at),
         rule_versions.c.name == _p("rule", rule_versions.c.name),
     )
     .order_by(requests.c.number.desc())

@@ -188,3 +188,14 @@ async def test_a_drawing_knows_the_last_call_like_it_that_people_approved(house:
     drawing = await house.queries.drawing(first.number)
     assert drawing is not None
     assert drawing.previous is None  # what came later is not before it
+
+
+async def test_what_is_approved_later_changes_no_card_that_is_being_read(house: House, instance: Instance) -> None:
+    earlier, _ = await house.approvals.submit(instance, submission(), "a")
+    house.clock.now += timedelta(seconds=1)
+    made, _ = await house.approvals.submit(instance, submission(), "b")
+    house.clock.now += timedelta(seconds=1)
+    await _approve(house, earlier)
+    drawing = await house.queries.drawing(made.number)
+    assert drawing is not None
+    assert drawing.previous is None

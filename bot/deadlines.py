@@ -6,7 +6,7 @@ down is done at the first sweep, once. Nothing here approves.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from bot.changes import RequestChanged
@@ -21,6 +21,7 @@ from store.tables import DeciderKind, IntentKind, Request, Status
 from store.unit import StoreUnavailable, Unit
 
 BATCH = 100
+FORGET_AFTER = timedelta(days=7)  # Slack repeats a delivery within the hour, and closes a modal at the day's end
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ class Deadlines:
             raise
         except Exception:  # what it is comes again with the request it belongs to
             return await self._sweep_singly()
+
+    async def forget(self) -> None:
+        """Drop the traces of old clicks and modals, which nobody can act on any more."""
+
+        async def work(unit: Unit) -> None:
+            before = self._clock() - FORGET_AFTER
+            await unit.run(statements.FORGET_ACTS, before=before)
+            await unit.run(statements.FORGET_MODALS, before=before)
+
+        await self._store.write(work)
 
     async def next_due(self) -> datetime | None:
         """Return when a request next becomes due; None when none will."""

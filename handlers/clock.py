@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it ships no types
 from apscheduler.triggers.date import DateTrigger  # type: ignore[import-untyped]  # it ships no types
+from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]  # it ships no types
 
 from bot.changes import RequestChanged
 from bot.clock import Clock
@@ -23,6 +24,7 @@ from store.unit import StoreUnavailable
 CAP = timedelta(seconds=5)
 _PAUSE = timedelta(seconds=1)  # after trouble with the store
 _JOB = "sweep"
+_FORGET_EVERY = timedelta(hours=6)
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +52,7 @@ class SweepClock:
         """Do what came due before, then stand by. Trouble with the store does not fail it; it is tried again."""
         self._started = True
         self._scheduler.start()
+        self._scheduler.add_job(self._forget, IntervalTrigger(seconds=_FORGET_EVERY.total_seconds()))
         self.wake()
         if self._sweeping is not None:
             await asyncio.shield(self._sweeping)
@@ -122,6 +125,12 @@ class SweepClock:
 
     async def _fire(self) -> None:
         self.wake()
+
+    async def _forget(self) -> None:
+        try:
+            await self._deadlines.forget()
+        except StoreUnavailable:
+            log.warning("forgetting_postponed", code="store_unavailable")
 
     def _on_change(self, change: object) -> None:
         if isinstance(change, RequestChanged):

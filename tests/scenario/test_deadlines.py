@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from bot.deadlines import FORGET_AFTER
 from bot.decisions import Act
 from bot.errors import ApprovalExpired, NotApproved
 from bot.lifecycle import State, state_of
-from store.tables import DeciderKind, FullView, Instance, OutcomeStatus, Request, Status, VoteKind
+from store.tables import DeciderKind, FullView, Instance, ModalKind, OutcomeStatus, Request, Status, VoteKind
 from tests.conftest import TEAM, House, submission
 
 
@@ -103,3 +104,19 @@ async def test_a_request_that_cannot_be_moved_on_holds_up_no_other(house: House,
     assert list(swept.stuck) == [made[1].number]
     again = await house.deadlines.sweep()
     assert (again.requests, list(again.stuck)) == ((), [made[1].number])
+
+
+async def test_old_clicks_and_modals_are_forgotten_and_fresh_ones_are_not(house: House, instance: Instance) -> None:
+    async def act_and_modal(name: str) -> None:
+        approved = await _approved(house, instance, name)
+        await house.queries.remember_modal(f"modal-{name}", ModalKind.DENY, approved.number, "U0ALICE", None)
+
+    await act_and_modal("old")
+    house.clock.now += FORGET_AFTER
+    await act_and_modal("fresh")
+    house.clock.advance(seconds=1)
+    await house.deadlines.forget()
+    with closing(sqlite3.connect(house.store.path)) as connection:
+        assert connection.execute("SELECT id FROM acts").fetchall() == [("act-fresh",)]
+        assert connection.execute("SELECT id FROM modals").fetchall() == [("modal-fresh",)]
+        assert connection.execute("SELECT count(*) FROM votes").fetchone() == (2,)

@@ -51,14 +51,14 @@ class Job:
     last_draw: int | None
 
 
-async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request) -> Drawing:
-    """Gather what a card of ``request`` is drawn from, in one snapshot."""
+async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, compare: bool = True) -> Drawing:
+    """Gather what a card of ``request`` is drawn from, in one snapshot. ``compare``: with what it is compared with."""
     instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
     if instance is None:
         raise LookupError(f"request {request.id} has no instance")
     rule = await rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None
     previous = None
-    if rule is not None and rule.stage == "approve":
+    if compare and rule is not None and rule.stage == "approve":
         previous = await unit.one(
             statements.LAST_APPROVED,
             agent=request.agent,

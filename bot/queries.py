@@ -44,7 +44,8 @@ class Queries:
     async def pending(self, user_id: str) -> list[Seen]:
         """Return the pending requests that a person may see, by deadline, at most some ``MAX_LISTED`` of the oldest.
 
-        However many there are that others see, they hide none of this person's. Raises ``FactsUnavailable``.
+        However many there are that others see, they hide none of this person's. They come without arguments, reasoning
+        and context: many megabytes, of which a list shows nothing. Raises ``FactsUnavailable``.
         """
         seen: list[Seen] = []
         last = 0
@@ -123,11 +124,11 @@ class Queries:
 
     async def _load_page(self, unit: Unit, after: int) -> list[tuple[Drawing, list[Card]]]:
         requests = await unit.all(statements.PENDING_REQUESTS, after=after, limit=_PAGE)
-        return [await self._with_cards(unit, request) for request in requests]
+        return [await self._with_cards(unit, request, compare=False) for request in requests]
 
-    async def _with_cards(self, unit: Unit, request: Request) -> tuple[Drawing, list[Card]]:
+    async def _with_cards(self, unit: Unit, request: Request, *, compare: bool = True) -> tuple[Drawing, list[Card]]:
         return (
-            await load_drawing(unit, self._rulebook, request),
+            await load_drawing(unit, self._rulebook, request, compare=compare),
             await unit.all(statements.CARDS_OF, request_number=request.number),
         )
 

@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import (
     Column,
     Table,
+    Text,
     and_,
     bindparam,
     delete,
     exists,
     func,
     insert,
+    literal_column,
     or_,
     select,
     text,
@@ -198,8 +200,14 @@ DUE_REQUESTS = Statement(
     t.Request,
 )
 NEXT_DUE = Statement(select(func.min(requests.c.due_at)).where(requests.c.due_at.is_not(None)), lambda at: at)
+# For lists. What an agent may send a megabyte of stays in the database; arguments that are not there are no JSON, so
+# that nobody shows or hashes them by mistake.
+_bulk = {
+    "arguments": literal_column("''", Text),
+    **dict.fromkeys(("agent_reasoning", "context"), literal_column("NULL", Text)),
+}
 PENDING_REQUESTS = Statement(
-    select(requests)
+    select(*(_bulk[column.name].label(column.name) if column.name in _bulk else column for column in requests.c))
     .where(_is_pending, requests.c.number > _p("after", requests.c.number))
     .order_by(requests.c.number)
     .limit(bindparam("limit")),

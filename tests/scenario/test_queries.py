@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.call import load_json, parse_submission
 from bot.errors import FactsUnavailable
 from bot.queries import MAX_LISTED
 from store.engine import SqliteStore
@@ -70,7 +71,7 @@ async def test_a_flood_of_others_requests_hides_none_of_mine(
     for number in range(MAX_LISTED + 10):
         await house.approvals.submit(instance, submission(), f"k{number}")
     mine, _ = await house.approvals.submit(instance, submission(tool="send_mail"), "mine")
-    assert [one.drawing.request for one in await house.queries.pending("U0CAROL")] == [mine]
+    assert [one.drawing.request.number for one in await house.queries.pending("U0CAROL")] == [mine.number]
     assert len(await house.queries.pending("U0ALICE")) == MAX_LISTED
 
 
@@ -84,3 +85,21 @@ async def test_trouble_with_slack_tells_hidden_and_unknown_alike(
     for reference in (str(request_made.number), "99"):
         with pytest.raises(FactsUnavailable):
             await house.queries.show("U0CAROL", reference)
+
+
+async def test_a_list_holds_no_megabytes(house: House, request_made: Request) -> None:
+    [listing] = await house.instances.list_all()
+    large = parse_submission(
+        b'{"tool": "issue_refund", "timeout": "10m", "agent_reasoning": "because", "arguments": {"to": "me"}, '
+        b'"context": {"page": "' + b"x" * 900_000 + b'"}}'
+    )
+    made, _ = await house.approvals.submit(listing.instance, large, "large")
+    listed = [one.drawing.request for one in await house.queries.pending("U0ALICE")]
+    assert [request.number for request in listed] == [request_made.number, made.number]
+    for request in listed:
+        assert (request.agent_reasoning, request.context) == (None, None)
+        with pytest.raises(ValueError, match="Expecting value"):
+            load_json(request.arguments)
+    whole = await house.queries.show("U0ALICE", str(made.number))
+    assert whole is not None
+    assert whole.drawing.request == made

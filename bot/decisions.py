@@ -21,8 +21,6 @@ from store.engine import Store
 from store.tables import CardState, DeciderKind, FullView, IntentKind, Request, Status, Vote, VoteKind
 from store.unit import Unit
 
-_MICROSECOND = timedelta(microseconds=1)
-
 
 @dataclass(frozen=True, slots=True)
 class Act:

@@ -5,7 +5,6 @@ as they live. The rulebook knows the versions of today's rules by heart, so that
 """
 
 import hashlib
-from collections.abc import Iterable
 
 from bot.clock import Clock
 from bot.config import FrozenRule, Rule, Settings
@@ -56,7 +55,3 @@ class Rulebook:
                 raise LookupError(f"there is no rule version {rule_id}")
             rule = self._frozen[rule_id] = FrozenRule.parse(stored.body)
         return rule
-
-    def groups_in_use(self) -> Iterable[str]:
-        """Name the user groups that today's rules speak of."""
-        return {usergroup for group in self.policy.settings.reviewers.values() for usergroup in group.usergroups}

@@ -1,7 +1,7 @@
 """What Slack delivers, told apart and handed on: clicks, submissions, commands, events.
 
 Reads payloads with ``handlers.slack.payloads`` alone, and answers with the body of the acknowledgement. A payload
-that Slack would not send is logged by its fault and acknowledged: it is nobody's to repeat.
+that Slack would not send is logged by its fault and refused: 400 over HTTP, no acknowledgement on the socket.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -26,7 +26,7 @@ from handlers.slack.call_parts import (
 )
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.states import is_over, render_state, state_sign, state_word
-from handlers.slack.text import mrkdwn, plain_date, visible
+from handlers.slack.text import mrkdwn, name_in_mrkdwn, plain_date, visible
 from store.tables import Request
 
 __all__ = ["APPROVE", "CARD_EVENT", "DENY", "DETAILS", "REVIEW", "Message", "card_metadata", "render_card"]
@@ -64,7 +64,7 @@ def card_metadata(request: Request, card_id: int) -> dict[str, Any]:
 
 def notification(request: Request) -> str:
     """The text of the lock screen and of readers without blocks: agent, tool, number, deadline; no arguments."""
-    agent, tool = mrkdwn(request.agent), mrkdwn(request.tool)
+    agent, tool = mrkdwn(request.agent), name_in_mrkdwn(request.tool)
     if state_of(request) is State.PENDING:
         return f"{agent} wants to run {tool} · #{request.number} · decide by {plain_date(request.deadline_at)}"
     return f"{state_word(request)}: {agent}, {tool} · #{request.number}"

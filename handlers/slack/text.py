@@ -148,6 +148,7 @@ def runs_right_to_left(text: str) -> bool:
 # --- mrkdwn -----------------------------------------------------------------------------------------------
 
 _MARKUP = re.compile(r"[*~`]|(?<!\w)_|_(?!\w)|:(?=[\w+'-]+:)|:(?=//)|^>", re.ASCII)
+_ONE_WORD = re.compile(r"[\w.:/@+-]+")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -156,8 +157,16 @@ def mrkdwn(text: str) -> str:
 
     For names. Longer text belongs into a frame that knows no markup.
     """
-    shown = _MARKUP.sub(lambda found: code_point(found[0]), visible(text))
-    return re.sub(r"[&<>]", lambda found: _ENTITIES[found[0]], shown)
+    return _inert(visible(text))
+
+
+def name_in_mrkdwn(name: str) -> str:
+    """Show a name that an agent chose: in quotes, unless it is one word, so that it makes no sentence of ours."""
+    return mrkdwn(name) if _ONE_WORD.fullmatch(name) else _inert(quoted(name))
+
+
+def _inert(shown: str) -> str:
+    return re.sub(r"[&<>]", lambda found: _ENTITIES[found[0]], _MARKUP.sub(lambda one: code_point(one[0]), shown))
 
 
 _USER = re.compile(r"[UW][A-Z0-9]{1,31}")

@@ -1,14 +1,27 @@
 """Calls to draw: generated ones of every shape, and a corpus of hostile strings for every field an agent controls."""
 
+import json
+import os
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from bot.outbox import Drawing
 from tests.unit.slack_support import STATES, drawing, submitted
+
+EXAMPLES = int(os.environ.get("SIGNOFF_EXAMPLES", "0"))
+"""Generated calls in each test that draws any; 0 leaves a few in the suite. Thousands take minutes."""
+
+
+def some(few: int) -> settings:
+    """So many examples as are asked for, or ``few``."""
+    return settings(max_examples=EXAMPLES or few, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 MARK = "ZEBRA"
 """A word in every hostile string, by which it is found again in what was drawn."""
@@ -41,7 +54,16 @@ def drawings(draw: Callable[..., Any]) -> Drawing:
             body[name] = draw(value)
     sent = submitted(body).request
     fields = {name: getattr(sent, name) for name in ("tool", "server", "agent_reasoning", "context")}
-    return drawing(sent.arguments, **(fields | STATES[draw(st.sampled_from(sorted(STATES)))]))
+    one = drawing(sent.arguments, **(fields | STATES[draw(st.sampled_from(sorted(STATES)))]))
+    before = draw(st.sampled_from([None, None, sent.arguments, "{}"]) | arguments.map(json.dumps))
+    if before is None:
+        return one
+    asked = {
+        "number": 41,
+        "server": draw(st.sampled_from([None, sent.server])),
+        "rule_id": draw(st.sampled_from([6, 7])),
+    }
+    return replace(one, previous=drawing(before, **STATES["succeeded"] | asked).request)
 
 
 # --- hostile strings --------------------------------------------------------------------------------------
@@ -112,6 +134,9 @@ _LINES = (
     "",
 )
 
+LINES = len(_LINES)
+"""The first strings of the corpus are the worst: written by hand, against this bot and after known attacks."""
+
 
 def _from_categories(each: int) -> Iterator[str]:
     """Strings with code points of every category that could mislead, spread over its range."""
@@ -130,17 +155,27 @@ def corpus() -> list[str]:
     return [f"{MARK}{text}{MARK}\n{text}\n{MARK}" for text in (*_LINES, *_from_categories(45))]
 
 
-def poisoned(text: str) -> list[Drawing]:
-    """Requests with ``text`` in every field that an agent or a person controls, pending and finished."""
+def poisoned(text: str, *states: str) -> list[Drawing]:
+    """Requests with ``text`` in every field that an agent or a person controls, in these states.
+
+    Pending, there is also one that fits its card, and one to compare it with that is as hostile.
+    """
     name = "".join(char if char.isprintable() else "?" for char in text.split("\n")[0])[:255].strip()
-    call = {"plain": text, text: [text, {text: text}], "rows": [{"a": text}, {"a": 1}]}
+    call = {"plain": text, text: [text, {text: text}], "rows": [{"a": text[:9], "b": 1}, {"a": 1, "b": 2}]}
     body = {"tool": name, "server": name, "arguments": call, "agent_reasoning": text, "context": call, "timeout": "1h"}
     sent = submitted(body).request
     fields = {key: getattr(sent, key) for key in ("tool", "server", "agent_reasoning", "context")}
-    # What fits a card is shown there in another way than what does not.
-    alone = [drawing({"only": text}, **fields)] if len(text) > 200 else []
+    # Of a timeout the bot takes nothing but durations; how it is drawn must not depend on that.
+    fields |= {"timeout": text[:255]}
+    words = {"note": text, "outcome_note": text}
+    old_call = {"plain": text[::-1], text: 1, f"{text}!": text, "rows": [{"a": text[:8], "b": 1}]}
+    before = drawing(old_call, **fields | STATES["succeeded"] | {"number": 41, "server": f"{name[:200]}!"}).request
+    small = {"only": text[:200], "to": [text[:20], text[-20:]]}
     return [
-        drawing(sent.arguments, **fields),
-        *alone,
-        drawing(sent.arguments, **fields, **(STATES["succeeded"] | {"note": text, "outcome_note": text})),
+        one
+        for state in states
+        for one in (
+            drawing(sent.arguments, **fields | STATES[state] | (words if state != "pending" else {})),
+            *([replace(drawing(small, **fields), previous=before)] if state == "pending" else []),
+        )
     ]

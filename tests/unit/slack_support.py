@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from slack_sdk.models.blocks import Block as SdkBlock
@@ -212,12 +213,34 @@ _BLANK |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0000, 0xE100
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 
 
+@cache
+def _is_seen(char: str) -> bool:
+    return char in "\n " or not (char in _BLANK or unicodedata.category(char) in _UNSEEN)
+
+
 def unseen_in(text: str) -> list[str]:
     """The characters of a text that a reader cannot see or that move others, line breaks apart."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return []
+    return [f"U+{ord(char):04X}" for char in dict.fromkeys(text) if not _is_seen(char)]
+
+
+# How a line of an outline may begin, with its mark, its margin and, of what is gone, its path; written down here apart
+# from the bot's own rules. Behind it stand quotes, numbers and words of ours.
+_NAME = r'(?:[A-Za-z_][\w-]*|"(?:[^"\\]|\\.)*")'
+_BEGINS_AS_OURS = re.compile(
+    rf"(?:[~+ ] )?(?: *|\d+\| )(?:{_NAME} / )*(?:{_NAME}: ?|- |[│┆┌↳] |… [\d,]+ more |│$|\"[^\"]+$)", re.ASCII
+)
+
+
+def strange_lines_in(blocks: list[dict[str, Any]]) -> list[str]:
+    """The lines in frames of several lines that do not begin as Signoff begins them."""
     return [
-        f"U+{ord(char):04X}"
-        for char in dict.fromkeys(text)
-        if char not in "\n " and (char in _BLANK or unicodedata.category(char) in _UNSEEN)
+        line
+        for shown in frames_in(blocks)
+        if "\n" in shown
+        for line in shown.split("\n")
+        if not _BEGINS_AS_OURS.match(line)
     ]
 
 

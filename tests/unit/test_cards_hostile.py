@@ -1,6 +1,7 @@
 """A corpus of hostile strings in every field that an agent controls, on every surface: none is live, hidden or ours."""
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -8,14 +9,17 @@ import pytest
 from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.slack import answers, home, views
-from handlers.slack.cards import render_card
-from tests.unit.slack_calls import MARK, corpus, poisoned
+from handlers.slack.blocks import Message
+from handlers.slack.cards import notification, render_card
+from tests.unit.slack_calls import LINES, MARK, corpus, poisoned
 from tests.unit.slack_support import (
     NOW,
+    STATES,
     check_message,
     live_in,
     mrkdwn_in,
     spoken_in,
+    strange_lines_in,
     strings_of,
     unseen_in,
 )
@@ -24,26 +28,48 @@ CORPUS = corpus()
 _CHUNKS = 12
 
 
-def surfaces(one: Drawing) -> Iterator[tuple[str, str | None, Any]]:
-    """Everything that is drawn of a request: a name, the fallback text if there is one, the blocks."""
+def messages(one: Drawing) -> Iterator[tuple[str, Message]]:
+    """Every message that is drawn of a request."""
     seen = Seen(one, (), True)
-    for name, message in (
-        ("card", render_card(one, NOW)),
-        ("show", answers.render_show(seen, NOW)),
-        ("pending", answers.render_pending([seen], NOW)),
-        ("refused", answers.render_refusal_text("No.", one)),
-        ("notice", answers.render_owner_notice(one, "overdue")),
-    ):
-        yield name, message.text, message.blocks
-    for name, view in (
-        ("home", home.render_home([seen], NOW)),
-        ("deny", views.render_deny(one, "m")),
-        ("refusal", views.render_refusal("No.", one)),
-        ("done", views.render_done(one)),
-        *((f"details {page}", views.render_details(one, "m", page)) for page in range(2)),
-        *((f"review {page}", views.render_review(one, "m", page)) for page in range(2)),
-    ):
-        yield name, None, view["blocks"]
+    yield "card", render_card(one, NOW)
+    yield "show", answers.render_show(seen, NOW)
+    yield "pending", answers.render_pending([seen], NOW)
+    yield "refused", answers.render_refusal_text("No.", one)
+    yield "notice", answers.render_owner_notice(one, "overdue")
+    yield "notice of a code", answers.render_owner_notice(one, "is_archived")
+
+
+def views_of(one: Drawing) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every view that is drawn of a request; of long ones the first page, and the last that differs from it."""
+    yield "home", home.render_home([Seen(one, (), True)], NOW)
+    yield "deny", views.render_deny(one, "m")
+    yield "refusal", views.render_refusal("No.", one)
+    yield "done", views.render_done(one)
+    yield from ((f"details {page}", views.render_details(one, "m", page)) for page in (0, 1, 10**6))
+    yield from ((f"review {page}", views.render_review(one, "m", page)) for page in (0, 10**6))
+
+
+def check(one: Drawing, text: str) -> None:
+    """Fail if anything of a hostile text is live, hidden, or said by Signoff, on any surface."""
+    for name, message in messages(one):
+        where = f"{name} of {text!r}"
+        assert live_in(message.text) == [], where
+        assert unseen_in(message.text) == [], where
+        assert "\n" not in message.text, where
+        _check_blocks(message.blocks, where)
+    for name, view in views_of(one):
+        _check_blocks(view["blocks"], f"{name} of {text!r}")
+
+
+def _check_blocks(blocks: list[dict[str, Any]], where: str) -> None:
+    for path, shown in strings_of(blocks):
+        assert unseen_in(shown) == [], f"{where} at {path}"
+    for markup in mrkdwn_in(blocks):
+        assert live_in(markup) == [], where
+    assert strange_lines_in(blocks) == [], where
+    for spoken in spoken_in(blocks):
+        # A timeout is shown in a line of ours, where nothing is live; the bot takes none of these.
+        assert MARK not in spoken or "*Asked*" in spoken, f"{where}: {spoken!r}"
 
 
 def test_the_corpus_is_large_and_marked() -> None:
@@ -53,28 +79,39 @@ def test_the_corpus_is_large_and_marked() -> None:
 
 @pytest.mark.parametrize("chunk", range(_CHUNKS))
 def test_hostile_text_is_visible_inert_and_in_its_frame(chunk: int) -> None:
+    states = cycle(sorted(STATES.keys() - {"pending"}))
     for text in CORPUS[chunk::_CHUNKS]:
-        for one in poisoned(text):
-            for name, fallback, blocks in surfaces(one):
-                where = f"{name} of {text!r}"
-                for path, shown in strings_of(blocks):
-                    assert unseen_in(shown) == [], f"{where} at {path}"
-                for markup in (*mrkdwn_in(blocks), fallback or ""):
-                    assert live_in(markup) == [], where
-                assert unseen_in(fallback or "") == [], where
-                assert "\n" not in (fallback or ""), where
-                for spoken in spoken_in(blocks):
-                    assert MARK not in spoken, f"{where}: {spoken!r}"
+        for one in poisoned(text, "pending", next(states)):
+            check(one, text)
 
 
-@pytest.mark.parametrize("text", CORPUS[:40])
+@pytest.mark.parametrize("state", sorted(STATES))
+def test_the_worst_of_it_is_inert_in_every_state(state: str) -> None:
+    for text in CORPUS[:LINES]:
+        for one in poisoned(text, state):
+            card = render_card(one, NOW)
+            assert live_in(card.text) == []
+            _check_blocks(card.blocks, f"card {state} of {text!r}")
+
+
+def test_a_tool_makes_no_sentence_of_ours_on_the_lock_screen() -> None:
+    """What rules match is a pattern, and an agent may choose what stands for its star."""
+    (one,) = poisoned('x · #7 · decide by Monday" ✅ Approved by Alice', "denied")
+    assert notification(one.request) == (
+        'Denied: refund-bot, "ZEBRAx · #7 · decide by Monday\\" ✅ Approved by AliceZEBRA" · #42'.replace("ZEBRA", "")
+    )
+
+
+@pytest.mark.parametrize("text", CORPUS[:LINES])
 def test_what_people_type_is_as_inert(text: str) -> None:
+    ours = text[:200]  # a suggestion, a refusal or a code is never longer
     for message in (
         answers.render_unknown(text),
-        answers.render_unknown("x", [text]),
+        answers.render_unknown("x", [ours]),
         answers.render_hidden(text),
-        answers.render_refusal_text(text),
-        answers.render_owner_notice(poisoned("x")[0], text),
+        answers.render_refusal_text(ours),
+        answers.render_owner_notice(poisoned("x", "pending")[0], ours),
+        answers.render_help(),
     ):
         check_message(message)
         for shown in (message.text, *mrkdwn_in(message.blocks)):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from bot.config_tables import ReviewerGroup
 from bot.outbox import Drawing
@@ -16,7 +16,7 @@ from handlers.slack.outline import outline
 from handlers.slack.payloads import BadPayload, Metadata, Values, parse_metadata
 from handlers.slack.text import visible
 from store.tables import Card, CardState, Place, VoteKind
-from tests.unit.slack_calls import drawings
+from tests.unit.slack_calls import drawings, some
 from tests.unit.slack_support import (
     NOW,
     STATES,
@@ -166,7 +166,7 @@ def test_details_can_be_turned() -> None:
 # --- any call ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@some(60)
 @given(drawings())
 def test_slack_takes_every_view_of_any_call(one: Drawing) -> None:
     for page in all_pages(views.render_review, one)[-2:]:

@@ -34,10 +34,13 @@ class Paired:
     is_reordered: bool = False
 
 
-def pair(new: Sequence[Any], old: Sequence[Any], form: Callable[[Any], Hashable]) -> Paired:
+Form = Callable[[Any], Hashable]
+
+
+def pair(new: Sequence[Any], old: Sequence[Any], form: Form) -> Paired:
     """Find for each item of a list what it was in the old list: by place where lengths agree, else by what it is."""
     forms, old_forms = [form(item) for item in new], [form(item) for item in old]
-    by_form = _by_form(forms, old_forms, old)
+    by_form = _by_form(new, forms, old, old_forms, form)
     if len(new) != len(old):
         return by_form
     was = [SAME if one == other else item for one, other, item in zip(forms, old_forms, old, strict=True)]
@@ -47,7 +50,9 @@ def pair(new: Sequence[Any], old: Sequence[Any], form: Callable[[Any], Hashable]
     return Paired(was)
 
 
-def _by_form(forms: Sequence[Hashable], old_forms: Sequence[Hashable], old: Sequence[Any]) -> Paired:
+def _by_form(
+    new: Sequence[Any], forms: Sequence[Hashable], old: Sequence[Any], old_forms: Sequence[Hashable], form: Form
+) -> Paired:
     left = Counter(old_forms)
     was: list[Any] = []
     for one in forms:
@@ -59,7 +64,29 @@ def _by_form(forms: Sequence[Hashable], old_forms: Sequence[Hashable], old: Sequ
         if left[one] > 0:
             left[one] -= 1
             gone.append(item)
-    return Paired(was, gone[::-1])
+    return Paired(*_by_name(new, was, gone[::-1], form))
+
+
+def _by_name(new: Sequence[Any], was: list[Any], gone: list[Any], form: Form) -> tuple[list[Any], list[Any]]:
+    """Let an object follow the one that begins as it does (``sku: "A-1"``), where no other does."""
+    names = Counter(_name(item, form) for item in gone)
+    by_name = {name: item for item in gone if (name := _name(item, form)) is not None and names[name] == 1}
+    if not by_name:
+        return was, gone
+    new_names = [_name(item, form) if old is ABSENT else None for item, old in zip(new, was, strict=True)]
+    counts = Counter(new_names)
+    found = [by_name.get(name) if name is not None and counts[name] == 1 else None for name in new_names]
+    taken = {id(item) for item in found if item is not None}
+    return (
+        [old if item is None else item for old, item in zip(was, found, strict=True)],
+        [item for item in gone if id(item) not in taken],
+    )
+
+
+def _name(item: Any, form: Form) -> Hashable:
+    if isinstance(item, Object) and len(item) > 1 and isinstance(item[0][1], str):  # a text or a number
+        return item[0][0], form(item[0][1])
+    return None
 
 
 def old_value(old: Any, new: Any) -> str:

@@ -119,6 +119,18 @@ def test_rows_tell_which_value_changed() -> None:
     assert other.gone == ('items / - sku: "A"', "  qty: 1", "  gift: true")
 
 
+def test_a_row_follows_the_one_of_its_name() -> None:
+    old = {"items": [{"sku": "A", "qty": 1}, {"sku": "B", "qty": 2}, {"sku": "C", "qty": 3}]}
+    new = {"items": [{"sku": "B", "qty": 20}, {"sku": "C", "qty": 3}]}
+    call = marked(new, old)
+    assert drawn(call).splitlines()[-2:] == ['~   - "B"   20 (was qty 2)', '    - "C"    3']
+    assert call.gone == ('items / - sku: "A"', "  qty: 1")
+    # Two of one name are not told apart by it.
+    twins = marked({"items": [{"sku": "A", "qty": 8}, {"sku": "A", "qty": 9}]}, old)
+    assert [line.mark for line in twins.lines] == ["~", " ", "+", "+"]
+    assert len(twins.gone) == 6
+
+
 def test_what_is_gone_is_told_by_its_path() -> None:
     call = marked({"o": {"a": 1}, "t": "x\ny", "l": ["p" * 20] * 2},
                   {"o": {"a": 1, "b": {"c": 2}}, "t": "x\nz", "l": ["p" * 20] * 2 + ["q" * 20], "n": "1"})  # fmt: skip

@@ -1,0 +1,313 @@
+"""Samples of everything that Signoff shows in Slack, put into a playground without a bot: for pictures and their tests.
+
+Each surface is drawn by the bot's own renderers from a made-up request, so that one picture needs no story behind it.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from playwright.async_api import Browser, Locator, Page, expect
+
+from bot.outbox import Drawing
+from bot.queries import Seen
+from handlers.slack import answers, home, views
+from handlers.slack.blocks import Message, View
+from handlers.slack.cards import render_card
+from playground import Playground, PlaygroundSettings
+from playground.sample import fill_sample
+from store.tables import Card, CardState, Place
+from tests.unit.slack_support import APPROVED, STATES, drawing, rule
+
+PHONE = (390, 844)
+PERSON = "U0ALICE"
+CHANNEL = "C0REFUNDS"
+MORNING = datetime(2026, 11, 23, 8, 12, tzinfo=UTC)
+
+_RULES = {"send_email": "customer mail", "run_sql": "databases", "run_shell": "hosts", "terraform_apply": "plans"}
+
+
+def request(arguments: Any = None, *, tool: str = "issue_refund", **fields: Any) -> Drawing:
+    """A request made three minutes ago that waits for an hour, unless ``fields`` say otherwise."""
+    made = MORNING - timedelta(minutes=3)
+    times = {"created_at": made, "deadline_at": made + timedelta(hours=1), "due_at": made + timedelta(hours=1)}
+    sample = {"order": "A-10482", "customer": "m.ibrahim@example.com", "amount": 129.90, "currency": "EUR"}
+    call = sample if arguments is None else arguments
+    return drawing(
+        call, frozen=rule(name=_RULES.get(tool, "refunds"), tool=tool), tool=tool, **(times | _moved(fields))
+    )
+
+
+def _moved(fields: dict[str, Any]) -> dict[str, Any]:
+    """Bring the times of a sample state to this morning."""
+    ago = timedelta(minutes=2)
+    moved = dict.fromkeys(("decided_at", "consumed_at", "overdue_at", "outcome_at", "lapsed_at"), MORNING - ago)
+    return {
+        name: moved.get(name, MORNING + timedelta(minutes=3)) if isinstance(value, datetime) else value
+        for name, value in fields.items()
+    }
+
+
+# --- four calls as they come in real life -----------------------------------------------------------------
+
+MAIL = request(
+    {
+        "from": "news@example.com",
+        "to": [f"{name}@example.com" for name in (
+            "m.ibrahim", "j.castillo", "k.lindqvist", "p.okonkwo", "s.nakamura", "a.moreau", "t.berg", "l.haddad",
+            "r.novak", "d.silva", "e.kowalski", "b.mensah",
+        )],
+        "subject": "Your prices change on 1 December",
+        "body": "Hello,\n\nfrom 1 December your plan costs EUR 49 a month.\n\nYour support team",
+        "track_opens": False,
+    },
+    tool="send_email", server="mail", agent_reasoning="Marketing asked for it in ticket 5540.",
+)  # fmt: skip
+SQL = request(
+    {
+        "statement": "DELETE FROM invoices\nWHERE status = 'draft'\n\tAND created_at < '2026-01-01'\nRETURNING id;",
+        "database": "orders-prod",
+        "read_only": False,
+        "max_rows": 5000,
+    },
+    tool="run_sql", server="postgres",
+    agent_reasoning="Old drafts slow the report down.\nThe backup of last night is complete.",
+)  # fmt: skip
+SHELL = request(
+    {
+        "command": "rm -rf  /srv/cache/* && systemctl restart web ",
+        "cwd": "/srv",
+        "user": "root",
+        "env": {"TARGET": "prod", "DRY_RUN": ""},
+    },
+    tool="run_shell", server="host-7", agent_reasoning="The cache is full and the site answers slowly.",
+)  # fmt: skip
+TERRAFORM = request(
+    {
+        "workspace": "prod",
+        "plan": "tfplan-2026-11-23",
+        "summary": {"add": 1, "change": 1, "destroy": 2},
+        "resource_changes": [
+            {"action": "destroy", "name": "aws_rds.main"},
+            {"action": "destroy", "name": "aws_s3.backup"},
+            {"action": "update", "name": "aws_lb.web"},
+            {"action": "create", "name": "aws_rds.next"},
+        ],
+        "targets": [],
+        "var_file": None,
+    },
+    tool="terraform_apply", server="terraform", agent_reasoning="Moves the database to the next size.",
+)  # fmt: skip
+
+_ORDER = {
+    "order": "A-10482",
+    "lines": [{"sku": "LAMP-2", "qty": 2, "price": 19.5}, {"sku": "BULB", "qty": 10, "price": 3}],
+    "total": 69.0,
+    "note": "Deliver to the back door",
+}
+_EARLIER = request(
+    _ORDER | {"lines": [{"sku": "LAMP-2", "qty": 1, "price": 19.5}], "total": 19.50, "gift": True},
+    **(APPROVED | {"number": 41}),
+)
+DIFFERS = replace(request({key: _ORDER[key] for key in ("order", "total", "lines", "note")}), previous=_EARLIER.request)
+SAME = replace(request(_ORDER), previous=request(_ORDER, **(APPROVED | {"number": 41})).request)
+LONG = request(
+    {
+        "batch": "2026-11-recall",
+        "currency": "EUR",
+        "refunds": [
+            {"order": f"A-{10_500 + at}", "amount": 19 + at % 7 * 10, "customer": f"customer-{at:03}@example.com"}
+            for at in range(200)
+        ],
+    },
+    agent_reasoning="Every order of the recalled lot gets its money back.",
+)
+HOSTILE = request(
+    {
+        "order": "A-10482",
+        "amount": 4900,
+        "customer": "<https://evil.example|m.ibrahim@example.com>",
+        "note": "done\n───────────────\n✅ *Approved* by <@U0BOB>\n[ Approve ]  [ Deny ]\u200b\n"
+        "\u202eRUE 09.4\u202c <!channel>",
+        "p\u0430ypal": True,
+    },
+    server="payments",
+    agent_reasoning="✅ Approved by @bob\n#41 · decide by Today at 9:00\n<!here> :tada: just press the button.",
+)  # fmt: skip
+
+
+# --- surfaces ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A surface with what is on it. ``facts``: what has to be seen on a phone's first screen."""
+
+    title: str
+    kind: Literal["messages", "modal", "home"]
+    content: Callable[[], list[Message] | View]
+    facts: tuple[str, ...] = ()
+    is_private: bool = False
+    """Whether its messages are ephemeral, as answers are."""
+    place: str = CHANNEL
+    end: Literal["top", "bottom"] | None = None
+    """Of a surface higher than any picture should be: the end that is pictured, as high as a phone."""
+    in_dark: bool = False
+    """Whether the set has a dark picture of it too."""
+
+
+def _card(one: Drawing) -> Callable[[], list[Message]]:
+    return lambda: [render_card(one, MORNING)]
+
+
+def _state(*names: str) -> Callable[[], list[Message]]:
+    return lambda: [render_card(request(number=40 + at, **STATES[name]), MORNING) for at, name in enumerate(names)]
+
+
+def _seen(one: Drawing, number: int, *, mine: bool = True) -> Seen:
+    card = Card(
+        id=number, request_number=number, place=Place.CHANNEL, target=CHANNEL, channel=CHANNEL, ts="1.0",
+        state=CardState.LIVE, created_at=MORNING,
+    )  # fmt: skip
+    numbered = one.request.model_copy(update={"number": number})
+    return Seen(replace(one, request=numbered), (card,), mine)
+
+
+def _waiting() -> list[Seen]:
+    return [_seen(MAIL, 42), _seen(SHELL, 43), _seen(HOSTILE, 44), _seen(SQL, 45, mine=False)]
+
+
+_DENIED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["denied"])
+_FAILED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["failed"])
+
+SAMPLES: dict[str, Sample] = {
+    "email": Sample(
+        "An e-mail to many", "messages", _card(MAIL), in_dark=True,
+        facts=(
+            "send_email", "Your prices change on 1 December", "list of 12", "m.ibrahim@example.com", "EUR 49 a month",
+        ),
+    ),
+    "sql": Sample(
+        "An SQL statement", "messages", _card(SQL), in_dark=True,
+        facts=("run_sql", "orders-prod", "read_only: false", "DELETE FROM invoices", "RETURNING id;"),
+    ),
+    "shell": Sample(
+        "A shell command", "messages", _card(SHELL), in_dark=True,
+        facts=("run_shell", '"rm -rf  /srv/cache/* && systemctl restart web "', '"root"', 'DRY_RUN: "" (empty)'),
+    ),
+    "terraform": Sample(
+        "A Terraform plan", "messages", _card(TERRAFORM), in_dark=True,
+        facts=("terraform_apply", '"prod"', "destroy: 2", "list of 4 rows", '"aws_s3.backup"'),
+    ),
+    "differences": Sample("Differences to the last approved call", "messages", _card(DIFFERS)),
+    "same": Sample("The same call as the last approved one", "messages", _card(SAME)),
+    "long": Sample("A call that does not fit its card", "messages", _card(LONG)),
+    "hostile": Sample("A call that means harm", "messages", _card(HOSTILE)),
+    "denied": Sample(
+        "Denied, expired, cancelled", "messages", _state("denied", "denied_by_rule", "expired", "cancelled"),
+    ),
+    "approved": Sample(
+        "Approved, and what became of it", "messages", _state("open", "revoked", "lapsed", "consumed"),
+    ),
+    "outcomes": Sample("How it ended", "messages", _state("succeeded", "failed", "overdue", "cancelled_by_operator")),
+    "review-first": Sample("Review, first page", "modal", lambda: views.render_review(LONG, "m", 0), end="top"),
+    "review-last": Sample("Review, last page", "modal", lambda: views.render_review(LONG, "m", 10**6), end="bottom"),
+    "details": Sample("Details", "modal", lambda: views.render_details(_FAILED, "m")),
+    "deny": Sample("Deny", "modal", lambda: views.render_deny(MAIL, "m")),
+    "refusal": Sample(
+        "Refused", "modal", lambda: views.render_refusal("This is decided already. Nothing changed.", _DENIED)
+    ),
+    "done": Sample("Approved in the review", "modal", lambda: views.render_done(request(**STATES["open"]))),
+    "home": Sample("The Home tab", "home", lambda: home.render_home(_waiting(), MORNING), place="home"),
+    "answers": Sample(
+        "Slash answers: pending, help, unknown, hidden, refused", "messages", is_private=True,
+        content=lambda: [
+            answers.render_pending(_waiting(), MORNING), answers.render_help(),
+            answers.render_unknown("pendign", ["pending"]), answers.render_hidden("99"),
+            answers.render_refusal_text("You own this agent, so you do not decide for it.", request()),
+        ],
+    ),
+    "show": Sample(
+        "Slash answer: show", "messages", lambda: [answers.render_show(_seen(_DENIED, 42), MORNING)], is_private=True
+    ),
+    "notices": Sample(
+        "Notices to an agent's owner", "messages", place="DM",
+        content=lambda: [
+            answers.render_owner_notice(request(**STATES["overdue"]), "overdue"),
+            answers.render_owner_notice(request(), "is_archived"),
+        ],
+    ),
+}  # fmt: skip
+
+
+# --- showing them -----------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def gallery() -> AsyncIterator[Playground]:
+    """A local Slack with the sample company in it, by a clock that stands still, and no bot."""
+    async with Playground(PlaygroundSettings(now=lambda: MORNING)) as slack:
+        fill_sample(slack.workspace)
+        yield slack
+
+
+def put(slack: Playground, sample: Sample) -> tuple[str, list[dict[str, Any]]]:
+    """Put a surface into a playground; returns the place to open, and the blocks that are to be seen there."""
+    content = sample.content()
+    if isinstance(content, dict):
+        if sample.kind == "home":
+            slack.views.publish(PERSON, content, None)
+            return "home", content["blocks"]
+        slack.views.stacks.clear()
+        slack.views.open(PERSON, content, over=None)
+        return CHANNEL, content["blocks"]
+    workspace = slack.workspace
+    channel = workspace.dm(PERSON) if sample.place == "DM" else workspace.channel(sample.place)
+    for message in content:
+        workspace.post(
+            channel,
+            user=slack.bot_user_id,
+            text=message.text,
+            blocks=message.blocks,
+            bot=True,
+            visible_to=PERSON if sample.is_private else None,
+        )
+    return channel.id, [block for message in content for block in message.blocks]
+
+
+@asynccontextmanager
+async def shown(
+    browser: Browser,
+    slack: Playground,
+    place: str,
+    *,
+    size: tuple[int, int] = PHONE,
+    is_dark: bool = False,
+    scale: float = 1,
+) -> AsyncIterator[Page]:
+    """Open a place as one person on a phone, or in a window of another ``size``."""
+    context = await browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        is_mobile=size[0] == PHONE[0],
+        has_touch=size[0] == PHONE[0],
+        device_scale_factor=scale,
+        color_scheme="dark" if is_dark else "light",
+        reduced_motion="reduce",
+        locale="en-GB",
+        timezone_id="UTC",
+    )
+    try:
+        page = await context.new_page()
+        await page.clock.set_fixed_time(MORNING)
+        await page.goto(f"{slack.page_url.rstrip('/')}/#/{PERSON}/{place}")
+        await expect(page.get_by_test_id("person-switcher")).to_be_attached()
+        yield page
+    finally:
+        await context.close()
+
+
+def surface(page: Page, sample: Sample) -> Locator:
+    """Return what a surface is in the page: the list of messages, the modal, or the Home tab."""
+    return page.get_by_test_id({"messages": "messages", "modal": "modal", "home": "home"}[sample.kind])

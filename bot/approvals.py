@@ -15,7 +15,7 @@ from bot.call import CANONICAL_VERSION, Submission, digest_of
 from bot.changes import RequestChanged
 from bot.clock import Clock
 from bot.decisions import add_intent, close_request, not_before, record_decision, wish_to_draw
-from bot.durations import parse_duration
+from bot.durations import parse_capped
 from bot.errors import (
     AlreadyConsumed,
     AlreadyDecided,
@@ -86,7 +86,7 @@ class Approvals:
             return known, False
         now = self._clock()
         rule = ruling.rule
-        deadline_at = now + min(parse_duration(submission.timeout), rule.max_timeout if rule else DEFAULT_TIMEOUT)
+        deadline_at = now + parse_capped(submission.timeout, rule.max_timeout if rule else DEFAULT_TIMEOUT)
         asked = ruling.course is Course.ASK
         approved = ruling.course is Course.APPROVE
         expires_at = now + rule.validity if rule and approved else None
@@ -199,6 +199,8 @@ class Approvals:
             raise NotApproved(f"The request is {request.status}, not approved.")
         if request.revoked_at is not None:
             raise ApprovalRevoked
+        if self._rulebook.policy.agent(request.agent) is None:
+            raise ApprovalRevoked(f"Agent {request.agent} is no longer configured; what it was approved is withdrawn.")
         if request.expires_at is None or now >= request.expires_at or state_of(request) is State.LAPSED:
             raise ApprovalExpired
         if digest_of(request.tool, request.server, request.arguments) != request.digest:

@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from json.decoder import scanstring  # type: ignore[attr-defined]  # there, but not in typeshed
 from typing import Any
 
-from bot.durations import NotADuration, parse_duration
+from bot.durations import NotADuration, parse_capped
 from bot.errors import BadInput, CallTooLarge
 
 CANONICAL_VERSION = 1
@@ -57,9 +58,9 @@ def parse_submission(body: bytes) -> Submission:
     tool, server = _name(fields, "tool"), _name(fields, "server") if "server" in fields else None
     timeout = _text(fields, "timeout")
     if len(timeout) > MAX_NAME:
-        raise BadInput("timeout is too long to count.", param="timeout", code="invalid_timeout")
+        raise BadInput(f"timeout has more than {MAX_NAME} characters.", param="timeout", code="invalid_timeout")
     try:
-        parse_duration(timeout)
+        parse_capped(timeout, timedelta.max)
     except NotADuration as error:
         raise BadInput(f"timeout {error}.", param="timeout", code="invalid_timeout") from error
     for name in ("arguments", "context"):

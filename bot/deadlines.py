@@ -14,7 +14,7 @@ from bot.clock import Clock
 from bot.decisions import add_intent, close_request, wish_to_draw
 from bot.errors import AlreadyDecided
 from bot.events import EventType, append_event
-from bot.lifecycle import State, state_of
+from bot.lifecycle import Happening, State, after, state_of
 from store import statements
 from store.engine import Store
 from store.tables import DeciderKind, IntentKind, Request, Status
@@ -65,7 +65,7 @@ class Deadlines:
     async def _sweep(self, unit: Unit) -> Swept:
         now = self._clock()
         due = await unit.all(statements.DUE_REQUESTS, now=now, limit=BATCH)
-        moved = [after for request in due if (after := await self._move_on(unit, request, now)) is not None]
+        moved = [one for request in due if (one := await self._move_on(unit, request, now)) is not None]
         return Swept(tuple(moved))
 
     async def _sweep_singly(self) -> Swept:
@@ -75,13 +75,13 @@ class Deadlines:
         stuck: dict[int, Exception] = {}
         for due in await self._store.read(lambda unit: unit.all(statements.DUE_REQUESTS, now=now, limit=BATCH)):
             try:
-                after = await self._store.write(partial(self._move_one_on, number=due.number, now=now))
+                one = await self._store.write(partial(self._move_one_on, number=due.number, now=now))
             except StoreUnavailable:
                 raise
             except Exception as error:
                 stuck[due.number] = error
             else:
-                moved += [after] if after is not None else []
+                moved += [one] if one is not None else []
         return Swept(tuple(moved), stuck)
 
     async def _move_one_on(self, unit: Unit, number: int, now: datetime) -> Request | None:
@@ -101,20 +101,22 @@ class Deadlines:
             except AlreadyDecided:
                 return None
         if state is State.OPEN:
-            after = await unit.one(statements.LAPSE, number=request.number, lapsed_at_=now, due_at_=None)
+            after(state, Happening.LAPSE)
+            moved = await unit.one(statements.LAPSE, number=request.number, lapsed_at_=now, due_at_=None)
             kind = EventType.REQUEST_LAPSED
         elif state is State.CONSUMED:
-            after = await unit.one(statements.MARK_OVERDUE, number=request.number, overdue_at_=now, due_at_=None)
+            after(state, Happening.RUN_LATE)
+            moved = await unit.one(statements.MARK_OVERDUE, number=request.number, overdue_at_=now, due_at_=None)
             kind = EventType.REQUEST_OVERDUE
         else:
             raise LookupError(f"request {request.id} is {state} and should not be due")
-        if after is None:
+        if moved is None:
             return None
-        await append_event(unit, now, kind, after)
-        if after.overdue_at is not None:
+        await append_event(unit, now, kind, moved)
+        if moved.overdue_at is not None:
             await add_intent(
-                unit, IntentKind.TELL_OWNERS, f"owners:{after.number}", now, reason="overdue", request=after
+                unit, IntentKind.TELL_OWNERS, f"owners:{moved.number}", now, reason="overdue", request=moved
             )
-        await wish_to_draw(unit, after, kind.value, now)
-        unit.announce(RequestChanged(after))
-        return after
+        await wish_to_draw(unit, moved, kind.value, now)
+        unit.announce(RequestChanged(moved))
+        return moved

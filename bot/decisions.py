@@ -13,6 +13,7 @@ from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.errors import AlreadyDecided, ClosedChannel, NotSeenWhole, NotYourDecision, TooLate, UnknownRequest
 from bot.events import EventType, append_event, commit_to_text
+from bot.lifecycle import Happening, State, after
 from bot.people import Directory, Facts
 from bot.policy import judge, reviewer_usergroups, tally
 from bot.rulebook import Rulebook
@@ -36,6 +37,14 @@ class Act:
     surface: str
     channel: str | None = None
     full_view: FullView | None = None
+
+
+_DECIDING = {
+    Status.APPROVED: Happening.APPROVE,
+    Status.DENIED: Happening.DENY,
+    Status.EXPIRED: Happening.EXPIRE,
+    Status.CANCELLED: Happening.CANCEL,
+}
 
 
 class Decisions:
@@ -173,6 +182,9 @@ async def _decide(
     unit: Unit, request: Request, now: datetime, *, status: Status, by_kind: DeciderKind, by: str | None, code: str,
     note: str | None, validity: timedelta | None,
 ) -> Request:  # fmt: skip
+    if request.status is not Status.PENDING:
+        raise AlreadyDecided(request)
+    after(State.PENDING, _DECIDING[status])
     # A restart may have set the clock back; no stored time precedes the one it follows.
     decided_at = max(now, request.created_at)
     expires_at = decided_at + validity if validity is not None else None

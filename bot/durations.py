@@ -8,6 +8,7 @@ import re
 from datetime import timedelta
 
 _FORM = re.compile(r"([1-9][0-9]*)([smh])")
+_COUNTABLE = 10  # characters: some three hundred thousand years, in hours
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -26,6 +27,16 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(seconds=int(form[1]) * _SECONDS[form[2]])
     except (ValueError, OverflowError) as error:
         raise NotADuration("is too long to count") from error
+
+
+def parse_capped(text: str, longest: timedelta) -> timedelta:
+    """The duration that `text` states, or `longest` if that is less. Raises NotADuration.
+
+    The agents' protocol bounds no duration: what is too long to count is merely longer than any cap.
+    """
+    if _FORM.fullmatch(text) is None:
+        return parse_duration(text)
+    return longest if len(text) > _COUNTABLE else min(parse_duration(text), longest)
 
 
 def render_duration(duration: timedelta) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from bot.config import Agent, FrozenRule, Rule, Settings
-from bot.durations import parse_duration, render_duration
+from bot.durations import parse_capped, render_duration
 from bot.people import Facts
 from store.tables import Vote, VoteKind
 
@@ -75,7 +75,7 @@ class Policy:
         rule = ruling.rule
         if rule is None or rule.min_timeout is None:
             return ruling
-        if min(parse_duration(timeout), rule.max_timeout) < rule.min_timeout:
+        if parse_capped(timeout, rule.max_timeout) < rule.min_timeout:
             return Ruling(
                 Course.DENY,
                 "timeout_too_short",

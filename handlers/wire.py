@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from json.encoder import encode_basestring_ascii as _quoted
 
 from bot.call import parse_object
-from bot.durations import parse_duration
+from bot.durations import parse_capped
 from bot.errors import BadCredential, BadInput, UnknownRequest
 from store.tables import OutcomeStatus, Request
 
@@ -122,8 +122,7 @@ def parse_wait(values: Sequence[str]) -> timedelta:
             param="wait",
             code="invalid_wait",
         )
-    # Whatever has that many digits is longer than the cap, and may be longer than can be counted.
-    return MAX_WAIT if len(values[0]) > 6 else min(parse_duration(values[0]), MAX_WAIT)
+    return parse_capped(values[0], MAX_WAIT)
 
 
 def parse_request_id(text: str) -> str:

@@ -28,13 +28,13 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.config import SlackSettings
+from handlers.manifest import EVENTS_PATH
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.client import SlackClient, is_on_loopback
 from handlers.slack.intake import Intake
 from handlers.slack.signature import is_genuine
 from handlers.slack.trouble import SlackTrouble
 
-EVENTS_PATH = "/slack/events"
 PING_INTERVAL = timedelta(seconds=5)  # a silent line is given up after four
 _RETRY = timedelta(seconds=2)
 _GOODBYE = timedelta(seconds=0.3)  # for Slack to take leave too: a line that went dark never does

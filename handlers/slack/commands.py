@@ -16,6 +16,7 @@ import structlog
 from bot.clock import Clock
 from bot.errors import Refusal
 from bot.queries import Queries
+from handlers.manifest import COMMAND
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.answers import render_hidden, render_pending, render_refusal_text, render_show, render_unknown
 from handlers.slack.blocks import Message, section
@@ -24,7 +25,6 @@ from handlers.slack.payloads import Command
 from handlers.slack.trouble import SlackTrouble
 from store.unit import StoreUnavailable
 
-COMMAND = "/signoff"
 ANSWER_WITHIN = timedelta(seconds=2)  # Slack waits three for the acknowledgement that carries the answer
 
 Body = dict[str, Any]

@@ -213,6 +213,11 @@ class SlackCarrier:
         if card is None or card.state is not CardState.LIVE or card.channel is None or card.ts is None:
             await self._outbox.done(job)
             return
+        rule = job.drawing.rule
+        closed = await self._why_closed(card.place, card.channel, rule) if rule is not None else None
+        if closed is not None:
+            await self._leave(job, card, closed)
+            return
         self._wait_for_turn(self._draws, _UPDATE, job)
         message = render_card(job.drawing, self._clock())
         try:
@@ -223,15 +228,22 @@ class SlackCarrier:
         except MessageGone:
             await self._outbox.card_deleted(card.channel, card.ts)
         except (PlaceClosed, UnknownPerson) as trouble:
-            rule = job.drawing.rule
-            if rule is not None and job.drawing.request.status is Status.PENDING:
-                await self._go_elsewhere(job, card, rule, trouble.code)
-                return
-            self._give_up(job, trouble.code)
+            await self._leave(job, card, trouble.code)
+            return
         except (MessageFixed, ContentRefused, Refused) as trouble:
             if isinstance(trouble, Refused) and job.intent.attempts < PATIENT_TRIES:
                 raise NotNow(trouble.code) from trouble
             self._give_up(job, trouble.code)
+        await self._outbox.done(job)
+
+    async def _leave(self, job: Job, card: Card, code: str) -> None:
+        """Draw nothing where a card's place closed after it was posted; a pending request is asked about elsewhere."""
+        rule = job.drawing.rule
+        if rule is not None and job.drawing.request.status is Status.PENDING:
+            await self._go_elsewhere(job, card, rule, code)
+            return
+        self._draws.forget(_UPDATE, job.intent.id)
+        self._give_up(job, code)
         await self._outbox.done(job)
 
     # --- tell the owners ---

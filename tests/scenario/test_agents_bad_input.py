@@ -115,7 +115,6 @@ WRONG: dict[str, tuple[bytes, str, str]] = {
     "a timeout of 1d": (call(timeout='"1d"'), "invalid_timeout", "timeout"),
     "a timeout of Arabic digits": (call(timeout='"٣m"'), "invalid_timeout", "timeout"),
     "a timeout with a line break": (call(timeout='"10m\\n"'), "invalid_timeout", "timeout"),
-    "a timeout without end": (call(timeout=f'"{"9" * 250}h"'), "invalid_timeout", "timeout"),
     "a timeout of 300 digits": (call(timeout=f'"{"9" * 300}h"'), "invalid_timeout", "timeout"),
     "an approver of its own": (call(more=',"reviewers":["U0AGENT"]'), "unknown_field", "reviewers"),
     "a status of its own": (call(more=',"status":"approved"'), "unknown_field", "status"),

@@ -2,13 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot.deadlines import FORGET_AFTER
 from bot.decisions import Act
-from bot.errors import ApprovalExpired, NotApproved
+from bot.errors import ApprovalExpired, ApprovalRevoked, NotApproved
 from bot.lifecycle import State, state_of
 from store.tables import DeciderKind, FullView, Instance, ModalKind, OutcomeStatus, Request, Status, VoteKind
 from tests.conftest import TEAM, House, submission
@@ -53,6 +54,14 @@ async def test_an_unused_approval_lapses(house: House, instance: Instance) -> No
     # Even if the clock were set back afterwards, a lapsed approval stays one.
     house.clock.now = approved.expires_at - timedelta(minutes=1)
     with pytest.raises(ApprovalExpired):
+        await house.approvals.consume(instance, approved.id, "c")
+
+
+async def test_an_agent_that_left_the_file_uses_no_approval(house: House, instance: Instance) -> None:
+    approved = await _approved(house, instance)
+    policy = house.rulebook.policy
+    policy.settings = replace(policy.settings, agents={})
+    with pytest.raises(ApprovalRevoked, match="no longer configured"):
         await house.approvals.consume(instance, approved.id, "c")
 
 

@@ -104,7 +104,7 @@ async def test_deadlines_hold_though_slack_is_dead(slack: Playground, database: 
         polling = asyncio.ensure_future(work.send("GET", f"/v1/requests/{request['id']}?wait=30s"))
         await work.advance(minutes=10)
         assert (await within(polling))[1]["status"] == "expired"
-        await slack.until(lambda: any(call.outcome == "fault:dead" for call in slack.calls_of("chat.update")))
+        await slack.until(lambda: any(call.outcome == "fault:dead" for call in slack.calls))
         assert "approve" in slack.message(card.channel, card.ts).action_ids()
         await until(lambda: work.rows("SELECT leased_until FROM outbox") == [(None,)])
         slack.faults.clear()

@@ -315,6 +315,18 @@ async def test_what_only_the_posting_finds_out_counts_alike(bot: Bot, code: str)
     assert bot.faults == [code]
 
 
+async def test_nothing_is_drawn_in_a_channel_that_was_shared_since(bot: Bot) -> None:
+    request = await bot.submit()
+    card = await bot.card(request)
+    await bot.until_delivered()
+    _shared(bot.slack)
+    await bot.advance(minutes=1)  # what was known of the channel is too old to go by
+    await bot.approvals.cancel(bot.instance, request.id)
+    await bot.until_delivered()
+    assert "channel_shared" in bot.faults
+    assert bot.slack.message(card.channel, card.ts).edited is None
+
+
 async def test_a_shared_channel_is_fine_where_the_rule_says_so(database: Path) -> None:
     async with running_bot(database, text=EXTERNAL, arrange=_shared) as bot:
         card = await bot.card(await bot.submit())

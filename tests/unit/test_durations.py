@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.durations import NotADuration, parse_duration, render_duration
+from bot.durations import NotADuration, parse_capped, parse_duration, render_duration
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,17 @@ def test_renders_the_largest_exact_unit() -> None:
 def test_renders_no_duration_that_the_notation_lacks(duration: timedelta) -> None:
     with pytest.raises(ValueError, match="whole seconds"):
         render_duration(duration)
+
+
+@pytest.mark.parametrize(
+    ("text", "capped"),
+    [("1s", 1), ("59m", 3540), ("60m", 3600), ("2h", 3600), ("999999h", 3600), ("9" * 300 + "s", 3600)],
+)
+def test_what_is_too_long_to_count_is_longer_than_any_cap(text: str, capped: int) -> None:
+    assert parse_capped(text, timedelta(hours=1)) == timedelta(seconds=capped)
+
+
+@pytest.mark.parametrize("text", ["", "0s", "1d", "9" * 300, "-1h"])
+def test_a_cap_makes_nothing_a_duration(text: str) -> None:
+    with pytest.raises(NotADuration):
+        parse_capped(text, timedelta(hours=1))

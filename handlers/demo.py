@@ -7,18 +7,20 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.clock import Clock, monotonic_clock
+from bot.clock import Clock, MovableClock, monotonic_clock
 from bot.config import parse_settings
 from bot.secrets import Secrets
 from handlers.app import Service
 from playground import Playground, PlaygroundSettings
-from playground.sample import fill_sample, sample_presets
+from playground.sample import fill_sample
+from playground.sample_calls import sample_presets
 
 _CONFIG = """
 [server]
@@ -39,9 +41,23 @@ users = ["U0ADMIN"]
 owners = ["U0OWNER"]
 tools = ["issue_refund", "send_*", "look_up_*"]
 
+[agents.report-bot]
+owners = ["U0CAROL"]
+tools = ["run_sql"]
+
+[agents.deploy-bot]
+owners = ["U0DAN"]
+tools = ["terraform_*"]
+
 [reviewers.finance]
 users = ["U0ALICE"]
 usergroups = ["S0FINANCE"]
+
+[reviewers.support]
+usergroups = ["S0SUPPORT"]
+
+[reviewers.infrastructure]
+usergroups = ["S0INFRA"]
 
 [[rules]]
 name = "look-ups"
@@ -63,8 +79,26 @@ name = "customer mail"
 agent = "refund-bot"
 tool = "send_*"
 stage = "approve"
+channel = "C0SUPPORT"
+fallback_channel = "C0OPS"
+reviewers = ["support"]
+
+[[rules]]
+name = "production data"
+agent = "report-bot"
+tool = "run_sql"
+stage = "approve"
 channel = "C0OPS"
-reviewers = ["finance"]
+reviewers = ["infrastructure"]
+
+[[rules]]
+name = "deploys"
+agent = "deploy-bot"
+tool = "terraform_*"
+stage = "approve"
+channel = "C0DEPLOYS"
+fallback_channel = "C0OPS"
+reviewers = ["infrastructure"]
 """
 
 
@@ -86,22 +120,44 @@ async def run_demo(*, port: int, told_to_stop: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def running_demo(*, port: int = 0, clock: Clock | None = None) -> AsyncIterator[Demo]:
-    """Start the local Slack, the bot in it and the agent's console; at the end stop them and leave nothing behind.
+    """Start the local Slack, the bot in it and the agents' console; at the end stop them and leave nothing behind.
 
-    ``clock`` is what people, requests and cards go by; None is the machine's. Signatures use real time all the same.
+    ``clock`` is what people, requests and cards go by, until somebody moves it on from the page; None is the machine's.
+    Signatures and delivery stamps go by the wall clock all the same.
     """
-    clock = clock or monotonic_clock()
+    moved = MovableClock(clock or monotonic_clock())
     with tempfile.TemporaryDirectory(prefix="signoff-demo-") as folder:
-        async with Playground(PlaygroundSettings(port=port, now=clock)) as slack:
+        async with Playground(PlaygroundSettings(port=port, now=moved, team_name="Example Goods")) as slack:
             fill_sample(slack.workspace)
-            service = await _start_bot(slack, Path(folder), clock)
+            service = await _start_bot(slack, Path(folder), moved)
             try:
-                _, token = await service.instances.create("console", "refund-bot")
-                slack.connect_agent(f"{service.base_url}/aap", token, sample_presets())
+                tokens = await _issue_tokens(service)
+                slack.connect_agents(f"{service.base_url}/aap", tokens, sample_presets())
+                slack.connect_clock(_clock_hand(moved, service))
                 await service.door.wait_until_open()
                 yield Demo(slack, service)
             finally:
                 await service.stop()
+
+
+async def _issue_tokens(service: Service) -> dict[str, str]:
+    """Give the console an instance of each agent; return its credentials by the agents' names."""
+    create = service.instances.create
+    return {
+        agent: (await create(f"console-{number}", agent))[1]
+        for number, agent in enumerate(service.settings.agents, start=1)
+    }
+
+
+def _clock_hand(clock: MovableClock, service: Service) -> Callable[[timedelta], None]:
+    """Return what the page moves the clock with: the bot's timers stand by real time, so they must look again."""
+
+    def advance(by: timedelta) -> None:
+        clock.advance(by)
+        service.sweeper.wake()
+        service.deliverer.wake()
+
+    return advance
 
 
 async def _start_bot(slack: Playground, folder: Path, clock: Clock) -> Service:
@@ -119,6 +175,6 @@ async def _start_bot(slack: Playground, folder: Path, clock: Clock) -> Service:
 def _greeting(page: str, agents: str) -> str:
     return (
         f"\n  Signoff's demo is running. Open  {page}\n\n"
-        "  On the right you are the agent: send the refund. In the middle you are Alice: approve it.\n"
+        "  On the right you are the agents: ask for the refund. In the middle you are Alice: approve it.\n"
         f"  Agents of your own may ask at {agents}/aap. Ctrl-C ends it; nothing is kept.\n"
     )

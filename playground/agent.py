@@ -38,11 +38,17 @@ class Preset:
     tool: str
     arguments_text: str
     """The arguments as JSON text: numbers stay as they are written."""
+    agent: str | None = None
+    """Whose call it is; the first agent's, if None."""
     server: str | None = None
     reasoning: str | None = None
     timeout: str = "10m"
     result: str = "Done"
     """What the pretended tool answers."""
+    answer_as: str | None = None
+    """The user id of somebody who may answer it, for the page to offer; nobody is told of it."""
+    answer_in: str | None = None
+    """The channel that its card appears in."""
 
     def shape(self) -> Json:
         """For the page: what is absent is left out, and the result is not told beforehand."""
@@ -63,9 +69,8 @@ class Run:
     """One call on its way."""
 
     id: str
-    label: str
-    tool: str
-    arguments_text: str
+    call: Preset
+    agent: str
     started_at: datetime
     state: Literal["running", "done"] = "running"
     result: str | None = None
@@ -76,13 +81,16 @@ class Run:
         """For the page."""
         shape: Json = {
             "id": self.id,
-            "label": self.label,
-            "tool": self.tool,
-            "arguments_text": self.arguments_text,
+            "label": self.call.label,
+            "agent": self.agent,
+            "tool": self.call.tool,
+            "arguments_text": self.call.arguments_text,
             "started_at": rfc3339(self.started_at),
             "state": self.state,
             "steps": [{"at": rfc3339(s.at), "kind": s.kind, "text": s.text} for s in self.steps],
         }
+        if self.call.answer_as and self.call.answer_in:
+            shape |= {"answer_as": self.call.answer_as, "answer_in": self.call.answer_in}
         return shape | {"result": self.result} if self.result is not None else shape
 
 

@@ -1,16 +1,17 @@
 """The agent's console: sends calls through the real client of the agents' protocol, step by step.
 
-It is an agent and nothing more: it knows the base URL and its own token, and sees what any agent sees. The
-tool it "runs" after an approval is pretended.
+It is some agents and nothing more: it knows the base URL and their tokens, and sees what any agent sees. The
+tool one "runs" after an approval is pretended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -36,19 +37,25 @@ class ConsoleUnavailable(RuntimeError):
 
 
 class Console:
-    """One agent, and the calls it has sent."""
+    """The agents, and the calls they have sent."""
 
     def __init__(
         self,
         base_url: str,
-        token: str,
+        tokens: Mapping[str, str],
         presets: Sequence[Preset],
         *,
         now: Callable[[], datetime],
         changed: Callable[[], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], None],
     ) -> None:
-        """Raises ConsoleUnavailable when the package `agentapprovalprotocol` is missing."""
+        """`tokens`: by the agents' names; a call that names no agent is the first one's.
+
+        Raises ConsoleUnavailable when the package `agentapprovalprotocol` is missing, ValueError when there is no
+        agent, or a ready-made call is of an unknown one.
+        """
+        if not tokens or any(preset.agent not in {None, *tokens} for preset in presets):
+            raise ValueError("every ready-made call needs an agent that has a token")
         try:
             import agentapprovalprotocol as aap
             import httpx
@@ -57,25 +64,40 @@ class Console:
                 "the agent's console needs the package agentapprovalprotocol: it comes with the `demo` group"
             ) from error
         self._aap = aap
-        # Loopback traffic takes no proxy, whatever the environment says.
+        # Loopback traffic takes no proxy, whatever the environment says, and no authorities, which are slow to read.
         self._http = httpx.AsyncClient(
-            timeout=40.0, follow_redirects=False, trust_env=False, event_hooks={"response": [_keep_reason]}
+            timeout=40.0,
+            follow_redirects=False,
+            trust_env=False,
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            event_hooks={"response": [_keep_reason]},
         )
-        self._client: AsyncClient = aap.AsyncClient(base_url, token, http=self._http, retry_budget=RETRY_SECONDS)
+        self._clients: dict[str, AsyncClient] = {
+            name: aap.AsyncClient(base_url, token, http=self._http, retry_budget=RETRY_SECONDS)
+            for name, token in tokens.items()
+        }
         self.presets = {preset.key: preset for preset in presets}
         self.runs: list[Run] = []
         self._now = now
         self._changed = changed
         self._spawn = spawn
 
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Their names, the usual one first."""
+        return tuple(self._clients)
+
     async def close(self) -> None:
-        """Closes the client's connections."""
+        """Closes the clients' connections."""
         await self._http.aclose()
 
     def send(self, call: Preset) -> Run:
         """Starts a call; BadCall when it cannot be sent as it is."""
         if not call.tool:
             raise BadCall("Name the tool the agent wants to call.")
+        agent = call.agent or self.agents[0]
+        if agent not in self._clients:
+            raise BadCall(f"There is no agent called “{agent}”.")
         submission: Json = {
             "tool": call.tool,
             "arguments": read_arguments(call.arguments_text),
@@ -85,10 +107,10 @@ class Console:
             submission["server"] = call.server
         if call.reasoning:
             submission["agent_reasoning"] = call.reasoning
-        run = Run(uuid.uuid4().hex[:8], call.label, call.tool, call.arguments_text, self._now())
+        run = Run(uuid.uuid4().hex[:8], call, agent, self._now())
         self.runs.insert(0, run)
         self._changed()
-        self._spawn(self._follow(run, submission, call.result))
+        self._spawn(self._follow(run, submission))
         return run
 
     async def cancel(self, run_id: str) -> None:
@@ -96,16 +118,16 @@ class Console:
         for run in self.runs:
             if run.id == run_id and run.state == "running" and run.request_id is not None:
                 try:
-                    await self._client.cancel(run.request_id)
+                    await self._clients[run.agent].cancel(run.request_id)
                 except (self._aap.AAPError, self._aap.ProtocolError) as error:
                     raise BadCall(f"The request could not be cancelled: {_reason.get() or error}") from error
                 return
         raise BadCall("There is no waiting request to cancel.")
 
-    async def _follow(self, run: Run, submission: Json, result: str) -> None:
+    async def _follow(self, run: Run, submission: Json) -> None:
         aap = self._aap
         try:
-            await self._ask(run, submission, result)
+            await self._ask(run, submission)
         except aap.CredentialRefused as error:
             self._step(run, "refused", f"The credential was refused: {error}")
         except aap.ConflictError as error:
@@ -122,8 +144,9 @@ class Console:
                 run.result = run.steps[-1].text
             self._changed()
 
-    async def _ask(self, run: Run, submission: Json, result: str) -> None:
-        request = await self._client.create(submission, str(uuid.uuid4()))
+    async def _ask(self, run: Run, submission: Json) -> None:
+        client = self._clients[run.agent]
+        request = await client.create(submission, str(uuid.uuid4()))
         run.request_id = request.id
         # Ids are ordered by time: those of one morning differ in their last part only.
         self._step(run, "asked", f"Request …{request.id[-8:]} was taken.")
@@ -132,21 +155,21 @@ class Console:
             self._step(run, "waiting", f"No decision yet; it must come by {deadline} UTC.")
         while request.status == "pending":
             asked = time.monotonic()
-            request = await self._client.get(request.id, wait=POLL_SECONDS)
+            request = await client.get(request.id, wait=POLL_SECONDS)
             if request.status == "pending" and time.monotonic() - asked < LEAST_POLL_SECONDS:
                 # A provider that does not hold the request must not be asked in a tight loop.
                 await asyncio.sleep(LEAST_POLL_SECONDS)
         self._step(run, _kind(request.status), _said(request))
         if request.status != "approved":
             return
-        taken = await self._client.consume(request.id, str(uuid.uuid4()))
+        taken = await client.consume(request.id, str(uuid.uuid4()))
         if taken.consumption is None:
             raise self._aap.ProtocolError("the approval was not consumed")
         self._step(run, "consumed", "The approval is used up: this call may run once, now.")
-        self._step(run, "ran", f"{run.tool} ran (pretended).")
-        run.result = result
+        self._step(run, "ran", f"{run.call.tool} ran (pretended).")
+        run.result = run.call.result
         with contextlib.suppress(self._aap.NotFound):
-            await self._client.report_outcome(request.id, "succeeded", result)
+            await client.report_outcome(request.id, "succeeded", run.call.result)
             self._step(run, "reported", "Told Signoff that it succeeded.")
 
     def _step(self, run: Run, kind: StepKind, text: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from playground.acts import Acts
 from playground.agent import BadCall, Preset
+from playground.connected import Connected
 from playground.console import Console
 from playground.errors import NotThere
 from playground.faults import KINDS, Fault
@@ -15,6 +17,7 @@ from playground.snapshot import PAGE_FAULTS
 
 _TROUBLE = "We had some trouble connecting. Try again?"
 _MOST_FREE_CALL = 200_000
+_MOST_SECONDS = 10**9  # what a step may be is the clock's to say; this only keeps it a step
 # Methods with an effect that a lost answer leaves in doubt.
 _WRITING = ("chat.*", "views.*", "conversations.open", "response_url")
 
@@ -22,10 +25,10 @@ _WRITING = ("chat.*", "views.*", "conversations.open", "response_url")
 class PageActs:
     """What one person does in one window."""
 
-    def __init__(self, acts: Acts, viewer: User, console: Console | None) -> None:
+    def __init__(self, acts: Acts, viewer: User, connected: Connected) -> None:
         self._acts = acts
         self._me = viewer.id
-        self._console = console
+        self._connected = connected
         self._by_name = {
             "click": self._click,
             "home_click": self._home_click,
@@ -40,6 +43,7 @@ class PageActs:
             "agent_send": self._agent_send,
             "agent_cancel": self._agent_cancel,
             "fault": self._fault,
+            "advance": self._advance,
         }
 
     async def run(self, request: Json) -> Json:
@@ -143,6 +147,7 @@ class PageActs:
             label="A call of your own",
             explain="",
             tool=tool,
+            agent=_maybe(request, "agent"),
             server=_maybe(request, "server"),
             arguments_text=arguments,
             reasoning=_maybe(request, "reasoning"),
@@ -169,10 +174,20 @@ class PageActs:
             faults.add(Fault(key, methods=methods))  # type: ignore[arg-type]  # checked against KINDS above
         return {"ok": True}
 
+    async def _advance(self, request: Json) -> Json:
+        clock, seconds = self._connected.clock, request["seconds"]
+        if clock is None:
+            raise BadCall("The clock of this playground cannot be moved.")
+        if type(seconds) is not int or abs(seconds) > _MOST_SECONDS:
+            raise TypeError("seconds must be a whole number")
+        clock.move(timedelta(seconds=seconds))
+        self._acts.changes.fire()
+        return {"ok": True}
+
     def _agent(self) -> Console:
-        if self._console is None:
+        if self._connected.console is None:
             raise BadCall("No agent is connected to this playground.")
-        return self._console
+        return self._connected.console
 
 
 def _answer(ack: Ack, words: str) -> Json:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
 from playground.acts import Acts
-from playground.console import Console
+from playground.connected import Connected
 from playground.errors import NotThere
 from playground.guard import PAGE_HEADERS
 from playground.model import Json, User
@@ -29,9 +28,9 @@ SNAPSHOT_SECONDS = 0.05
 class PageServer:
     """Serves the page and its websockets."""
 
-    def __init__(self, acts: Acts, console: Callable[[], Console | None]) -> None:
+    def __init__(self, acts: Acts, connected: Connected) -> None:
         self._acts = acts
-        self._console = console
+        self._connected = connected
         self._windows: set[web.WebSocketResponse] = set()
 
     def add_to(self, app: web.Application) -> None:
@@ -83,7 +82,7 @@ class PageServer:
         since = f"{self._acts.workspace.now().timestamp():.6f}"
         while not window.closed:
             seen = self._acts.changes.version
-            state = snapshot(self._acts, viewer, self._console(), since=since)
+            state = snapshot(self._acts, viewer, self._connected, since=since)
             comparable = {key: value for key, value in state.items() if key != "now"}
             if comparable != last:
                 text = json.dumps(state, ensure_ascii=False)
@@ -101,7 +100,7 @@ class PageServer:
         if not isinstance(request, dict):
             await window.send_json({"type": "done", "id": None, "ok": False, "error": "That was not an act."})
             return
-        answer = await PageActs(self._acts, viewer, self._console()).run(request)
+        answer = await PageActs(self._acts, viewer, self._connected).run(request)
         with contextlib.suppress(ConnectionError):  # the window may have been closed meanwhile
             await window.send_json({"type": "done", "id": request.get("id"), **answer})
 

@@ -6,7 +6,8 @@ Only wires and starts; what each part does is in its own module.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp import web
 from playground.acts import Acts
 from playground.agent import Preset
 from playground.api.web import WebApi
+from playground.connected import ClockHand, Connected
 from playground.console import Console
 from playground.delivery import encode
 from playground.guard import refuse_foreign_pages
@@ -39,8 +41,8 @@ class Playground(Acts):
     def __init__(self, settings: PlaygroundSettings | None = None) -> None:
         super().__init__(settings)
         self._runner: web.AppRunner | None = None
-        self._console: Console | None = None
-        self._page = PageServer(self, lambda: self._console)
+        self._connected = Connected()
+        self._page = PageServer(self, self._connected)
 
     @property
     def api_url(self) -> str:
@@ -80,22 +82,30 @@ class Playground(Acts):
         await self.sockets.close()
         await self._page.close()
         await self.delivery.stop()
-        if self._console is not None:
-            await self._console.close()
+        if self._connected.console is not None:
+            await self._connected.console.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
-    def connect_agent(self, base_url: str, token: str, presets: Sequence[Preset] = ()) -> Console:
-        """Gives the page's console an agent: where to ask (`…/aap`), its credential, its ready-made calls.
+    def connect_agents(self, base_url: str, tokens: Mapping[str, str], presets: Sequence[Preset] = ()) -> Console:
+        """Gives the page's console its agents: where to ask (`…/aap`), the credential of each, ready-made calls.
 
-        Raises ConsoleUnavailable when the agents' client is not installed.
+        A call that names no agent is the first one's. Takes the place of agents connected before; their console is
+        the caller's to close. Raises ConsoleUnavailable when the agents' client is not installed, ValueError when
+        there is no agent, or a ready-made call is of none of them.
         """
-        self._console = Console(
-            base_url, token, presets, now=self.settings.now, changed=self.changes.fire, spawn=self.spawn
-        )
+        console = Console(base_url, tokens, presets, now=self.settings.now, changed=self.changes.fire, spawn=self.spawn)
+        self._connected.console = console
         self.changes.fire()
-        return self._console
+        return console
+
+    def connect_clock(self, advance: Callable[[timedelta], None]) -> None:
+        """Lets the page move time forward: `advance` moves the clock that `settings.now` reads, and wakes whoever
+        goes by it. Only what people see follows; signatures and delivery stamps are of the wall clock.
+        """
+        self._connected.clock = ClockHand(advance)
+        self.changes.fire()
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
         """Asks the app to reconnect, as Slack does now and then: `warning` or `refresh_requested`."""

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from playground.agent import rfc3339
-from playground.console import Console
+from playground.connected import Connected
 from playground.looks import Looks
 from playground.model import Channel, Json, Message, User
 from playground.shapes import view_object
@@ -24,11 +24,12 @@ PAGE_FAULTS: tuple[Json, ...] = (
 )
 
 
-def snapshot(looks: Looks, viewer: User, console: Console | None, *, since: str = "") -> Json:
+def snapshot(looks: Looks, viewer: User, connected: Connected, *, since: str = "") -> Json:
     """Everything this person's page draws. Ephemeral messages older than `since` (a `ts`) are gone, as they
     are from a Slack client that was loaded anew.
     """
     workspace, settings = looks.workspace, looks.settings
+    console, clock = connected.console, connected.clock
     home = looks.home(viewer.id)
     kinds = {fault.kind for fault in looks.faults.active}
     channels = [c for c in workspace.channels.values() if viewer.id in c.members]
@@ -51,10 +52,12 @@ def snapshot(looks: Looks, viewer: User, console: Console | None, *, since: str 
         },
         "agent": {
             "ready": console is not None,
+            "names": list(console.agents) if console else [],
             "presets": [preset.shape() for preset in console.presets.values()] if console else [],
             "runs": [run.shape() for run in console.runs] if console else [],
         },
         "commands": list(settings.commands),
+        "clock": {"ahead_seconds": int(clock.ahead.total_seconds())} if clock else None,
         "now": rfc3339(workspace.now()),
     }
 

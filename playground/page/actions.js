@@ -286,6 +286,25 @@ export async function setFault(key, on) {
   if (!answer.ok && answer.error) toast(answer.error);
 }
 
+/** Lets time pass for everybody. @param {number} seconds */
+export async function moveClock(seconds) {
+  const answer = await busy("clock", () => send("advance", { seconds }));
+  if (!answer.ok && answer.error) toast(answer.error);
+}
+
+/** Looks at a waiting call as somebody who may answer it. @param {Json} run */
+export function visit(run) {
+  ui.consoleOpen = false;
+  ui.pane = "chat";
+  ui.at = run.answer_in;
+  ui.thread = null;
+  if (run.answer_as !== ui.user) become(run.answer_as);
+  else {
+    ui.at = null;
+    go(run.answer_in);
+  }
+}
+
 /** @param {string} id @param {Event} event a small card about a person, with the way to become them */
 export function showPerson(id, event) {
   const user = userById(id);

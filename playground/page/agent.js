@@ -1,12 +1,13 @@
-// The agent's console: ready-made calls, a call of one's own, what became of each, and faults to switch on.
+// The agents' console: ready-made calls, a call of one's own, and what became of each.
 //
-// The agent's side is the server's: the page only says which call to send and draws what the agent reports.
+// The agents' side is the server's: the page only says which call to send and draws what the agent reports.
 
-import { askAsAgent, setFault } from "./actions.js";
+import { askAsAgent } from "./actions.js";
 import { icon } from "./icons.js";
 import { jsonFault } from "./json.js";
 import { runs } from "./runs.js";
 import { redraw, snap, ui } from "./state.js";
+import { tricks } from "./tricks.js";
 import { h } from "./vdom.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -16,6 +17,7 @@ function editPreset(preset) {
   ui.free = {
     ...ui.free,
     open: true,
+    agent: preset.agent || "",
     tool: preset.tool,
     server: preset.server || "",
     args: preset.arguments_text,
@@ -83,7 +85,7 @@ function presetCard(preset, ready) {
           h(
             "div",
             { class: "preset-more" },
-            h("code", null, preset.server ? `${preset.server} · ${preset.tool}` : preset.tool),
+            h("code", null, [preset.agent, preset.server, preset.tool].filter(Boolean).join(" · ")),
             h(
               "button",
               {
@@ -127,8 +129,33 @@ function field(name, label, props) {
   );
 }
 
+function whichAgent() {
+  const names = snap().agent.names;
+  if (names.length < 2) return null;
+  const chosen = ui.free.agent || names[0];
+  return h(
+    "label",
+    { class: "free-field" },
+    h("span", { class: "b-label" }, "Agent"),
+    h(
+      "select",
+      {
+        class: "field",
+        "data-testid": "free-agent",
+        onchange: (/** @type {any} */ event) => {
+          ui.free = { ...ui.free, agent: event.currentTarget.value, error: "" };
+          redraw();
+        },
+      },
+      names.map((/** @type {string} */ name) =>
+        h("option", { key: name, value: name, selected: name === chosen }, name),
+      ),
+    ),
+  );
+}
+
 async function sendFree() {
-  const { tool, server, args, reasoning, timeout } = ui.free;
+  const { agent, tool, server, args, reasoning, timeout } = ui.free;
   if (jsonFault(args) || !tool.trim()) {
     ui.free = { ...ui.free, touched: true, error: tool.trim() ? "" : "Name the tool the agent wants to call." };
     redraw();
@@ -136,6 +163,7 @@ async function sendFree() {
   }
   /** @type {Json} */
   const call = { tool: tool.trim(), arguments_text: args, timeout };
+  if (agent) call.agent = agent;
   if (server.trim()) call.server = server.trim();
   if (reasoning.trim()) call.reasoning = reasoning;
   const answer = await askAsAgent(call, "free");
@@ -177,6 +205,7 @@ function freeCall(ready) {
               if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void sendFree();
             },
           },
+          whichAgent(),
           h(
             "div",
             { class: "free-pair" },
@@ -223,64 +252,6 @@ function freeCall(ready) {
   );
 }
 
-function faults() {
-  const { available, active } = snap().faults;
-  const toggle = () => {
-    ui.faultsOpen = !ui.faultsOpen;
-    redraw();
-  };
-  return h(
-    "div",
-    { class: "faults" },
-    h(
-      "button",
-      {
-        type: "button",
-        class: "fold",
-        "aria-expanded": ui.faultsOpen ? "true" : "false",
-        "data-testid": "faults-toggle",
-        onclick: toggle,
-      },
-      icon("caret", ui.faultsOpen ? "is-open" : ""),
-      "Break something",
-      active.length ? h("span", { class: "tag tag-warn" }, `${active.length} on`) : null,
-    ),
-    ui.faultsOpen
-      ? h(
-          "ul",
-          { class: "fault-list" },
-          available.map((/** @type {Json} */ fault) => {
-            const on = active.includes(fault.key);
-            const id = `fault-${fault.key}`;
-            return h(
-              "li",
-              { key: fault.key, class: "fault" },
-              h(
-                "div",
-                { class: "preset-text" },
-                h("div", { class: "preset-label", id }, fault.label),
-                h("div", { class: "preset-note" }, fault.explain),
-              ),
-              h(
-                "button",
-                {
-                  type: "button",
-                  class: `switch${ui.sending.has(`fault|${fault.key}`) ? " is-sending" : ""}`,
-                  role: "switch",
-                  "aria-checked": on ? "true" : "false",
-                  "aria-labelledby": id,
-                  "data-testid": id,
-                  onclick: () => void setFault(fault.key, !on),
-                },
-                h("span", { class: "knob" }),
-              ),
-            );
-          }),
-        )
-      : null,
-  );
-}
-
 function closeConsole() {
   ui.consoleOpen = false;
   ui.pane = "chat";
@@ -291,11 +262,11 @@ export function agentConsole() {
   const { agent } = snap();
   return h(
     "aside",
-    { class: "console", "aria-label": "The agent's console", "data-testid": "agent-console" },
+    { class: "console", "aria-label": "The agents' console", "data-testid": "agent-console" },
     h(
       "header",
       { class: "place-head" },
-      h("h2", { class: "place-title" }, icon("bolt"), h("span", null, "The agent’s console")),
+      h("h2", { class: "place-title" }, icon("bolt"), h("span", null, "The agents’ console")),
       h(
         "button",
         { type: "button", class: "tool only-narrow", "aria-label": "Close the console", onclick: closeConsole },
@@ -309,7 +280,7 @@ export function agentConsole() {
         "p",
         { class: "console-lead" },
         agent.ready
-          ? "Be the agent: ask for something, see what it gets to know."
+          ? "You are the AI agents here: ask, and watch what they hear."
           : h(
               "span",
               { class: "waiting-line" },
@@ -326,7 +297,7 @@ export function agentConsole() {
         : null,
       freeCall(agent.ready),
       runs(),
-      faults(),
     ),
+    tricks(),
   );
 }

@@ -24,6 +24,7 @@ import {
   userById,
   world,
 } from "./state.js";
+import { aheadText } from "./tricks.js";
 import { h, patch } from "./vdom.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -129,6 +130,14 @@ function topbar() {
           h("span", null, labels.join(" · ")),
         )
       : null,
+    snap().clock?.ahead_seconds
+      ? h(
+          "div",
+          { key: "time", class: "time-note", role: "status", "data-testid": "time-note" },
+          icon("clock"),
+          h("span", null, `${aheadText(snap().clock.ahead_seconds)} ahead`),
+        )
+      : null,
     h(
       "div",
       { class: "topbar-end" },
@@ -180,7 +189,7 @@ function banner() {
   return h(
     "div",
     { key: "banner", class: "banner", role: "note", "data-testid": "banner" },
-    h("p", null, "Let the agent ask for something in its console, then answer its card here as one of the team."),
+    h("p", null, "AI agents ask before they act, and people answer: press Ask in the agents’ console, then Approve or Deny on the card that appears here."),
     h(
       "button",
       { type: "button", class: "tool", "aria-label": "Hide this hint", onclick: hideBanner },

@@ -49,7 +49,7 @@ function empty(channel) {
         ? "What the app has to tell you alone appears here."
         : "When an agent asks for something that this channel decides, its card appears here.",
     ),
-    h("button", { type: "button", class: "btn", onclick: showConsole }, "Go to the agent's console"),
+    h("button", { type: "button", class: "btn", onclick: showConsole }, "Go to the agents’ console"),
   );
 }
 

@@ -226,7 +226,7 @@ const KEYS = [
   ["j / k, arrows", "walk through messages, channels and menus"],
   ["Alt + ↑ / ↓", "the channel above or below"],
   ["/", "write, starting with a command"],
-  ["c", "the agent's console"],
+  ["c", "the agents' console"],
   ["Enter", "send, submit, open"],
   ["Ctrl or ⌘ + Enter", "submit a modal from anywhere in it"],
   ["Esc", "close what is on top"],

@@ -1,9 +1,9 @@
 // What became of each call, as the agent sees it: a time line from "asked" to "ran".
 
-import { cancelRun } from "./actions.js";
+import { cancelRun, visit } from "./actions.js";
 import { fullText, spanText } from "./dates.js";
 import { icon } from "./icons.js";
-import { now, scope, snap, ui } from "./state.js";
+import { channelById, chatOnScreen, displayName, now, scope, snap, ui, userById } from "./state.js";
 import { h } from "./vdom.js";
 
 /** @typedef {Record<string, any>} Json */
@@ -74,15 +74,39 @@ function drawStep(run, step, at) {
   );
 }
 
-/** A call that has just been made comes into view inside the console. @param {Element} el */
+const REVEAL_MS = 1500;
+
+/** A call that has just been made comes into view inside the console, and so do its first steps. @param {Element} el */
 function reveal(el) {
-  setTimeout(() => {
+  const growing = new ResizeObserver(() => {
     const list = el.closest(".console-scroll");
     if (!list) return;
-    const over = el.getBoundingClientRect().top + 300 - list.getBoundingClientRect().bottom;
+    const [box, seen] = [el.getBoundingClientRect(), list.getBoundingClientRect()];
+    const over = Math.min(box.bottom + 14 - seen.bottom, box.top - seen.top);
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (over > 0) list.scrollBy({ top: over, behavior: calm ? "instant" : "smooth" });
-  }, 0);
+  });
+  growing.observe(el);
+  setTimeout(() => growing.disconnect(), REVEAL_MS);
+}
+
+/** The way to somebody who may answer this call, unless that is on screen already. @param {Json} run */
+function whereToAnswer(run) {
+  const person = run.answer_as ? userById(run.answer_as) : null;
+  if (!person || (ui.user === run.answer_as && ui.at === run.answer_in && chatOnScreen())) return null;
+  const channel = channelById(run.answer_in);
+  const as = ui.user === run.answer_as ? "" : ` as ${displayName(person)}`;
+  return h(
+    "button",
+    {
+      key: "visit",
+      type: "button",
+      class: "btn btn-small btn-visit",
+      "data-testid": `agent-visit-${run.id}`,
+      onclick: () => visit(run),
+    },
+    `Answer it${as}${channel ? ` in #${channel.name}` : ""}`,
+  );
 }
 
 /** @param {Json} run */
@@ -104,7 +128,7 @@ function drawRun(run) {
           "div",
           { class: "preset-text" },
           h("h3", { class: "run-title", id: title }, run.label || run.tool),
-          h("code", { class: "run-tool" }, run.tool),
+          h("code", { class: "run-tool" }, `${run.agent} · ${run.tool}`),
         ),
         h("span", { class: `chip tone-${tone}`, "data-testid": "run-outcome" }, word),
       ),
@@ -115,15 +139,21 @@ function drawRun(run) {
       ),
       waiting
         ? h(
-            "button",
-            {
-              type: "button",
-              class: `btn btn-small${cancelling ? " is-sending" : ""}`,
-              "data-testid": `agent-cancel-${run.id}`,
-              onclick: () => void cancelRun(run.id),
-            },
-            h("span", { class: "btn-face" }, "Cancel the request"),
-            cancelling ? h("span", { class: "spinner" }) : null,
+            "div",
+            { class: "run-foot" },
+            whereToAnswer(run),
+            h(
+              "button",
+              {
+                key: "cancel",
+                type: "button",
+                class: `btn btn-small${cancelling ? " is-sending" : ""}`,
+                "data-testid": `agent-cancel-${run.id}`,
+                onclick: () => void cancelRun(run.id),
+              },
+              h("span", { class: "btn-face" }, "Cancel the request"),
+              cancelling ? h("span", { class: "spinner" }) : null,
+            ),
           )
         : null,
     ),

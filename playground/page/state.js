@@ -33,7 +33,7 @@ export const ui = {
   /** @type {Map<string, number>} channel → how many messages are drawn */ depth: new Map(),
   /** @type {Json[]} */ toasts: [],
   unseenBelow: false,
-  free: { open: false, tool: "", server: "", args: "", reasoning: "", timeout: "10m", touched: false, error: "" },
+  free: { open: false, agent: "", tool: "", server: "", args: "", reasoning: "", timeout: "10m", touched: false, error: "" },
   /** @type {Set<string>} presets whose arguments are shown */ shownPresets: new Set(),
   faultsOpen: false,
   help: false,

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 from handlers.demo import Demo
 from playground.model import Message
 
-REFUNDS, OPS, GENERAL = "C0REFUNDS", "C0OPS", "C0GENERAL"
+REFUNDS, SUPPORT, OPS, DEPLOYS, GENERAL = "C0REFUNDS", "C0SUPPORT", "C0OPS", "C0DEPLOYS", "C0GENERAL"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _ARGUMENTS = (
     "--disable-gpu",
@@ -91,15 +91,17 @@ class Window:
     # --- the agent ---
 
     async def ask(self, preset: str) -> "Run":
-        """Send a ready-made call from the agent's console."""
+        """Send a ready-made call from the agents' console."""
         known = await self._run_ids()
         await self.at(f"agent-preset-{preset}").click()
         return await self._new_run(known)
 
     async def write_call(self, arguments: str, *, tool: str = "issue_refund", **others: str) -> None:
-        """Fill in a call of one's own; ``others`` are its server, reasoning and timeout."""
+        """Fill in a call of one's own; ``others`` are its agent, server, reasoning and timeout."""
         if await self.at("free-send").count() == 0:
             await self.at("free-toggle").click()
+        if agent := others.pop("agent", None):
+            await self.at("free-agent").select_option(label=agent)
         for name, value in {"tool": tool, "args": arguments, **others}.items():
             await self.at(f"free-{name}").fill(value)
 
@@ -109,6 +111,11 @@ class Window:
         await self.write_call(arguments, tool=tool, **others)
         await self.at("free-send").click()
         return await self._new_run(known)
+
+    async def let_pass(self, step: str, *, shown: str) -> None:
+        """Move the clock on by a step of the console's ("1m", "10m", "1h"); ``shown`` is how far ahead it is then."""
+        await self.at(f"clock-{step}").click()
+        await expect(self.at("time-note")).to_have_text(f"{shown} ahead")
 
     async def switch_fault(self, key: str, *, on: bool) -> None:
         """Break something, or mend it."""
@@ -201,10 +208,14 @@ class Surface:
 
 @dataclass(frozen=True)
 class Run:
-    """A call as the agent's console shows it."""
+    """A call as the agents' console shows it."""
 
     there: Locator
     id: str
+
+    async def visit(self) -> None:
+        """Go where it is answered, as somebody who may."""
+        await self.there.get_by_test_id(f"agent-visit-{self.id}").click()
 
     async def is_waiting(self) -> None:
         await expect(self.there.get_by_test_id("run-outcome")).to_have_text("Waiting")
@@ -222,3 +233,16 @@ class Run:
     async def step_says(self, kind: str, *texts: str) -> None:
         for text in texts:
             await expect(self.there.get_by_test_id(f"step-{kind}")).to_contain_text(text)
+
+
+async def is_harmless(there: Locator) -> None:
+    """Check that there is no link, picture or script, and that nobody is mentioned but who may decide."""
+    found = await there.evaluate(
+        """e => ({
+          live: e.querySelectorAll("a, img, script, iframe, object, form, [onclick], [onerror]").length,
+          mentions: [...e.querySelectorAll(".mention")].map(one => one.textContent),
+          unseen: [...e.textContent].filter(one => /[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\u00a0]/.test(one)).length,
+        })"""
+    )
+    assert (found["live"], found["unseen"]) == (0, 0)
+    assert set(found["mentions"]) <= {"@Alice Moreau", "@finance", "@support", "@infrastructure", "#support"}

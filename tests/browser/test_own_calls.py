@@ -1,10 +1,10 @@
-"""Calls that people write themselves in the agent's console: mistyped ones, and ones that mean harm."""
+"""Calls that people write themselves in the agents' console: mistyped ones, and ones that mean harm."""
 
 import json
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import expect
 
-from tests.browser.browser_support import OPS, Surface, Window
+from tests.browser.browser_support import SUPPORT, Surface, Window, is_harmless
 
 # Each is live in one markup or another: Slack's, Markdown, HTML, an emoji code, a bidirectional override.
 _MARKUP = (
@@ -66,42 +66,42 @@ async def test_a_timeout_that_cannot_be_is_refused(window: Window) -> None:
 
 
 async def test_hostile_text_is_shown_and_nothing_of_it_lives(window: Window) -> None:
-    await window.open(place=OPS)
+    await window.open("U0MIA", SUPPORT)
     arguments = json.dumps({"note": _MARKUP, "<!channel>": "✅ *Approved* by <@U0BOB>", "unseen": _UNSEEN})
     await window.ask_freely(arguments, tool="send_<@U0BOB>", server="<!channel>", reasoning=f"{_MARKUP}\n{_UNSEEN}")
     card = await window.card()
-    await _is_harmless(card.there)
+    await is_harmless(card.there)
     await card.says(_MARKUP, "✅ *Approved* by <@U0BOB>", "send_<@U0BOB>", "pay\\u{202E}00.9")
 
     for action, title in (("details", "Request #1"), ("deny", "Deny #1")):
         await card.press(action)
         modal = await window.modal(title)
         await modal.says("send_<@U0BOB>")
-        await _is_harmless(modal.there)
+        await is_harmless(modal.there)
         await window.at("modal-close").click()
         await window.no_modal()
 
     for command in ("/signoff pending", "/signoff show 1"):
         answer = await window.command(command)
         await answer.says("send_<@U0BOB>")
-        await _is_harmless(answer.there)
+        await is_harmless(answer.there)
 
     await window.at("nav-home").click()
     home = Surface(window.at("home"))
     await home.says("send_<@U0BOB>")
-    await _is_harmless(home.there)
+    await is_harmless(home.there)
     await home.press("review")
     modal = await window.modal("Review #1")
     await modal.says("<!channel>")
-    await _is_harmless(modal.there)
-    await _is_harmless(window.at("agent-console"))
+    await is_harmless(modal.there)
+    await is_harmless(window.at("agent-console"))
 
 
 async def test_a_persons_own_words_are_harmless_too(window: Window) -> None:
     """A mistyped command and the note of a denial come back in answers, cards and the agent's time line."""
     await window.open()
     answer = await window.command("/signoff <https://evil.example/|help>")
-    await _is_harmless(answer.there)
+    await is_harmless(answer.there)
     run = await window.ask("refund")
     card = await window.card()
     await card.press("deny")
@@ -110,19 +110,6 @@ async def test_a_persons_own_words_are_harmless_too(window: Window) -> None:
     await window.at("field-note").fill(_MARKUP)
     await window.at("modal-submit").click()
     await card.says("Denied by", _MARKUP)
-    await _is_harmless(card.there)
+    await is_harmless(card.there)
     await run.step_says("denied", _MARKUP)
-    await _is_harmless(run.there)
-
-
-async def _is_harmless(there: Locator) -> None:
-    """Check that there is no link, picture or script, and that nobody is mentioned but who may decide."""
-    found = await there.evaluate(
-        """e => ({
-          live: e.querySelectorAll("a, img, script, iframe, object, form, [onclick], [onerror]").length,
-          mentions: [...e.querySelectorAll(".mention")].map(one => one.textContent),
-          unseen: [...e.textContent].filter(one => /[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\u00a0]/.test(one)).length,
-        })"""
-    )
-    assert (found["live"], found["unseen"]) == (0, 0)
-    assert set(found["mentions"]) <= {"@Alice Moreau", "@finance", "#ops"}
+    await is_harmless(run.there)

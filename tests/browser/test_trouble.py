@@ -1,4 +1,4 @@
-"""Slack in trouble, switched on and off in the agent's console."""
+"""Slack in trouble, switched on and off in the agents' console."""
 
 from playwright.async_api import expect
 

@@ -12,10 +12,11 @@ from aiohttp import web
 
 from playground import Console, ConsoleUnavailable, Playground, Preset, Run
 from playground.agent import BadCall, read_arguments
-from playground.sample import sample_presets
+from playground.sample_calls import sample_presets
 from tests.unit.playground_server.test_page import Window
 
 Json = dict[str, Any]
+TOKENS = dict.fromkeys(("refund-bot", "report-bot", "deploy-bot"), TOKEN)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def provider() -> AsyncIterator[tuple[FakeProvider, str]]:
 
 @pytest.fixture
 def console(slack: Playground, provider: tuple[FakeProvider, str]) -> Console:
-    return slack.connect_agent(provider[1], TOKEN, sample_presets())
+    return slack.connect_agents(provider[1], TOKENS, sample_presets())
 
 
 def kinds(run: Run) -> list[str]:
@@ -131,7 +132,7 @@ async def test_a_refused_call_is_told_in_the_providers_words(
 
 
 async def test_refusals_and_conflicts(slack: Playground, provider: tuple[FakeProvider, str]) -> None:
-    wrong = slack.connect_agent(provider[1], "wrong-token", sample_presets())
+    wrong = slack.connect_agents(provider[1], dict.fromkeys(TOKENS, "wrong-token"), sample_presets())
     run = wrong.send(wrong.presets["refund"])
     await ends(slack, run)
     assert kinds(run) == ["refused"]
@@ -144,7 +145,7 @@ async def test_refusals_and_conflicts(slack: Playground, provider: tuple[FakePro
         return None
 
     provider[0].auto, provider[0].intercept = "approved", withdrawn
-    console = slack.connect_agent(provider[1], TOKEN, sample_presets())
+    console = slack.connect_agents(provider[1], TOKENS, sample_presets())
     run = console.send(console.presets["refund"])
     await ends(slack, run)
     assert kinds(run) == ["asked", "approved", "refused"]
@@ -183,7 +184,7 @@ async def test_from_the_page(slack: Playground, console: Console, provider: tupl
         window = Window(await session.ws_connect(f"{slack.base_url}/playground/ws", headers={"Origin": slack.base_url}))
         state = await window.look()
         assert state["agent"]["ready"]
-        assert [p["key"] for p in state["agent"]["presets"]] == ["refund", "email", "long", "forbidden"]
+        assert [p["key"] for p in state["agent"]["presets"]] == list(console.presets)
         assert "result" not in state["agent"]["presets"][0]
         assert (await window.act("agent_send", preset="refund"))["ok"]
         run = (await window.look(lambda s: any(len(r["steps"]) == 2 for r in s["agent"]["runs"])))["agent"]["runs"][0]
@@ -217,7 +218,7 @@ async def test_no_agent_no_calls(slack: Playground) -> None:
 def test_a_missing_client_is_said_plainly(slack: Playground, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "agentapprovalprotocol", None)
     with pytest.raises(ConsoleUnavailable, match="agentapprovalprotocol"):
-        slack.connect_agent("http://127.0.0.1:1/aap", "t")
+        slack.connect_agents("http://127.0.0.1:1/aap", {"bot": "t"})
 
 
 def test_a_call_without_a_tool(console: Console) -> None:

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from playground import Playground
-from playground.sample import fill_sample, sample_presets
+from playground.sample import fill_sample
+from playground.sample_calls import sample_presets
 from tests.unit.playground_server.conftest import Opener, ToyApp, client_of
 from tests.unit.playground_server.shapes import actions, button, home, input_block, modal, option, section, select
 
@@ -90,7 +91,7 @@ async def test_only_our_own_page_gets_a_line(slack: Playground) -> None:
 
 async def test_the_first_snapshot(slack: Playground, open_window: OpenWindow) -> None:
     state = (await open_window()).state
-    keys = "type team me users usergroups channels home modals faults agent commands now"
+    keys = "type team me users usergroups channels home modals faults agent commands clock now"
     assert set(state) == set(keys.split())
     assert state["me"]["id"] == "U0ALICE"
     assert state["team"] == {"id": slack.team_id, "name": "Playground"}
@@ -98,7 +99,7 @@ async def test_the_first_snapshot(slack: Playground, open_window: OpenWindow) ->
     user = "id name real_name title is_bot deleted is_restricted is_ultra_restricted is_stranger team_id tz"
     assert set(state["me"]) == set(user.split())
     assert [f["key"] for f in state["faults"]["available"]] == ["429", "500", "drop", "lost", "is_archived", "dead"]
-    assert state["agent"] == {"ready": False, "presets": [], "runs": []}
+    assert state["agent"] == {"ready": False, "names": [], "presets": [], "runs": []}
     assert (state["home"], state["modals"], state["commands"]) == (None, [], ["/signoff"])
     # Whoever comes first, when nobody is named.
     assert (await open_window("")).state["me"]["id"] == "U0ALICE"
@@ -288,4 +289,4 @@ async def test_the_sample_company(open_playground: Opener) -> None:
     assert workspace.user("U0GUEST").is_restricted
     assert workspace.user("U0PAT").team_id != slack.team_id
     keys = [preset.key for preset in sample_presets()]
-    assert len(keys) == len(set(keys)) == 4
+    assert len(keys) == len(set(keys)) == 7

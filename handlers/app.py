@@ -7,9 +7,11 @@ import asyncio
 import contextlib
 import os
 import socket
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import structlog
 from aiohttp import web
@@ -33,29 +35,39 @@ from handlers.metrics import Metrics, counting_middleware, metrics_route
 from handlers.pacing import Pace
 from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
-from handlers.slack.bolt import SlackDoor, serve_events
+from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
 from handlers.slack.client import SlackClient
 from handlers.slack.commands import Commands, reading_commands
 from handlers.slack.directory import SlackDirectory
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
+from store import statements
 from store.engine import SqliteStore
 from store.schema import prepare
 
 _SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
-_PAYLOADS = timedelta(seconds=0.5)  # for Slack's payloads under way
+_PAYLOADS = timedelta(seconds=0.4)  # for Slack's payloads under way, and as much again for what follows from them
 _HTTP = 1.0  # seconds for agents' requests under way, a thousand answered long polls among them
 _BACKLOG = 1024  # connections not yet taken: after a restart every agent comes back at once
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """How fast the service may go with Slack."""
+
+    posts: Pace = POST_PACE
+    draws: Pace = DRAW_PACE
+    ping_interval: timedelta = PING_INTERVAL
+
+
 class Service:
     """A running Signoff. Made by ``start``, ended by ``stop``."""
 
     def __init__(
-        self, settings: Settings, secrets: Secrets, clock: Clock, store: SqliteStore, rulebook: Rulebook
+        self, settings: Settings, secrets: Secrets, clock: Clock, store: SqliteStore, rulebook: Rulebook, tempo: Tempo
     ) -> None:
         self.settings = settings
         self.secrets = secrets
@@ -72,7 +84,25 @@ class Service:
         self.queries = Queries(store, clock, rulebook, self.directory)
         self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}")
         self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
-        self._posts, self._draws = POST_PACE, DRAW_PACE
+        self.afterwards = Afterwards()
+        self.commands = Commands(self.client, self.afterwards, reading_commands(self.queries, clock))
+        home = HomeTab(self.client, self.queries, clock)
+        self.actions = Actions(self.client, self.decisions, self.queries, self.outbox, home, self.afterwards)
+        self.door = SlackDoor(
+            settings.slack,
+            self.client,
+            Intake(self.actions, self.commands, home, self.outbox, self.afterwards),
+            self.afterwards,
+            app_token=secrets.slack_app_token,
+            signing_secret=secrets.slack_signing_secret,
+            ping_interval=tempo.ping_interval,
+        )
+        self.carrier = SlackCarrier(
+            self.client, self.directory, self.outbox, clock, self.note_fault, posts=tempo.posts, draws=tempo.draws
+        )
+        self.deliverer = Deliverer(store, self.outbox, self.carrier, clock, self.note_fault)
+        self.metrics.read_gauges_from(pending=self.queries.pending_count, outbox=self.outbox.waiting)
+        self.health = self._build_health()
         self.base_url = ""
 
     @classmethod
@@ -83,9 +113,8 @@ class Service:
         *,
         clock: Clock | None = None,
         port: int | None = None,
-        posts: Pace = POST_PACE,
-        draws: Pace = DRAW_PACE,
-    ) -> "Service":
+        tempo: Tempo | None = None,
+    ) -> Self:
         """Start everything. ``port`` overrides the configured one; 0 takes a free one.
 
         Slack need not answer: it is asked until it does, and ``/readyz`` says how that stands. Raises
@@ -95,8 +124,8 @@ class Service:
         async with contextlib.AsyncExitStack() as undo:
             store = await open_store(settings, clock)
             undo.push_async_callback(store.close)
-            service = cls(settings, secrets, clock, store, await Rulebook.load(store, settings, clock))
-            service._posts, service._draws = posts, draws
+            rulebook = await Rulebook.load(store, settings, clock)
+            service = cls(settings, secrets, clock, store, rulebook, tempo or Tempo())
             undo.push_async_callback(service.client.close)
             undo.push_async_callback(service.sweeper.stop)
             await service._begin(port)
@@ -104,30 +133,19 @@ class Service:
         return service
 
     async def _begin(self, port: int | None) -> None:
-        self._afterwards = Afterwards()
-        home = HomeTab(self.client, self.queries, self.clock)
-        commands = Commands(self.client, self._afterwards, reading_commands(self.queries, self.clock))
-        actions = Actions(self.client, self.decisions, self.queries, self.outbox, home, self._afterwards)
-        self.door = SlackDoor(
-            self.settings.slack,
-            self.client,
-            Intake(actions, commands, home, self.outbox, self._afterwards),
-            self._afterwards,
-            app_token=self.secrets.slack_app_token,
-            signing_secret=self.secrets.slack_signing_secret,
-        )
-        carrier = SlackCarrier(
-            self.client, self.directory, self.outbox, self.clock, self.metrics.slack_fault,
-            posts=self._posts, draws=self._draws,
-        )  # fmt: skip
-        self.deliverer = Deliverer(self.store, self.outbox, carrier, self.clock, self.metrics.slack_fault)
-        self.metrics.read_gauges_from(pending=self.queries.pending_count, outbox=self.outbox.waiting)
-        self.health = self._build_health()
         # What came due while the process was down is done before anybody can ask about it or decide it.
         await self.sweeper.start()
         self._runner = await self._listen(port)
-        await self.deliverer.start()
+        await self.begin_delivering()
         await self.door.open()
+
+    async def begin_delivering(self) -> None:
+        """Begin to send what the outbox holds."""
+        await self.deliverer.start()
+
+    def note_fault(self, code: str) -> None:
+        """Count a call to Slack that failed."""
+        self.metrics.slack_fault(code)
 
     async def _listen(self, port: int | None) -> web.AppRunner:
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[counting_middleware(self.metrics)])
@@ -151,7 +169,8 @@ class Service:
 
     def _build_health(self) -> Health:
         async def database() -> None:
-            await self.queries.pending_count()
+            # In a writing transaction: a database that only reads would answer every agent with 503.
+            await self.store.write(lambda unit: unit.one(statements.PENDING_COUNT))
 
         async def slack() -> None:
             await self.client.check_token()

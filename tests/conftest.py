@@ -4,11 +4,12 @@ The database is made by the real migrations once per run and copied for each tes
 """
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import signal
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -30,6 +31,7 @@ from store.tables import FullView
 if TYPE_CHECKING:
     from tests.scenario.process_support import Starter
 
+MOST_SECONDS = 120  # for one test, which takes none but the slowest machine at its busiest that long
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 TEAM = "T0HOME"
 
@@ -134,6 +136,22 @@ class House:
     deadlines: Deadlines
     outbox: Outbox
     queries: Queries
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Let a test that hangs fail, instead of the whole run."""
+
+    def give_up(*_: object) -> NoReturn:
+        raise TimeoutError(f"the test is not done after {MOST_SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(MOST_SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 from bot.instances import Instances
-from handlers.slack.bolt import EVENTS_PATH
+from handlers.manifest import EVENTS_PATH
 from playground import Playground
 from playground.model import Message
 from store.engine import SqliteStore

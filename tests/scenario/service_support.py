@@ -18,9 +18,9 @@ from pydantic import SecretStr
 from bot.clock import MovableClock, monotonic_clock
 from bot.config import Settings, parse_settings
 from bot.secrets import Secrets
-from handlers.app import Service
+from handlers.app import Service, Tempo
+from handlers.manifest import EVENTS_PATH
 from handlers.pacing import Pace
-from handlers.slack.bolt import EVENTS_PATH
 from playground import Playground, PlaygroundSettings
 from playground.model import Message
 from playground.sample import fill_sample
@@ -30,6 +30,7 @@ from tests.conftest import SAMPLE
 T = TypeVar("T")
 PATIENCE_SECONDS = 20  # after which a test that hangs has failed
 AT_ONCE = Pace(timedelta(milliseconds=1), burst=1000)
+BRISK = Tempo(posts=AT_ONCE, draws=AT_ONCE)
 MODES = ["socket", "http"]
 SECRET_KEY = b"s" * 32
 
@@ -240,9 +241,7 @@ async def serving(
     """Start the service in a Slack that runs, stop it as its process would. Without ``token`` an instance is made."""
     clock = clock or MovableClock(monotonic_clock())
     settings = settings_for(slack, database, mode, text)
-    service = await Service.start(
-        settings, secrets or secrets_for(slack), clock=clock, port=0, posts=AT_ONCE, draws=AT_ONCE
-    )
+    service = await Service.start(settings, secrets or secrets_for(slack), clock=clock, port=0, tempo=BRISK)
     try:
         if mode == "http":
             slack.request_url = service.base_url + EVENTS_PATH

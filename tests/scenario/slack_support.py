@@ -1,76 +1,79 @@
-"""The bot in Slack: the real use cases, the real slack_sdk and Bolt, a real database, and the playground's Slack."""
+"""The service seen from Slack: as it is wired, its parts within reach, and the playground's Slack before it."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-from pydantic import SecretStr
-
-from bot.approvals import Approvals
 from bot.clock import MovableClock, monotonic_clock
-from bot.config import Settings, parse_settings
-from bot.deadlines import Deadlines
-from bot.decisions import Decisions
-from bot.instances import Instances
-from bot.outbox import Outbox
-from bot.queries import Queries
-from bot.rulebook import Rulebook
-from handlers.clock import SweepClock
-from handlers.delivery import Deliverer
+from handlers.app import Service, Tempo
+from handlers.manifest import EVENTS_PATH
 from handlers.pacing import Pace
-from handlers.slack.actions import Actions
-from handlers.slack.afterwards import Afterwards
-from handlers.slack.bolt import EVENTS_PATH, SlackDoor, serve_events
-from handlers.slack.client import SlackClient
-from handlers.slack.commands import Commands, reading_commands
-from handlers.slack.directory import SlackDirectory
-from handlers.slack.hometab import HomeTab
-from handlers.slack.intake import Intake
-from handlers.slack.posting import SlackCarrier
+from handlers.slack.bolt import PING_INTERVAL
 from playground import Playground, PlaygroundSettings
 from playground.model import Message, View
 from playground.sample import fill_sample
 from store import statements
-from store.engine import SqliteStore
 from store.tables import Instance, Request, Status
 from tests.conftest import SAMPLE, submission
+from tests.scenario.service_support import AT_ONCE, secrets_for, settings_for, within
 
-AT_ONCE = Pace(timedelta(milliseconds=1), burst=1000)
 SHORT = timedelta(seconds=2)
 
 
-@dataclass
+class WatchedService(Service):
+    """The service as it is, with what it counts written down, and deliveries only when they are wanted."""
+
+    delivers = True
+
+    def __init__(self, *parts: Any) -> None:
+        self.faults: list[str] = []
+        super().__init__(*parts)
+
+    async def begin_delivering(self) -> None:
+        if self.delivers:
+            await super().begin_delivering()
+
+    def note_fault(self, code: str) -> None:
+        self.faults.append(code)
+        super().note_fault(code)
+
+
+class SilentService(WatchedService):
+    """One that sends nothing until its deliverer is started."""
+
+    delivers = False
+
+
 class Bot:
     """Everything of one bot that runs against one playground."""
 
-    slack: Playground
-    clock: MovableClock
-    store: SqliteStore
-    rulebook: Rulebook
-    approvals: Approvals
-    decisions: Decisions
-    outbox: Outbox
-    queries: Queries
-    client: SlackClient
-    directory: SlackDirectory
-    carrier: SlackCarrier
-    deliverer: Deliverer
-    sweeper: SweepClock
-    door: SlackDoor
-    actions: Actions
-    commands: Commands
-    afterwards: Afterwards
-    instance: Instance
-    faults: list[str]
-    address: str = ""
-    _keys: Any = field(default_factory=count)
+    def __init__(self, slack: Playground, clock: MovableClock, service: WatchedService, instance: Instance) -> None:
+        self.slack = slack
+        self.clock = clock
+        self.service = service
+        self.instance = instance
+        self.store = service.store
+        self.rulebook = service.rulebook
+        self.approvals = service.approvals
+        self.decisions = service.decisions
+        self.outbox = service.outbox
+        self.queries = service.queries
+        self.client = service.client
+        self.directory = service.directory
+        self.carrier = service.carrier
+        self.deliverer = service.deliverer
+        self.sweeper = service.sweeper
+        self.door = service.door
+        self.actions = service.actions
+        self.commands = service.commands
+        self.afterwards = service.afterwards
+        self.faults = service.faults
+        self.address = service.base_url + EVENTS_PATH
+        self._keys = count()
 
     async def submit(self, arguments: str = '{"amount": 4900}', lasts: str = "10m") -> Request:
         request, _ = await self.approvals.submit(
@@ -128,11 +131,6 @@ def _is_card_of(message: Message, request: Request) -> bool:
     return metadata.get("event_payload", {}).get("request_id") == request.id and "card_id" in metadata["event_payload"]
 
 
-def settings_for(slack: Playground, mode: str = "socket", text: str = SAMPLE) -> Settings:
-    table = f'[slack]\nmode = "{mode}"\napi_url = "{slack.api_url}"\n'
-    return parse_settings((table + text).encode(), {}, source="sample")
-
-
 @asynccontextmanager
 async def running_bot(
     database: Path,
@@ -144,12 +142,22 @@ async def running_bot(
     posts: Pace = AT_ONCE,
     draws: Pace = AT_ONCE,
     delivers: bool = True,
+    ping_interval: timedelta = PING_INTERVAL,
 ) -> AsyncIterator[Bot]:
     """Start a playground and a bot in it; stop both. ``arrange`` changes the workspace before the bot comes."""
     async with Playground(playground or PlaygroundSettings()) as slack:
         fill_sample(slack.workspace)
         arrange(slack)
-        async with bot_in(slack, database, mode=mode, text=text, posts=posts, draws=draws, delivers=delivers) as bot:
+        async with bot_in(
+            slack,
+            database,
+            mode=mode,
+            text=text,
+            posts=posts,
+            draws=draws,
+            delivers=delivers,
+            ping_interval=ping_interval,
+        ) as bot:
             yield bot
 
 
@@ -163,68 +171,27 @@ async def bot_in(
     posts: Pace = AT_ONCE,
     draws: Pace = AT_ONCE,
     delivers: bool = True,
+    ping_interval: timedelta = PING_INTERVAL,
 ) -> AsyncIterator[Bot]:
     """Start a bot in a playground that runs; stop it as the process would."""
-    settings = settings_for(slack, mode, text)
     clock = MovableClock(monotonic_clock())
-    store = await SqliteStore.open(database)
-    rulebook = await Rulebook.load(store, settings, clock)
-    client = SlackClient(settings.slack, SecretStr(slack.bot_token))
-    directory = SlackDirectory(client, clock)
-    outbox = Outbox(store, clock, rulebook, "test")
-    queries = Queries(store, clock, rulebook, directory)
-    decisions = Decisions(store, clock, rulebook, directory)
-    faults: list[str] = []
-    carrier = SlackCarrier(client, directory, outbox, clock, faults.append, posts=posts, draws=draws)
-    deliverer = Deliverer(store, outbox, carrier, clock, faults.append)
-    sweeper = SweepClock(store, Deadlines(store, clock), clock)
-    afterwards = Afterwards()
-    home = HomeTab(client, queries, clock)
-    commands = Commands(client, afterwards, reading_commands(queries, clock))
-    actions = Actions(client, decisions, queries, outbox, home, afterwards)
-    door = SlackDoor(
-        settings.slack,
-        client,
-        Intake(actions, commands, home, outbox, afterwards),
-        afterwards,
-        app_token=SecretStr(slack.app_token),
-        signing_secret=SecretStr(slack.signing_secret),
-        ping_interval=timedelta(seconds=0.1),
+    service = await (WatchedService if delivers else SilentService).start(
+        settings_for(slack, database, mode, text),
+        secrets_for(slack),
+        clock=clock,
+        port=0,
+        tempo=Tempo(posts, draws, ping_interval),
     )
-    instances = Instances(store, clock, b"k" * 32)
-    existing = [listing.instance for listing in await instances.list_all()]
-    instance = existing[0] if existing else (await instances.create("till", "refund-bot"))[0]
-    bot = Bot(
-        slack, clock, store, rulebook, Approvals(store, clock, rulebook), decisions, outbox, queries, client,
-        directory, carrier, deliverer, sweeper, door, actions, commands, afterwards, instance, faults,
-    )  # fmt: skip
-    runner: web.AppRunner | None = None
-    if mode == "http":
-        app = web.Application()
-        serve_events(app, door)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        bot.address = f"http://127.0.0.1:{runner.addresses[0][1]}{EVENTS_PATH}"
-        slack.request_url = bot.address
-    await sweeper.start()
-    await door.open()
-    if delivers:
-        await deliverer.start()
     try:
-        async with asyncio.timeout(5):
-            await door.wait_until_open()
+        existing = [listing.instance for listing in await service.instances.list_all()]
+        instance = existing[0] if existing else (await service.instances.create("till", "refund-bot"))[0]
+        bot = Bot(slack, clock, service, instance)
+        if mode == "http":
+            slack.request_url = bot.address
+        await within(service.door.wait_until_open())
         yield bot
     finally:
-        await deliverer.stop(SHORT)
-        await sweeper.stop()
-        await door.close(SHORT)
-        if runner is not None:
-            await runner.cleanup()
-        await directory.close()
-        await client.close()
-        await store.close()
+        await within(service.stop())
 
 
 def long_arguments(items: int = 400) -> str:

@@ -23,7 +23,7 @@ ACK_P99_SECONDS = 1.0  # of the three that Slack waits; the target of 0.1 is the
 
 @pytest.fixture
 async def bot(database: Path) -> AsyncIterator[Bot]:
-    async with running_bot(database) as bot:
+    async with running_bot(database, ping_interval=timedelta(seconds=0.1)) as bot:
         yield bot
 
 

@@ -91,9 +91,9 @@ def card_call(drawing: Drawing) -> list[Block]:
     return [_call_frame(call.lines, call), *order(call)]
 
 
-def order(call: Outline) -> list[Block]:
-    """Say so where the arguments do not stand in the order sent."""
-    return [context(["Short arguments stand first; the order sent: Details."], "order")] if call.is_reordered else []
+def order(call: Outline, where: str = "Details") -> list[Block]:
+    """Say so where the arguments do not stand in the order sent, and where they do."""
+    return [context([f"Short arguments stand first; the order sent: {where}."], "order")] if call.is_reordered else []
 
 
 def _call_frame(lines: Sequence[Line], call: Outline) -> Block:

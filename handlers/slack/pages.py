@@ -117,7 +117,7 @@ def _summary(drawing: Drawing) -> list[Block]:
 
 def _drawing_of_call(drawing: Drawing, shown: list[list[Line]], *, is_first: bool) -> Callable[[], list[Block]]:
     label = "Arguments" if is_first else "Arguments, continued"
-    sorted_by_length = order(call_outline(drawing)) if is_first else []
+    sorted_by_length = order(call_outline(drawing), "the JSON text below") if is_first else []
     return lambda: [line([said(label, bold=True)]), *sorted_by_length, *_draw_frames(drawing, shown)]
 
 

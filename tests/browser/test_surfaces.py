@@ -8,6 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from playground import Playground
+from tests.browser.browser_support import Window
 from tests.browser.surfaces_support import PHONE, SAMPLES, gallery, put, shown, surface
 
 _SHAPES = sorted(name for name, sample in SAMPLES.items() if sample.facts)
@@ -67,6 +68,22 @@ async def test_the_deciding_facts_are_on_the_first_screen(browser: Browser, slac
         await message.evaluate("e => e.scrollIntoView({block: 'start'})")
         for fact in sample.facts:
             assert await _is_on_screen(page, fact), fact
+
+
+async def test_a_card_is_compared_with_what_was_approved_before(window: Window) -> None:
+    await window.open()
+    first = await window.ask_freely('{"order": "A-1", "amount": 20}')
+    await (await window.card()).press("approve")
+    await first.ends("Ran", "asked", "waiting", "approved", "consumed", "ran", "reported")
+    await window.ask_freely('{"order": "A-1", "amount": 20.0}')
+    await expect(window.cards()).to_have_count(2)
+    again = await window.card()
+    await again.says("Same call as #1, approved", "by @Alice Moreau")
+    await window.ask_freely('{"order": "A-1", "amount": 2000, "express": true}')
+    await expect(window.cards()).to_have_count(3)
+    other = await window.card()
+    await other.says("Differences to #1", "~ amount: 2000 (was 20)", "+ express: true")
+    await other.has_buttons("approve", "deny", "details")
 
 
 async def _is_on_screen(page: Page, words: str) -> bool:

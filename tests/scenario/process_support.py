@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import resource
-import secrets
 import signal
 import socket
 import subprocess
@@ -232,10 +231,6 @@ def many_files(wanted: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def random_word() -> str:
-    return secrets.token_hex(8)
 
 
 class Relay:

@@ -131,6 +131,7 @@ def render_refusal(message: str, drawing: Drawing | None = None) -> View:
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
         blocks += [line(headline(drawing.request), "head"), *render_state(drawing)]
+        blocks.append(context(facts(drawing)[:1], "facts"))
     return modal("Not possible", blocks)
 
 

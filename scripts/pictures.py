@@ -3,7 +3,8 @@
     uv run --group test python scripts/pictures.py [NAME …]
 
 It plays each scene on a demo of its own, by a clock that stands still, so that a picture changes only where the page or
-a card does (and in the random end of a request's id). Needs Debian's chromium, or another Chromium or Chrome.
+a card does (and in the random end of a request's id). Needs Debian's chromium, or another Chromium or Chrome; the film
+of the README (``film``) also needs ImageMagick.
 """
 
 import asyncio
@@ -18,12 +19,14 @@ from playwright.async_api import Browser, expect
 
 from bot.clock import MovableClock
 from handlers.demo import running_demo
-from tests.browser.browser_support import OPS, REFUNDS, Surface, Window, find_browser, open_browser
+from scripts import film
+from tests.browser.browser_support import REFUNDS, SUPPORT, Surface, Window, find_browser, open_browser
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 MORNING = datetime(2026, 11, 23, 8, 12, 20, tzinfo=UTC)
 DESK = (1440, 900)
 PHONE = (390, 844)
+FILM = "film.gif"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ async def playground(stage: Stage) -> None:
 async def dark(stage: Stage) -> None:
     """An e-mail that many would get waits, in the dark."""
     window = stage.window
-    await window.open(place=OPS)
+    await window.open("U0MIA", SUPPORT)
     await window.ask("email")
     await (await window.card()).has_buttons("approve", "deny", "details")
     await stage.wait(seconds=25)
@@ -120,11 +123,11 @@ async def home(stage: Stage) -> None:
     """What waits for one person."""
     window = stage.window
     await window.open()
-    for preset in ("refund", "long", "email"):
+    for preset in ("refund", "long", "hostile", "email"):
         run = await window.ask(preset)
         await run.is_waiting()
         await stage.wait(seconds=20)
-    await window.demo.slack.until(lambda: window.posted(OPS) and len(window.posted(REFUNDS)) == 2)
+    await window.demo.slack.until(lambda: window.posted(SUPPORT) and len(window.posted(REFUNDS)) == 3)
     await window.at("nav-home").click()
     await expect(Surface(window.at("home")).button("review")).to_have_count(3)
 
@@ -133,14 +136,28 @@ async def hostile(stage: Stage) -> None:
     """A call that means harm, shown as what it is."""
     window = stage.window
     await window.open()
-    await window.ask_freely(
-        '{"order": "A-10482", "amount": 4900, "customer": "<https://evil.example|m.ibrahim@example.com>", '
-        '"note": "✅ *Approved* by <@U0BOB>\\u200b\\n\\u202eRUE 09.4\\u202c <!channel>"}',
-        server="payments",
-        reasoning="Already approved by finance, see https://evil.example. Just press the button, @alice.",
-    )
-    await window.card()
-    await window.at("free-toggle").click()
+    await window.ask("hostile")
+    await (await window.card()).has_buttons("approve", "deny", "details")
+
+
+async def waiting(stage: Stage) -> None:
+    """A call that nobody answered in time, and the next one, by a clock that was moved on."""
+    window = stage.window
+    await window.open()
+    run = await window.ask("refund")
+    await (await window.card()).has_buttons("approve", "deny", "details")
+    await window.let_pass("10m", shown="10 min")
+    await run.ends("Expired", "asked", "waiting", "expired")
+    await (await window.card()).says("Expired")
+
+
+async def deploy(stage: Stage) -> None:
+    """A Terraform plan, before the people who answer for production."""
+    window = stage.window
+    await window.open()
+    run = await window.ask("deploy")
+    await run.visit()
+    await (await window.card()).has_buttons("approve", "deny", "details")
 
 
 async def phone(stage: Stage) -> None:
@@ -161,6 +178,8 @@ SCENES: dict[str, Scene] = {
     "refused": Scene(refused),
     "home": Scene(home),
     "hostile": Scene(hostile),
+    "waiting": Scene(waiting),
+    "deploy": Scene(deploy),
     "phone": Scene(phone, PHONE),
 }
 
@@ -172,7 +191,19 @@ async def draw(browser: Browser, name: str, scene: Scene) -> None:
         path = FOLDER / f"{name}.png"
         await stage.window.page.mouse.move(0, 0)
         await stage.window.page.screenshot(path=path, animations="disabled", caret="hide")
-        print(f"{path.relative_to(FOLDER.parents[1])}  {path.stat().st_size // 1024} KB")
+        _tell(path)
+
+
+async def make_film(browser: Browser) -> None:
+    """Play the README's film and write it."""
+    async with _stage(browser, Scene(playground, film.SIZE)) as stage, film.recording(stage.window) as reel:
+        await film.play(reel, stage.wait)
+        await reel.write(FOLDER / FILM)
+        _tell(FOLDER / FILM)
+
+
+def _tell(path: Path) -> None:
+    print(f"{path.relative_to(FOLDER.parents[1])}  {path.stat().st_size // 1024} KB")
 
 
 @asynccontextmanager
@@ -199,12 +230,17 @@ async def main(names: list[str]) -> None:
     path = find_browser()
     if path is None:
         sys.exit("There is no Chromium or Chrome here. On Debian: apt install chromium")
-    if unknown := set(names) - set(SCENES):
-        sys.exit(f"No picture is called {', '.join(sorted(unknown))}; there are {', '.join(SCENES)}.")
+    if unknown := set(names) - {*SCENES, "film"}:
+        sys.exit(f"No picture is called {', '.join(sorted(unknown))}; there are {', '.join(SCENES)} and film.")
+    if (not names or "film" in names) and not film.can_be_made():
+        sys.exit("The film needs ImageMagick. On Debian: apt install imagemagick")
     FOLDER.mkdir(exist_ok=True)
     async with open_browser(path) as browser:
-        for name in names or SCENES:
-            await draw(browser, name, SCENES[name])
+        for name in names or [*SCENES, "film"]:
+            if name == "film":
+                await make_film(browser)
+            else:
+                await draw(browser, name, SCENES[name])
 
 
 if __name__ == "__main__":

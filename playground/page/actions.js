@@ -28,7 +28,7 @@ export function readAddress() {
 export function go(id, thread = null) {
   const channel = channelById(id);
   if (ui.at !== id) {
-    ui.unseenBelow = false;
+    ui.unseenBelow = null;
     ui.newFrom.delete(id);
     if (channel && channel.unread > 0) {
       const heads = channel.messages.filter(

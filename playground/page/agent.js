@@ -30,8 +30,8 @@ function editPreset(preset) {
   setTimeout(() => document.getElementById("free-args")?.focus(), 60);
 }
 
-/** @param {Json} preset @param {boolean} ready */
-function presetCard(preset, ready) {
+/** @param {Json} preset @param {boolean} ready @param {boolean} first whether to begin with this one */
+function presetCard(preset, ready, first) {
   const sending = ui.sending.has(`ask|${preset.key}`);
   const open = ui.shownPresets.has(preset.key);
   const toggle = () => {
@@ -67,7 +67,7 @@ function presetCard(preset, ready) {
         "button",
         {
           type: "button",
-          class: `btn btn-ask${sending ? " is-sending" : ""}`,
+          class: `btn btn-ask${first ? " btn-primary" : ""}${sending ? " is-sending" : ""}`,
           "data-testid": `agent-preset-${preset.key}`,
           "aria-label": `Ask: ${preset.label}`,
           "aria-disabled": ready ? null : "true",
@@ -280,7 +280,7 @@ export function agentConsole() {
         "p",
         { class: "console-lead" },
         agent.ready
-          ? "You are the AI agents here: ask, and watch what they hear."
+          ? "Be an AI agent: ask, and see what it hears."
           : h(
               "span",
               { class: "waiting-line" },
@@ -292,7 +292,9 @@ export function agentConsole() {
         ? h(
             "ul",
             { class: "presets", "aria-label": "Ready-made calls" },
-            agent.presets.map((/** @type {Json} */ preset) => presetCard(preset, agent.ready)),
+            agent.presets.map((/** @type {Json} */ preset, /** @type {number} */ at) =>
+              presetCard(preset, agent.ready, at === 0 && !agent.runs.length),
+            ),
           )
         : null,
       freeCall(agent.ready),

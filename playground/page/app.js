@@ -189,7 +189,7 @@ function banner() {
   return h(
     "div",
     { key: "banner", class: "banner", role: "note", "data-testid": "banner" },
-    h("p", null, "AI agents ask before they act, and people answer: press Ask in the agents’ console, then Approve or Deny on the card that appears here."),
+    h("p", null, "AI agents ask, people decide: press Ask in the console, then Approve or Deny the card that appears."),
     h(
       "button",
       { type: "button", class: "tool", "aria-label": "Hide this hint", onclick: hideBanner },

@@ -106,7 +106,7 @@ function conversation(channel) {
           "button",
           { key: "below", type: "button", class: "below", onclick: () => toBottom("messages") },
           icon("down"),
-          "New messages",
+          ui.unseenBelow === "new" ? "New messages" : "More below",
         )
       : null,
     composer(channel, null),

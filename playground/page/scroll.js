@@ -14,6 +14,9 @@ for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name,
 /** @param {Element} list */
 const gap = (list) => list.scrollHeight - list.scrollTop - list.clientHeight;
 
+/** @param {Element} list */
+const newestIn = (list) => [...list.querySelectorAll(".msg")].pop();
+
 /** What must not move: what is under the pointer, else the first message in view. @param {Element} list */
 function anchorIn(list) {
   const under = list.querySelector("button:hover, a:hover, select:hover, input:hover, label:hover");
@@ -33,6 +36,7 @@ function holdOne(id) {
   const cardTop = card ? card.getBoundingClientRect().top : 0;
   const atEnd = gap(list) < NEAR_END_PX;
   const height = list.scrollHeight;
+  const newest = newestIn(list);
   return () => {
     if (!list.isConnected) return;
     const grew = list.scrollHeight > height + 1;
@@ -54,7 +58,7 @@ function holdOne(id) {
       }
     }
     if (grew && atEnd && gap(list) > NEAR_END_PX && id === "messages" && !ui.unseenBelow) {
-      ui.unseenBelow = true;
+      ui.unseenBelow = newestIn(list) === newest ? "more" : "new";
       redraw();
     }
   };
@@ -83,7 +87,7 @@ function settle(id, place) {
       "scroll",
       () => {
         if (ui.unseenBelow && gap(list) < NEAR_END_PX) {
-          ui.unseenBelow = false;
+          ui.unseenBelow = null;
           redraw();
         }
       },
@@ -100,7 +104,7 @@ function settle(id, place) {
 export function toBottom(id) {
   const list = document.getElementById(id);
   if (list) list.scrollTop = list.scrollHeight;
-  ui.unseenBelow = false;
+  ui.unseenBelow = null;
   redraw();
 }
 

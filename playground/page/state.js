@@ -32,7 +32,7 @@ export const ui = {
     new Map(),
   /** @type {Map<string, number>} channel → how many messages are drawn */ depth: new Map(),
   /** @type {Json[]} */ toasts: [],
-  unseenBelow: false,
+  /** @type {"new"|"more"|null} what lies below the end of what is on screen */ unseenBelow: null,
   free: { open: false, agent: "", tool: "", server: "", args: "", reasoning: "", timeout: "10m", touched: false, error: "" },
   /** @type {Set<string>} presets whose arguments are shown */ shownPresets: new Set(),
   faultsOpen: false,

@@ -2,7 +2,7 @@
 
 from playwright.async_api import expect
 
-from tests.browser.browser_support import Window
+from tests.browser.browser_support import GENERAL, Window
 from tests.browser.conftest import OpenWindow
 
 _THUMB = 40  # px; the least height of what a thumb has to hit
@@ -112,6 +112,30 @@ async def test_the_keyboard_alone_denies_and_escapes(window: Window) -> None:
     await window.no_modal()
     await run.ends("Denied", "asked", "waiting", "denied")
     await run.step_says("denied", "Too risky: No, thank you.")
+
+
+async def test_the_keyboard_alone_walks_about(window: Window) -> None:
+    await window.open(place=GENERAL)
+    keys = window.page.keyboard
+    await expect(window.at("messages")).to_contain_text("From today our agents ask")
+    await window.at("messages").focus()
+    await keys.press("k")
+    await expect(window.page.locator(".msg:focus")).to_contain_text("By accident, no.")
+    await keys.press("ArrowUp")
+    await expect(window.page.locator(".msg:focus")).to_contain_text("on a Friday")
+    await keys.press("Alt+ArrowUp")
+    await expect(window.at("place-title")).to_have_text("deploys")
+    await keys.press("/")
+    await expect(window.at("composer")).to_be_focused()
+    await keys.type("signoff pending")
+    await keys.press("Enter")
+    await expect(window.page.locator(".msg-ephemeral")).to_contain_text("Nothing is waiting")
+    await window.at("person-switcher").focus()
+    await keys.press("Enter")
+    await expect(window.at("person-U0ALICE")).to_be_focused()
+    await keys.press("ArrowDown")
+    await keys.press("Enter")
+    await expect(window.at("person-switcher")).to_contain_text("Bob Okafor")
 
 
 async def test_escape_closes_what_lies_on_top_and_only_that(window: Window) -> None:

@@ -179,3 +179,18 @@ async def test_light_and_dark(window: Window) -> None:
     await expect(theme).to_have_attribute("data-theme", "dark")
     await expect(card.there).to_be_visible()
     assert (await brightness())[0] < 150
+
+
+async def test_first_sight_explains_itself_until_it_is_told_enough(window: Window) -> None:
+    await window.page.goto(window.demo.slack.page_url)
+    banner = window.at("banner")
+    await expect(banner).to_have_text(
+        "AI agents ask, people decide: press Ask in the console, then Approve or Deny the card that appears."
+    )
+    await expect(window.at("place-title")).to_have_text("refunds")
+    await expect(window.at("person-switcher")).to_contain_text("Alice Moreau")
+    await banner.get_by_role("button").click()
+    await expect(banner).to_have_count(0)
+    await window.page.reload()
+    await expect(window.at("person-switcher")).to_be_attached()
+    await expect(banner).to_have_count(0)

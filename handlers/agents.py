@@ -218,6 +218,7 @@ def _answer_failure(error: Exception, http_id: str) -> web.Response:
     param = None
     if isinstance(error, Refusal) and status != HTTPStatus.INTERNAL_SERVER_ERROR:
         code, message, param = error.code, error.message, error.param
+        _log.info("agent_refused", request_id=http_id, status=status, code=code)
     elif isinstance(error, StoreUnavailable):
         code, message = "store_unavailable", "The database cannot serve right now. Nothing was done; try again."
         _log.warning("store_unavailable", request_id=http_id, exc_info=error)

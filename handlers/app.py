@@ -18,11 +18,13 @@ from aiohttp import web
 
 from bot.approvals import Approvals
 from bot.call import MAX_BODY_BYTES
+from bot.changes import RequestChanged
 from bot.clock import Clock, monotonic_clock
 from bot.config import Settings
 from bot.deadlines import Deadlines
 from bot.decisions import Decisions
 from bot.instances import Instances
+from bot.lifecycle import state_of
 from bot.outbox import Outbox
 from bot.queries import Queries
 from bot.rulebook import Rulebook
@@ -44,7 +46,9 @@ from handlers.slack.intake import Intake
 from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
 from store import statements
 from store.engine import SqliteStore
+from store.lock import ServingLock
 from store.schema import prepare
+from store.tables import DeciderKind, Status
 
 _SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
 _PAYLOADS = timedelta(seconds=0.4)  # for Slack's payloads under way, and as much again for what follows from them
@@ -75,7 +79,9 @@ class Service:
         self.store = store
         self.rulebook = rulebook
         self.metrics = Metrics(version("signoff"))
+        self._lock: ServingLock | None = None
         store.subscribe(self.metrics.on_change)
+        store.subscribe(_log_change)
         self.instances = Instances(store, clock, secrets.secret_key)
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
@@ -122,10 +128,14 @@ class Service:
         """
         clock = clock or monotonic_clock()
         async with contextlib.AsyncExitStack() as undo:
-            store = await open_store(settings, clock)
+            path = settings.store.sqlite_path or Path()
+            lock = ServingLock.acquire(path)
+            undo.callback(lock.release)
+            store = await open_store(path, clock)
             undo.push_async_callback(store.close)
             rulebook = await Rulebook.load(store, settings, clock)
             service = cls(settings, secrets, clock, store, rulebook, tempo or Tempo())
+            service._lock = lock
             undo.push_async_callback(service.client.close)
             undo.push_async_callback(service.sweeper.stop)
             await service._begin(port)
@@ -191,14 +201,33 @@ class Service:
         await self.directory.close()
         await self.client.close()
         await self.store.close()
+        if self._lock is not None:
+            self._lock.release()
 
 
-async def open_store(settings: Settings, clock: Clock) -> SqliteStore:
-    """Bring the configured database to today's schema and open it. Raises ``StoreUnavailable`` or ``NewerSchema``."""
-    path = settings.store.sqlite_path or Path()
+async def open_store(path: Path, clock: Clock) -> SqliteStore:
+    """Bring the database at ``path`` to today's schema and open it. Raises ``StoreUnavailable`` or ``NewerSchema``."""
     prepared = await asyncio.to_thread(prepare, path, clock(), upgrade=True)
     if prepared.created:
         log.info("database_created", path=path)
     if prepared.migrated_from is not None:
         log.warning("database_migrated", path=path, migrated_from=prepared.migrated_from, backup=prepared.backup)
     return await SqliteStore.open(path)
+
+
+def _log_change(change: object) -> None:
+    """Log each step of a request by its ids. What rules decide by themselves is the bulk of it, and for debugging."""
+    if not isinstance(change, RequestChanged):
+        return
+    request = change.request
+    by_rule = request.decided_by_kind is DeciderKind.RULE and request.status is Status.APPROVED
+    write = log.debug if by_rule else log.info
+    write(
+        f"request_{state_of(request)}",
+        number=request.number,
+        request=request.id,
+        agent=request.agent,
+        instance=request.instance_id,
+        by=request.decided_by_kind.value if request.decided_by_kind else None,
+        code=request.decision_code,
+    )

@@ -113,7 +113,8 @@ class Demo:
 async def run_demo(*, port: int, told_to_stop: asyncio.Event) -> None:
     """Run the demo until ``told_to_stop`` is set. ``port`` is the page's; 0 takes a free one."""
     async with running_demo(port=port) as demo:
-        sys.stdout.write(_greeting(demo.slack.page_url, demo.service.base_url))
+        _, token = await demo.service.instances.create("yours", "refund-bot")
+        sys.stdout.write(_greeting(demo.slack.page_url, demo.service.base_url, token))
         sys.stdout.flush()
         await told_to_stop.wait()
 
@@ -172,9 +173,10 @@ async def _start_bot(slack: Playground, folder: Path, clock: Clock) -> Service:
     return await Service.start(settings, secrets, clock=clock, port=0)
 
 
-def _greeting(page: str, agents: str) -> str:
+def _greeting(page: str, agents: str, token: str) -> str:
     return (
         f"\n  Signoff's demo is running. Open  {page}\n\n"
         "  On the right you are the agents: ask for the refund. In the middle you are Alice: approve it.\n"
-        f"  Agents of your own may ask at {agents}/aap. Ctrl-C ends it; nothing is kept.\n"
+        f"  Agents of your own may ask at {agents}/aap with the token {token}\n"
+        "  Ctrl-C ends it; nothing is kept.\n"
     )

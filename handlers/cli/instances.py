@@ -67,7 +67,8 @@ async def _rotate(args: Namespace, env: Mapping[str, str], settings: Settings) -
     async with _instances(settings, _secret_key(env, settings)) as instances:
         token = await instances.rotate(name)
     _hand_out(token, name)
-    say(f"This is {shown(name)}'s new token, shown this once. Older ones work until: signoff instance rotate --retire")
+    say(f"This is {shown(name)}'s new token, shown this once.")
+    say(f"Older ones work until: signoff instance rotate {shown(name)} --retire")
 
 
 async def _revoke(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:

@@ -113,11 +113,11 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     state = render_state(drawing)
     if shown.is_last:
         blocks += [*warning(request), *claim(request), context(facts(drawing), "facts"), *state]
-    if turn:
-        blocks.append(actions(turn, "turn"))
-    if shown.is_last and not state:  # a row of its own: Approve never stands where Next was pressed
+    if shown.is_last and not state:
         approve = button("Approve", REVIEW_APPROVE, number, "primary")
         blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
+    if turn:  # last on every page: what a second press on Next meets where Next was is never Approve
+        blocks.append(actions(turn, "turn"))
     return modal(_title("Review", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
 
 
@@ -159,5 +159,6 @@ def _page_mark(page: Page, until_last: str = "") -> list[Block]:
 
 
 def _turning(page: Page, number: str, back: str, forth: str) -> list[dict[str, Any]]:
-    buttons = [button("← Back", back, number)] if page.index else []
-    return buttons if page.is_last else [*buttons, button("Next →", forth, number)]
+    # Next stands first, so that it is in one place from page to page, and Back where it was on the last.
+    buttons = [] if page.is_last else [button("Next →", forth, number)]
+    return [*buttons, button("← Back", back, number)] if page.index else buttons

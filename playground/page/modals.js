@@ -88,7 +88,18 @@ function modal(view, at, count) {
     ),
     h(
       "div",
-      { class: "modal-body", tabindex: "0", role: "group", "aria-labelledby": `t-${view.id}` },
+      {
+        class: "modal-body",
+        tabindex: "0",
+        role: "group",
+        "aria-labelledby": `t-${view.id}`,
+        oncreate: (/** @type {Element} */ el) => void drawn.set(el, view.hash),
+        onupdate: (/** @type {Element} */ el) => {
+          // Another page is read from its top. A form that is being filled in stays where it is.
+          if (drawn.get(el) !== view.hash && !hasInput) el.scrollTop = 0;
+          drawn.set(el, view.hash);
+        },
+      },
       failure && failure.block === null
         ? h(
             "div",
@@ -124,6 +135,9 @@ function modal(view, at, count) {
     ),
   );
 }
+
+/** Which state of its view a modal's body shows. @type {WeakMap<Element, string>} */
+const drawn = new WeakMap();
 
 /** The views of this person, or none while there is no snapshot. @returns {Json[]} */
 export const views = () => snap().modals || [];

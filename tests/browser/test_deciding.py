@@ -71,6 +71,27 @@ async def test_a_long_call_is_approved_on_the_last_page(window: Window) -> None:
     await card.says("Approved by @Alice Moreau")
 
 
+async def test_pressing_next_twice_approves_nothing(window: Window) -> None:
+    """The second press of a double click must not meet Approve where Next was."""
+    await window.open()
+    await window.ask("long")
+    card = await window.card()
+    await card.press("review")
+    modal = await window.modal("Review #1")
+    forth = modal.button("review_next")
+    await forth.scroll_into_view_if_needed()
+    box = await forth.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    await window.page.mouse.click(x, y)
+    await modal.says("Page 2 of")
+    await window.page.mouse.click(x, y)
+    await window.at("modal-close").click()
+    await window.no_modal()
+    await card.says("May decide")
+    await card.has_buttons("review", "deny", "details")
+
+
 async def test_what_no_rule_allows_is_denied_at_once(window: Window) -> None:
     await window.open()
     run = await window.ask("forbidden")

@@ -330,8 +330,9 @@ def test_a_refusal_that_is_not_the_agents_never_reaches_them() -> None:
     assert "secret" not in str(answer.body)
 
 
-async def test_neither_success_nor_refusal_is_logged(api: Api) -> None:
+async def test_a_refusal_is_logged_by_its_id_and_code_alone(api: Api) -> None:
     with logged() as log:
+        answers = []
         request_id = await api.consumed()
         await api.outcome(request_id, {"status": "succeeded", "note": "done"})
         for refused in (
@@ -340,5 +341,9 @@ async def test_neither_success_nor_refusal_is_logged(api: Api) -> None:
             await api.consume(request_id),
             await api.consume(NOBODY),
         ):
-            assert 400 <= refused.status < 500
-    assert log.getvalue() == ""
+            answers.append((refused.headers["X-Request-ID"], refused.status, refused.json()["error"]["code"]))
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["request_id"], line["status"], line["code"]) for line in lines] == answers
+    assert {key for line in lines for key in line} == {
+        "at", "level", "logger", "event", "request_id", "status", "code",
+    }  # fmt: skip

@@ -167,7 +167,8 @@ def test_what_is_no_table_stays_an_outline(rows: list[Any]) -> None:
 
 
 _cells = st.one_of(_tricky, st.none(), st.booleans(), st.integers(0, 300))
-_rows = st.lists(st.fixed_dictionaries({"a": _cells, "b": _cells}), min_size=2, max_size=3)
+_row = st.tuples(_cells, _cells).map(lambda cells: {"a": cells[0], "b": cells[1]})  # a table's rows have one order
+_rows = st.lists(_row, min_size=2, max_size=3)
 
 
 @given(_rows, _rows)

@@ -8,6 +8,7 @@ import asyncio
 import os
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from uuid_utils import uuid7
 
@@ -36,6 +37,7 @@ from bot.policy import DEFAULT_TIMEOUT, Course, Ruling
 from bot.rulebook import Rulebook
 from bot.waiters import Waiters
 from store import statements
+from store.compiled import make_record
 from store.engine import ChangedElsewhere, Store
 from store.tables import (
     CardState,
@@ -90,36 +92,38 @@ class Approvals:
         asked = ruling.course is Course.ASK
         approved = ruling.course is Course.APPROVE
         expires_at = now + rule.validity if rule and approved else None
-        request = await unit.one(
-            statements.INSERT_REQUEST,
-            id=str(uuid7()),
-            instance_id=instance.id,
-            agent=instance.agent,
-            create_key=key,
-            submission_digest=submission.fields_digest,
-            tool=submission.tool,
-            server=submission.server,
-            arguments=submission.arguments,
-            agent_reasoning=submission.agent_reasoning,
-            context=submission.context,
-            timeout=submission.timeout,
-            canonical_version=CANONICAL_VERSION,
-            digest=submission.digest,
-            salt=os.urandom(_SALT_BYTES),
-            rule_id=self._rulebook.version_of(rule) if rule else None,
-            status=Status.PENDING if asked else Status.APPROVED if approved else Status.DENIED,
-            created_at=now,
-            deadline_at=deadline_at,
-            due_at=deadline_at if asked else expires_at,
-            decided_at=None if asked else now,
-            decided_by_kind=None if asked else DeciderKind.RULE,
-            decided_by=rule.name if rule and not asked else None,
-            decision_code=None if asked else ruling.code,
-            note=None if asked or approved else ruling.reason,
-            expires_at=expires_at,
-        )
-        if request is None:
-            raise LookupError("a request was written and not returned")
+        values: dict[str, Any] = {
+            "id": str(uuid7()),
+            "instance_id": instance.id,
+            "agent": instance.agent,
+            "create_key": key,
+            "submission_digest": submission.fields_digest,
+            "tool": submission.tool,
+            "server": submission.server,
+            "arguments": submission.arguments,
+            "agent_reasoning": submission.agent_reasoning,
+            "context": submission.context,
+            "timeout": submission.timeout,
+            "canonical_version": CANONICAL_VERSION,
+            "digest": submission.digest,
+            "salt": os.urandom(_SALT_BYTES),
+            "rule_id": self._rulebook.version_of(rule) if rule else None,
+            "status": Status.PENDING if asked else Status.APPROVED if approved else Status.DENIED,
+            "created_at": now,
+            "deadline_at": deadline_at,
+            "due_at": deadline_at if asked else expires_at,
+            "decided_at": None if asked else now,
+            "decided_by_kind": None if asked else DeciderKind.RULE,
+            "decided_by": rule.name if rule and not asked else None,
+            "decision_code": None if asked else ruling.code,
+            "note": None if asked or approved else ruling.reason,
+            "expires_at": expires_at,
+        }
+        number = await unit.one(statements.INSERT_REQUEST, **values)
+        if number is None:
+            raise LookupError("a request was written and has no number")
+        # What was just written need not be read back.
+        request = make_record(Request, number=number, **values)
         await append_event(
             unit, now, EventType.REQUEST_MADE, request,
             agent=request.agent, instance=instance.id, tool=request.tool, server=request.server,
@@ -137,7 +141,7 @@ class Approvals:
 
     async def read(self, instance: Instance, request_id: str) -> Request:
         """Return a request as it is now. Raises ``UnknownRequest``."""
-        return await self._store.read(lambda unit: self._load(unit, instance, request_id))
+        return await self._store.peek(lambda unit: self._load(unit, instance, request_id))
 
     async def wait(self, instance: Instance, request_id: str, patience: timedelta) -> Request:
         """Return a request once it is decided, or as it is after ``patience``, or at shutdown.
@@ -264,8 +268,7 @@ class Approvals:
     async def _refuse_revoked(unit: Unit, instance: Instance) -> None:
         # The credential was good a moment ago. A revocation since then, perhaps by another process, cancelled what was
         # pending and must not be followed by a new request, nor by the use of an approval.
-        stored = await unit.one(statements.INSTANCE_BY_ID, instance_id=instance.id)
-        if stored is None or stored.revoked_at is not None:
+        if await unit.one(statements.LIVE_INSTANCE, instance_id=instance.id) is None:
             raise BadCredential
 
     async def _load(self, unit: Unit, instance: Instance, request_id: str) -> Request:

@@ -63,7 +63,7 @@ class Decisions:
         ``UnknownRequest`` or ``FactsUnavailable``; then nothing has changed. A repeated ``act`` changes nothing either
         and is no error.
         """
-        _, rule, votes = await self._store.read(lambda unit: self._load(unit, number))
+        _, rule, votes = await self._store.peek(lambda unit: self._load(unit, number))
         await self.refuse_closed_channel(rule, act.channel)
         facts = await self._directory.load_facts(
             {act.user_id, *(vote.user_id for vote in votes)}, reviewer_usergroups(rule)
@@ -72,7 +72,7 @@ class Decisions:
 
     async def check(self, number: int, user_id: str, channel: str | None) -> Request:
         """Say beforehand whether a person could decide; raises what ``vote`` would. Promises nothing."""
-        request, rule, _ = await self._store.read(lambda unit: self._load(unit, number))
+        request, rule, _ = await self._store.peek(lambda unit: self._load(unit, number))
         await self.refuse_closed_channel(rule, channel)
         facts = await self._directory.load_facts({user_id}, reviewer_usergroups(rule))
         now = self._clock()

@@ -52,7 +52,7 @@ class Instances:
         if not looks_like_instance_token(token):
             raise BadCredential
         generation = self._generation
-        instance = await self._store.read(lambda unit: unit.one(statements.INSTANCE_BY_TOKEN, token_hash=hashed))
+        instance = await self._store.peek(lambda unit: unit.one(statements.INSTANCE_BY_TOKEN, token_hash=hashed))
         if instance is None:
             raise BadCredential
         # A revocation during the look-up has cleared what is known; this answer may be older than that.

@@ -225,7 +225,7 @@ class Outbox:
 
     async def cards_being_posted(self, request_number: int) -> list[Card]:
         """Return the cards of a request that may be in Slack although their message is not known yet."""
-        cards = await self._store.read(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))
+        cards = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))
         return [card for card in cards if card.state is CardState.POSTING and card.attempted_at is not None]
 
     async def found(self, card: Card, channel: str, ts: str) -> None:

@@ -81,7 +81,7 @@ class Queries:
 
     async def card_at(self, channel: str, ts: str) -> Card | None:
         """Return the live card that a message is, or None."""
-        card = await self._store.read(lambda unit: unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts))
+        card = await self._store.peek(lambda unit: unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts))
         return card if card is not None and card.state is CardState.LIVE else None
 
     async def drawing(self, number: int) -> Drawing | None:
@@ -91,7 +91,7 @@ class Queries:
             request = await unit.one(statements.REQUEST, number=number)
             return await load_drawing(unit, self._rulebook, request) if request else None
 
-        return await self._store.read(work)
+        return await self._store.peek(work)
 
     async def remember_modal(
         self, modal_id: str, kind: ModalKind, number: int, user_id: str, channel: str | None
@@ -119,7 +119,7 @@ class Queries:
 
     async def modal(self, modal_id: str, user_id: str) -> Modal | None:
         """Return a modal that we opened for this person, or None."""
-        modal = await self._store.read(lambda unit: unit.one(statements.MODAL, modal_id=modal_id))
+        modal = await self._store.peek(lambda unit: unit.one(statements.MODAL, modal_id=modal_id))
         return modal if modal is not None and modal.user_id == user_id else None
 
     async def _load_page(self, unit: Unit, after: int) -> list[tuple[Drawing, list[Card]]]:

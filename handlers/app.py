@@ -216,13 +216,13 @@ async def open_store(path: Path, clock: Clock) -> SqliteStore:
 
 
 def _log_change(change: object) -> None:
-    """Log each step of a request by its ids. What rules decide by themselves is the bulk of it, and for debugging."""
+    """Log each step of a request by its ids, but for what rules approve by themselves: that is the bulk of it."""
     if not isinstance(change, RequestChanged):
         return
     request = change.request
-    by_rule = request.decided_by_kind is DeciderKind.RULE and request.status is Status.APPROVED
-    write = log.debug if by_rule else log.info
-    write(
+    if request.decided_by_kind is DeciderKind.RULE and request.status is Status.APPROVED:
+        return
+    log.info(
         f"request_{state_of(request)}",
         number=request.number,
         request=request.id,

@@ -14,9 +14,27 @@ from sqlalchemy.engine.default import DefaultDialect
 from store.tables import Record
 
 R = TypeVar("R", covariant=True)
+T = TypeVar("T", bound=Record)
+_NO_FIELDS: frozenset[str] = frozenset()  # records are compared by their values, whoever set them
 Processor = Callable[[Any], Any]
 
 SQLITE: DefaultDialect = sqlite.dialect(paramstyle="qmark")
+
+
+def make_record(record: type[T], **values: Any) -> T:
+    """Make a record of what the database takes or gave; a column that is not named is null."""
+    return _record(record, dict.fromkeys(record.model_fields) | values)
+
+
+def _record(record: type[T], values: dict[str, Any]) -> T:
+    # The database's constraints check these values; validating each again would cost more than the query. These four
+    # are what pydantic's own model_construct sets.
+    made = object.__new__(record)
+    object.__setattr__(made, "__dict__", values)
+    object.__setattr__(made, "__pydantic_fields_set__", _NO_FIELDS)
+    object.__setattr__(made, "__pydantic_extra__", None)
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
 
 
 class _Required:
@@ -89,18 +107,9 @@ class Statement(Generic[R]):
         if isinstance(row, type) and issubclass(row, Record):
             if set(names) != set(row.model_fields):
                 raise TypeError(f"{row.__name__} is not what this statement returns: {names}")
-            fields = frozenset(names)
-            record: Any = row
 
             def load_record(raw: Sequence[Any]) -> Any:
-                # The database's constraints have checked these values; validating each again would cost more
-                # than the query. These four are what pydantic's own model_construct sets.
-                made = object.__new__(record)
-                object.__setattr__(made, "__dict__", dict(zip(names, values(raw), strict=True)))
-                object.__setattr__(made, "__pydantic_fields_set__", fields)
-                object.__setattr__(made, "__pydantic_extra__", None)
-                object.__setattr__(made, "__pydantic_private__", None)
-                return made
+                return _record(row, dict(zip(names, values(raw), strict=True)))
 
             return load_record
         return lambda raw: row(*values(raw))

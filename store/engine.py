@@ -2,7 +2,8 @@
 
 One thread writes. What arrives while it is busy is gathered and committed together (group commit): each unit in
 its own savepoint, one ``COMMIT`` with ``synchronous=FULL`` for all, and only then are the callers told. One
-thread reads, on a connection of its own; WAL keeps the two out of each other's way.
+thread reads, on a connection of its own; WAL keeps the two out of each other's way. What is looked up by its key is
+read on the event loop itself, on a third connection: that takes less time than to wake a thread and be woken by it.
 
 Nothing here knows what is stored; see ``store.statements`` for that.
 """
@@ -47,6 +48,10 @@ class Store(Protocol):
 
     async def read(self, work: Work[T]) -> T:
         """Run ``work`` in a reading transaction: one consistent snapshot."""
+        ...
+
+    async def peek(self, work: Work[T]) -> T:
+        """Run ``work``, which reads a few rows by their keys: a change of threads would cost more than it does."""
         ...
 
     def subscribe(self, listener: Callable[[object], None]) -> None:
@@ -139,6 +144,7 @@ class SqliteStore:
         self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = connect(path)
         self._reader = connect(path, read_only=True)
+        self._peeker = connect(path, read_only=True)
         self._threads = [
             threading.Thread(target=self._write_forever, name="store-writer", daemon=True),
             threading.Thread(target=self._read_forever, name="store-reader", daemon=True),
@@ -162,6 +168,11 @@ class SqliteStore:
     async def read(self, work: Work[T]) -> T:
         return cast(T, await self._submit(self._reads, work))
 
+    async def peek(self, work: Work[T]) -> T:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        return _read(self._peeker, work)
+
     async def close(self) -> None:
         """Finish what is queued, then close. Further work is refused with ``StoreUnavailable``."""
         if self._closed:
@@ -172,6 +183,7 @@ class SqliteStore:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
         self._reader.close()
+        self._peeker.close()
         self._writer.close()
 
     def _submit(self, jobs: "queue.SimpleQueue[_Job | None]", work: Work[Any]) -> asyncio.Future[Any]:
@@ -214,9 +226,12 @@ class SqliteStore:
         try:
             connection.execute("BEGIN IMMEDIATE")
             head: bytes | None = None
-            for job in group:
+            if len(group) == 1:
+                self._run_alone(connection, group[0])
+            for job in group if len(group) > 1 else ():
                 head = self._run_in_savepoint(connection, job, head)
-            connection.execute("COMMIT")
+            if connection.in_transaction:
+                connection.execute("COMMIT")
         except Exception as error:
             # A full disk, among others, rolls the whole transaction back: then nothing of the group was kept,
             # whatever its savepoints said, and every caller must hear it. What is no error of SQLite's (want of
@@ -227,6 +242,22 @@ class SqliteStore:
             for job in group:
                 job.error = StoreUnavailable(f"the database did not take it: {error}")
                 job.error.__cause__ = error
+
+    @staticmethod
+    def _run_alone(connection: sqlite3.Connection, job: _Job) -> None:
+        """Run the only unit of a transaction: what it raises undoes the transaction, and no savepoint is needed."""
+        unit = SqliteUnit(connection, None)
+        try:
+            job.result = drive(job.work(unit))
+        except BaseException as error:
+            if not connection.in_transaction or _is_trouble(error):
+                raise error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)) from error
+            job.error = error
+            connection.execute("ROLLBACK")
+            return
+        if not connection.in_transaction:
+            raise sqlite3.OperationalError("the transaction is gone")
+        job.changes = unit.changes
 
     @staticmethod
     def _run_in_savepoint(connection: sqlite3.Connection, job: _Job, head: bytes | None) -> bytes | None:
@@ -264,15 +295,7 @@ class SqliteStore:
         connection = self._reader
         while (job := self._reads.get()) is not None:
             try:
-                connection.execute("BEGIN")
-                try:
-                    job.result = drive(job.work(SqliteUnit(connection, None)))
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-            except sqlite3.Error as error:
-                job.error = StoreUnavailable(f"the database cannot be read: {error}")
-                job.error.__cause__ = error
+                job.result = _read(connection, job.work)
             except BaseException as error:  # whatever it is belongs to the caller, not to this thread
                 job.error = error
             self._loop.call_soon_threadsafe(self._settle, [job])
@@ -300,6 +323,19 @@ class SqliteStore:
                 except Exception as error:
                     # What is committed is committed: the other listeners and the callers are still to hear of it.
                     self._loop.call_exception_handler({"message": "a listener of the store failed", "exception": error})
+
+
+def _read(connection: sqlite3.Connection, work: Work[T]) -> T:
+    """Run ``work`` on one snapshot of the database. Raises ``StoreUnavailable`` for the database's trouble."""
+    try:
+        connection.execute("BEGIN")
+        try:
+            return drive(work(SqliteUnit(connection, None)))
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
 
 def _is_trouble(error: BaseException) -> bool:

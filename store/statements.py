@@ -95,6 +95,10 @@ INSTANCE_BY_TOKEN = Statement(
     ),
     t.Instance,
 )
+LIVE_INSTANCE = Statement(
+    select(instances.c.id).where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None)),
+    str,
+)
 INSTANCE_BY_ID = Statement(select(instances).where(instances.c.id == _p("instance_id", instances.c.id)), t.Instance)
 
 # --- rules as they were -----------------------------------------------------------------------------------
@@ -113,8 +117,7 @@ _AFTER_CREATION = (
     "revoked_at", "consumed_at", "consume_key", "lapsed_at", "overdue_at", "outcome", "outcome_note", "outcome_at",
 )  # fmt: skip
 INSERT_REQUEST = Statement(
-    insert(requests).values(_given(requests, left_out=("number", *_AFTER_CREATION))).returning(requests),
-    t.Request,
+    insert(requests).values(_given(requests, left_out=("number", *_AFTER_CREATION))).returning(requests.c.number), int
 )
 REQUEST_BY_KEY = Statement(
     select(requests).where(

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -109,16 +110,46 @@ class _OutOfMemory:
 @pytest.mark.parametrize("word", ["SAVEPOINT", "RELEASE", "COMMIT"])
 async def test_trouble_that_is_not_sqlites_fails_the_group_and_not_the_thread(database: Path, word: str) -> None:
     store = SqliteStore(database)
-    healthy = store._writer
-    store._writer = _OutOfMemory(healthy, word)  # type: ignore[assignment]  # stands in for the connection
     for thread in store._threads:
         thread.start()
-    async with asyncio.timeout(5):
-        for act in ("a", "b"):  # the second shows that the thread still serves
+    loop, started, gate = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    broken = _OutOfMemory(store._writer, word)
+
+    async def hold(unit: Unit) -> None:
+        loop.call_soon_threadsafe(started.set)
+        gate.wait(5)
+
+    async with asyncio.timeout(10):
+        held = asyncio.ensure_future(store.write(hold))
+        await started.wait()
+        group = [asyncio.ensure_future(store.write(_take(act))) for act in ("a", "b")]
+        await asyncio.sleep(0)  # both are queued: they will be one group
+        whole, store._commit = store._commit, lambda connection, jobs: whole(broken, jobs)  # type: ignore[method-assign, arg-type]  # from here on
+        gate.set()
+        await held
+        for lost in group:
             with pytest.raises(StoreUnavailable):
-                await store.write(_take(act))
+                await lost
+        store._commit = whole  # type: ignore[method-assign]  # well again
+        assert await store.write(_take("c")) == 1
         await store.close()
-    assert _acts(database) == []
+    assert _acts(database) == ["c"]
+
+
+async def test_what_is_looked_up_by_its_key_is_read_where_it_is_asked(store: SqliteStore) -> None:
+    thread = threading.current_thread()
+
+    async def work(unit: Unit) -> tuple[int | None, bool]:
+        return await unit.one(statements.INTENT_COUNT), threading.current_thread() is thread
+
+    assert await store.peek(work) == (0, True)
+    assert await store.read(work) == (0, False)
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        await store.peek(_take("a"))
+    await store.write(_take("a"))
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.peek(work)
 
 
 async def test_a_caller_that_goes_away_does_not_undo_its_work(store: SqliteStore) -> None:

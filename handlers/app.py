@@ -33,7 +33,7 @@ from handlers.agents import AgentsApi
 from handlers.clock import SweepClock
 from handlers.delivery import Deliverer
 from handlers.health import Health, build_health
-from handlers.metrics import Metrics, counting_middleware, metrics_route
+from handlers.metrics import Metrics, count_answers, metrics_route
 from handlers.pacing import Pace
 from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
@@ -158,7 +158,8 @@ class Service:
         self.metrics.slack_fault(code)
 
     async def _listen(self, port: int | None) -> web.AppRunner:
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[counting_middleware(self.metrics)])
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        count_answers(app, self.metrics)
         app.add_routes(AgentsApi(self.approvals, self.instances, self.metrics.waiting_poll).routes())
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])

@@ -5,7 +5,6 @@ only: never a tool, a user, a token, a note or an argument. Counters count what 
 started; gauges are read from the database when asked. Every metric is described in docs/operations.md.
 """
 
-import asyncio
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,7 +12,6 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -29,7 +27,6 @@ from store.unit import StoreUnavailable
 METRICS_PATH = "/metrics"
 _DECISION_BUCKETS_SECONDS = (5, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 604_800)
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_HUNG_UP = 0  # the client went away before there was an answer to count
 _MOST_CODES = 100  # Slack has its own vocabulary of errors; a stand-in gone mad has no end of it
 
 Count = Callable[[], Awaitable[int]]
@@ -83,6 +80,7 @@ class Metrics:
             "signoff_gauge_failures", "Gauges that could not be read from the database.", registry=self.registry
         )
         self._answers: dict[tuple[str | None, int], Counter] = {}
+        self._decisions: dict[tuple[str, str], Counter] = {}
         self._codes: set[str] = set()
         self._count_pending: Count | None = None
         self._count_outbox: Count | None = None
@@ -113,7 +111,11 @@ class Metrics:
         kind = request.decided_by_kind
         if kind is None or request.decided_at is None:
             return
-        self._decided.labels(request.status.value, kind.value).inc()
+        decided = request.status.value, kind.value
+        counter = self._decisions.get(decided)
+        if counter is None:  # looked up once, as the answers' counters are
+            counter = self._decisions[decided] = self._decided.labels(*decided)
+        counter.inc()
         if kind is DeciderKind.RULE:  # made and decided at once: there was no pending request to announce
             self._made.inc()
         elif kind in (DeciderKind.PERSON, DeciderKind.ADMIN):
@@ -173,28 +175,17 @@ class _Lean(Collector):
             yield family
 
 
-def counting_middleware(metrics: Metrics) -> Middleware:
-    """Return a middleware that counts each answer. It is to be the outermost, so that it sees what is really sent."""
+def count_answers(app: web.Application, metrics: Metrics) -> None:
+    """Count each answer of ``app`` as it is about to be sent.
 
-    @web.middleware  # aiohttp's type wants these two names
-    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-        status = 500
-        try:
-            answer = await handler(request)
-            status = answer.status
-        except web.HTTPException as answered:
-            status = answered.status
-            raise
-        except asyncio.CancelledError:
-            status = _HUNG_UP
-            raise
-        finally:
-            resource = request.match_info.route.resource
-            if status != _HUNG_UP:
-                metrics.http_response(resource.canonical if resource else None, status)
-        return answer
+    By aiohttp's signal: a middleware would cost more on every agent's call, and see less of what is really sent.
+    """
 
-    return count
+    async def count(http_request: web.Request, answer: web.StreamResponse) -> None:
+        resource = http_request.match_info.route.resource
+        metrics.http_response(resource.canonical if resource else None, answer.status)
+
+    app.on_response_prepare.append(count)
 
 
 def metrics_route(metrics: Metrics, server: ServerSettings, token: SecretStr | None) -> web.RouteDef:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bot.config import ServerSettings
 from bot.decisions import Act
-from handlers.metrics import Metrics, counting_middleware, metrics_route
+from handlers.metrics import Metrics, count_answers, metrics_route
 from store import statements
 from store.tables import FullView, OutcomeStatus, VoteKind
 from store.unit import StoreUnavailable
@@ -144,7 +144,8 @@ async def test_the_middleware_counts_what_is_sent(metrics: Metrics) -> None:
                 await asyncio.Event().wait()
         return web.Response(status=201)
 
-    app = web.Application(middlewares=[counting_middleware(metrics)], logger=logging.getLogger("tests.silent"))
+    app = web.Application(logger=logging.getLogger("tests.silent"))
+    count_answers(app, metrics)
     logging.getLogger("tests.silent").setLevel(logging.CRITICAL)
     app.router.add_get("/x/{what}", answer)
     async with running(app, handler_cancellation=True) as url, ClientSession(url) as client:

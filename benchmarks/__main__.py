@@ -81,7 +81,7 @@ async def _measure_signoff(
         rows.append(Row("T2 click → answer, 32 at once", _p50_p99(crowd), "p99 ≤ 30 ms", crowd.at(0.99) <= 30))
         acks = await measures.click_to_ack(server, slack, 100, 3)
         rows.append(Row("T3 click → ack, 100 at once", _p50_p99(acks), "p99 ≤ 100 ms", acks.at(0.99) <= 100))
-        each, wakes = await measures.held_polls(server, 3_000, 100)
+        each, wakes = await measures.held_polls(server, slack, 3_000, 100)
         rows.append(
             Row(
                 "T5 3 000 held long polls",

@@ -15,6 +15,7 @@ from benchmarks.load import Answer, Client, http_request
 from benchmarks.servers import CHANNELS, Server
 from playground import Playground
 
+_POLLS_EACH = 10
 _PLACES = itertools.cycle(range(CHANNELS))
 CALL = {"customer": "c_123", "fields": ["name", "email"], "amount": 4900}
 
@@ -174,25 +175,29 @@ async def click_to_ack(server: Server, slack: Playground, at_once: int, rounds: 
     return latencies
 
 
-async def held_polls(server: Server, count: int, wakes: int) -> tuple[float, Latencies]:
+async def held_polls(server: Server, slack: Playground, count: int, wakes: int) -> tuple[float, Latencies]:
     """T5: memory of each of ``count`` held long polls in bytes, and how soon one of them is woken by a decision.
 
-    The decision here is the agent's own cancellation, sent on another connection: the wake-up is timed from sending it
-    to the poll's answer, so it includes the decision.
+    Ten agents wait for each request, so that all the cards are in Slack before anything is timed. The decision is the
+    agent's own cancellation, sent on another connection: the wake-up is timed from sending it to the first poll's
+    answer, so it includes the decision.
     """
     maker = await Agent.connect(server)
-    requests = [await maker.create(f"issue_refund_{next(_PLACES)}") for _ in range(count)]
+    places = [next(_PLACES) for _ in range(count // _POLLS_EACH)]
+    requests = [await maker.create(f"issue_refund_{place}") for place in places]
+    for place, name in zip(places, requests, strict=True):
+        await _card(slack, place, name)
     before = server.memory_bytes()
     agents = [await Agent.connect(server) for _ in range(count)]
-    polls = [asyncio.ensure_future(agent.wait(name)) for agent, name in zip(agents, requests, strict=True)]
+    polls = [asyncio.ensure_future(agent.wait(requests[at // _POLLS_EACH])) for at, agent in enumerate(agents)]
     for _ in range(3):
         await agent_is_waiting(server)
     each = (server.memory_bytes() - before) / count
     latencies = Latencies()
-    for index in range(0, count, max(count // wakes, 1)):
+    for at in range(0, len(requests), max(len(requests) // wakes, 1)):
         began = time.perf_counter()
-        cancelled = asyncio.ensure_future(maker.cancel(requests[index]))
-        await polls[index]
+        cancelled = asyncio.ensure_future(maker.cancel(requests[at]))
+        await polls[at * _POLLS_EACH]
         latencies.add(time.perf_counter() - began)
         await cancelled
     for poll in polls:

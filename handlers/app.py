@@ -80,8 +80,6 @@ class Service:
         self.rulebook = rulebook
         self.metrics = Metrics(version("signoff"))
         self._lock: ServingLock | None = None
-        store.subscribe(self.metrics.on_change)
-        store.subscribe(_log_change)
         self.instances = Instances(store, clock, secrets.secret_key)
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
@@ -110,6 +108,9 @@ class Service:
         self.metrics.read_gauges_from(pending=self.queries.pending_count, outbox=self.outbox.waiting)
         self.health = self._build_health()
         self.base_url = ""
+        # Last, so that whoever waits for a change hears of it before it is counted and logged.
+        store.subscribe(self.metrics.on_change)
+        store.subscribe(_log_change)
 
     @classmethod
     async def start(

@@ -227,11 +227,13 @@ class SqliteStore:
             connection.execute("BEGIN IMMEDIATE")
             head: bytes | None = None
             if len(group) == 1:
-                self._run_alone(connection, group[0])
-            for job in group if len(group) > 1 else ():
-                head = self._run_in_savepoint(connection, job, head)
-            if connection.in_transaction:
-                connection.execute("COMMIT")
+                if not self._run_alone(connection, group[0]):
+                    return
+            else:
+                for job in group:
+                    head = self._run_in_savepoint(connection, job, head)
+            # If anything ended the transaction before this, COMMIT fails, and every caller hears it: no false success.
+            connection.execute("COMMIT")
         except Exception as error:
             # A full disk, among others, rolls the whole transaction back: then nothing of the group was kept,
             # whatever its savepoints said, and every caller must hear it. What is no error of SQLite's (want of
@@ -244,8 +246,8 @@ class SqliteStore:
                 job.error.__cause__ = error
 
     @staticmethod
-    def _run_alone(connection: sqlite3.Connection, job: _Job) -> None:
-        """Run the only unit of a transaction: what it raises undoes the transaction, and no savepoint is needed."""
+    def _run_alone(connection: sqlite3.Connection, job: _Job) -> bool:
+        """Run the only unit of a transaction; False when it refused, which undid the transaction."""
         unit = SqliteUnit(connection, None)
         try:
             job.result = drive(job.work(unit))
@@ -254,10 +256,9 @@ class SqliteStore:
                 raise error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)) from error
             job.error = error
             connection.execute("ROLLBACK")
-            return
-        if not connection.in_transaction:
-            raise sqlite3.OperationalError("the transaction is gone")
+            return False
         job.changes = unit.changes
+        return True
 
     @staticmethod
     def _run_in_savepoint(connection: sqlite3.Connection, job: _Job, head: bytes | None) -> bytes | None:

@@ -136,6 +136,17 @@ async def test_trouble_that_is_not_sqlites_fails_the_group_and_not_the_thread(da
     assert _acts(database) == ["c"]
 
 
+async def test_a_transaction_that_is_gone_before_its_commit_is_no_success(store: SqliteStore) -> None:
+    async def lose(unit: Unit) -> None:
+        await _take("lost")(unit)
+        store._writer.execute("ROLLBACK")
+
+    with pytest.raises(StoreUnavailable):
+        await store.write(lose)
+    assert await store.write(_take("kept")) == 1
+    assert _acts(store.path) == ["kept"]
+
+
 async def test_what_is_looked_up_by_its_key_is_read_where_it_is_asked(store: SqliteStore) -> None:
     thread = threading.current_thread()
 

@@ -37,7 +37,7 @@ from bot.policy import DEFAULT_TIMEOUT, Course, Ruling
 from bot.rulebook import Rulebook
 from bot.waiters import Waiters
 from store import statements
-from store.compiled import make_record
+from store.compiled import changed_record, make_record
 from store.engine import ChangedElsewhere, Store
 from store.tables import (
     CardState,
@@ -80,12 +80,6 @@ class Approvals:
     async def _submit(
         self, unit: Unit, instance: Instance, submission: Submission, key: str, ruling: Ruling
     ) -> tuple[Request, bool]:
-        await self._refuse_revoked(unit, instance)
-        known = await unit.one(statements.REQUEST_BY_KEY, instance_id=instance.id, create_key=key)
-        if known is not None:
-            if known.submission_digest != submission.fields_digest:
-                raise IdempotencyConflict
-            return known, False
         now = self._clock()
         rule = ruling.rule
         deadline_at = now + parse_capped(submission.timeout, rule.max_timeout if rule else DEFAULT_TIMEOUT)
@@ -121,7 +115,7 @@ class Approvals:
         }
         number = await unit.one(statements.INSERT_REQUEST, **values)
         if number is None:
-            raise LookupError("a request was written and has no number")
+            return await self._find_submitted(unit, instance, submission, key), False
         # What was just written need not be read back.
         request = make_record(Request, number=number, **values)
         await append_event(
@@ -136,6 +130,16 @@ class Approvals:
             await record_decision(unit, request, now)
         unit.announce(RequestChanged(request))
         return request, True
+
+    async def _find_submitted(self, unit: Unit, instance: Instance, submission: Submission, key: str) -> Request:
+        """Say why a request was not written: the instance is revoked, or its key was used before."""
+        await self._refuse_revoked(unit, instance)
+        known = await unit.one(statements.REQUEST_BY_KEY, instance_id=instance.id, create_key=key)
+        if known is None:
+            raise LookupError("a request was not written and is not there")
+        if known.submission_digest != submission.fields_digest:
+            raise IdempotencyConflict
+        return known
 
     # --- read and wait ---
 
@@ -192,8 +196,10 @@ class Approvals:
         return await self._store.write(lambda unit: self._consume(unit, instance, request_id, key))
 
     async def _consume(self, unit: Unit, instance: Instance, request_id: str, key: str) -> Request:
-        await self._refuse_revoked(unit, instance)
-        request = await self._load(unit, instance, request_id)
+        request = await unit.one(statements.REQUEST_OF_LIVE_INSTANCE, id=request_id, instance_id=instance.id)
+        if request is None:
+            await self._refuse_revoked(unit, instance)
+            raise UnknownRequest
         now = self._clock()
         if request.consumed_at is not None:
             if request.consume_key == key:
@@ -211,16 +217,13 @@ class Approvals:
             raise CallAltered
         after(state_of(request), Happening.CONSUME)
         consumed_at = not_before(now, [request.decided_at])
-        consumed = await unit.one(
+        due_at = consumed_at + await self._execution_timeout(unit, request)
+        if not await unit.run(
             statements.CONSUME,
-            number=request.number,
-            now=now,
-            consumed_at_=consumed_at,
-            consume_key_=key,
-            due_at_=consumed_at + await self._execution_timeout(unit, request),
-        )
-        if consumed is None:
+            number=request.number, now=now, consumed_at_=consumed_at, consume_key_=key, due_at_=due_at,
+        ):  # fmt: skip
             raise AlreadyConsumed
+        consumed = changed_record(request, consumed_at=consumed_at, consume_key=key, due_at=due_at)
         await append_event(unit, now, EventType.REQUEST_CONSUMED, consumed, instance=instance.id)
         await self._changed(unit, consumed, "consumed", now)
         return consumed
@@ -243,16 +246,13 @@ class Approvals:
                 raise OutcomeConflict
             after(state_of(request), Happening.SUCCEED if outcome is OutcomeStatus.SUCCEEDED else Happening.FAIL)
             now = self._clock()
-            reported = await unit.one(
+            at = not_before(now, [request.consumed_at])
+            if not await unit.run(
                 statements.REPORT_OUTCOME,
-                number=request.number,
-                outcome_=outcome,
-                outcome_note_=note,
-                outcome_at_=not_before(now, [request.consumed_at]),
-                due_at_=None,
-            )
-            if reported is None:
+                number=request.number, outcome_=outcome, outcome_note_=note, outcome_at_=at, due_at_=None,
+            ):  # fmt: skip
                 raise OutcomeConflict
+            reported = changed_record(request, outcome=outcome, outcome_note=note, outcome_at=at, due_at=None)
             await append_event(
                 unit, now, EventType.OUTCOME_REPORTED, reported,
                 outcome=outcome.value, note=commit_to_text(reported, note),

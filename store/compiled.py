@@ -26,6 +26,11 @@ def make_record(record: type[T], **values: Any) -> T:
     return _record(record, dict.fromkeys(record.model_fields) | values)
 
 
+def changed_record(record: T, **values: Any) -> T:
+    """Return a copy of ``record`` with other ``values``: what was just written need not be read back."""
+    return _record(type(record), record.__dict__ | values)
+
+
 def _record(record: type[T], values: dict[str, Any]) -> T:
     # The database's constraints check these values; validating each again would cost more than the query. These four
     # are what pydantic's own model_construct sets.
@@ -48,16 +53,18 @@ class Statement(Generic[R]):
     """A statement with its parameters and the shape of its rows.
 
     ``row`` is what a row becomes: a ``Record`` class (the statement must return exactly its columns), or a plain
-    function of the row's values. Statements that return nothing leave it out.
+    function of the row's values. Statements that return nothing leave it out. ``gathered`` says that no unit reads
+    back in its transaction what this writes: then it is written once for a whole group of units, before their commit.
     """
 
     @overload
-    def __init__(self: "Statement[None]", clause: Executable) -> None: ...
+    def __init__(self: "Statement[None]", clause: Executable, *, gathered: bool = False) -> None: ...
 
     @overload
     def __init__(self, clause: Executable, row: Callable[..., R]) -> None: ...
 
-    def __init__(self, clause: Executable, row: Callable[..., Any] | None = None) -> None:
+    def __init__(self, clause: Executable, row: Callable[..., Any] | None = None, *, gathered: bool = False) -> None:
+        self.is_gathered = gathered
         compiled = clause.compile(dialect=SQLITE)  # type: ignore[attr-defined]  # every construct has it; Executable does not say so
         self.sql = str(compiled)
         self._parameters: list[tuple[str, Processor | None, Any]] = []

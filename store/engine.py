@@ -1,8 +1,10 @@
 """Opening a SQLite database and running units of work on it.
 
-One thread writes. What arrives while it is busy is gathered and committed together (group commit): each unit in
-its own savepoint, one ``COMMIT`` with ``synchronous=FULL`` for all, and only then are the callers told. One
-thread reads, on a connection of its own; WAL keeps the two out of each other's way. What is looked up by its key is
+One thread writes. What arrives while it is busy is gathered and committed together (group commit): the units one
+after the other, one ``COMMIT`` with ``synchronous=FULL`` for all, and only then are the callers told. A unit that
+refuses after it wrote something undoes the transaction; the group is then run again with a savepoint for each unit,
+so that only that one is undone. Refusals are rare and savepoints would cost each unit two statements: every statement
+lets the event loop have the interpreter, and must wait to get it back. One thread reads, on a connection of its own; WAL keeps the two out of each other's way. What is looked up by its key is
 read on the event loop itself, on a third connection: that takes less time than to wake a thread and be woken by it.
 
 Nothing here knows what is stored; see ``store.statements`` for that.
@@ -15,6 +17,8 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -41,7 +45,7 @@ class Store(Protocol):
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in a writing transaction and return its result once it is committed.
 
-        Raises what ``work`` raised (nothing was kept), or ``StoreUnavailable``. A caller that is cancelled
+        ``work`` may be run twice, when another unit of its group refused: it changes nothing but through its unit. Raises what ``work`` raised (nothing was kept), or ``StoreUnavailable``. A caller that is cancelled
         meanwhile does not undo it.
         """
         ...
@@ -61,11 +65,15 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-class SqliteUnit(Unit):
-    """A unit on the one SQLite connection of its thread."""
+_Gathered = list[tuple[str, list[Any]]]  # statements with their parameters, to be run before the commit
 
-    def __init__(self, connection: sqlite3.Connection, head: bytes | None) -> None:
+
+class SqliteUnit(Unit):
+    """A unit on the one SQLite connection of its thread. ``gathered``: where it leaves what is written at the end."""
+
+    def __init__(self, connection: sqlite3.Connection, head: bytes | None, gathered: _Gathered | None = None) -> None:
         self._connection = connection
+        self._gathered = gathered
         self.head = head
         self.changes: list[object] = []
 
@@ -80,6 +88,9 @@ class SqliteUnit(Unit):
         return [statement.load(row) for row in rows]
 
     async def run(self, statement: Statement[Any], /, **values: Any) -> int:
+        if statement.is_gathered and self._gathered is not None:
+            self._gathered.append((statement.sql, statement.bind(values)))
+            return 1
         return self._connection.execute(statement.sql, statement.bind(values)).rowcount
 
     def announce(self, change: object) -> None:
@@ -94,7 +105,7 @@ class SqliteUnit(Unit):
         self.head = head
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Job:
     work: Work[Any]
     future: asyncio.Future[Any]
@@ -224,16 +235,8 @@ class SqliteStore:
     def _commit(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
         """Run ``group`` in one transaction. Afterwards each job has its result or its error."""
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            head: bytes | None = None
-            if len(group) == 1:
-                if not self._run_alone(connection, group[0]):
-                    return
-            else:
-                for job in group:
-                    head = self._run_in_savepoint(connection, job, head)
-            # If anything ended the transaction before this, COMMIT fails, and every caller hears it: no false success.
-            connection.execute("COMMIT")
+            if not self._run_together(connection, group):
+                self._run_apart(connection, group)
         except Exception as error:
             # A full disk, among others, rolls the whole transaction back: then nothing of the group was kept,
             # whatever its savepoints said, and every caller must hear it. What is no error of SQLite's (want of
@@ -246,36 +249,60 @@ class SqliteStore:
                 job.error.__cause__ = error
 
     @staticmethod
-    def _run_alone(connection: sqlite3.Connection, job: _Job) -> bool:
-        """Run the only unit of a transaction; False when it refused, which undid the transaction."""
-        unit = SqliteUnit(connection, None)
+    def _run_together(connection: sqlite3.Connection, group: list[_Job]) -> bool:
+        """Run and commit ``group`` without savepoints; False if a unit must be undone alone, and all were undone."""
+        gathered: _Gathered = []
+        head: bytes | None = None
+        connection.execute("BEGIN IMMEDIATE")
+        for job in group:
+            changes_before, gathered_before = connection.total_changes, len(gathered)
+            unit = SqliteUnit(connection, head, gathered)
+            try:
+                job.result = drive(job.work(unit))
+            except BaseException as error:
+                _raise_trouble(connection, error)
+                if connection.total_changes != changes_before:
+                    connection.execute("ROLLBACK")
+                    job.error = error
+                    return len(group) == 1
+                del gathered[gathered_before:]  # it refused before it wrote anything: there is nothing to undo
+                job.error = error
+                continue
+            if not connection.in_transaction:  # the next unit would commit each of its statements by itself
+                raise sqlite3.OperationalError("the transaction is gone")
+            job.changes = unit.changes
+            head = unit.head
         try:
-            job.result = drive(job.work(unit))
-        except BaseException as error:
-            if not connection.in_transaction or _is_trouble(error):
-                raise error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error)) from error
-            job.error = error
+            _write(connection, gathered)
+        except sqlite3.IntegrityError:
             connection.execute("ROLLBACK")
             return False
-        job.changes = unit.changes
+        # If anything ended the transaction before this, COMMIT fails, and every caller hears it: no false success.
+        connection.execute("COMMIT")
         return True
 
     @staticmethod
-    def _run_in_savepoint(connection: sqlite3.Connection, job: _Job, head: bytes | None) -> bytes | None:
-        unit = SqliteUnit(connection, head)
-        connection.execute("SAVEPOINT unit")
-        try:
-            job.result = drive(job.work(unit))
-        except BaseException as error:
-            if not connection.in_transaction or _is_trouble(error):
-                raise (error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))) from error
-            job.error = error
-            connection.execute("ROLLBACK TO unit")
+    def _run_apart(connection: sqlite3.Connection, group: list[_Job]) -> None:
+        """Run and commit ``group``, each unit in a savepoint of its own, so that one can be undone alone."""
+        head: bytes | None = None
+        connection.execute("BEGIN IMMEDIATE")
+        for job in group:
+            job.result, job.error, job.changes = None, None, []
+            gathered: _Gathered = []
+            unit = SqliteUnit(connection, head, gathered)
+            connection.execute("SAVEPOINT unit")
+            try:
+                job.result = drive(job.work(unit))
+                _write(connection, gathered)
+            except BaseException as error:
+                _raise_trouble(connection, error)
+                job.error = error
+                connection.execute("ROLLBACK TO unit")
+            else:
+                job.changes = unit.changes
+                head = unit.head
             connection.execute("RELEASE unit")
-            return head
-        connection.execute("RELEASE unit")
-        job.changes = unit.changes
-        return unit.head
+        connection.execute("COMMIT")
 
     def _look_abroad(self, connection: sqlite3.Connection, seen: int) -> int:
         version = self._data_version(connection)
@@ -339,6 +366,13 @@ def _read(connection: sqlite3.Connection, work: Work[T]) -> T:
         raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
 
-def _is_trouble(error: BaseException) -> bool:
-    """Tell the database's trouble from a use case's own errors (a refused constraint is the latter)."""
-    return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)
+def _write(connection: sqlite3.Connection, gathered: _Gathered) -> None:
+    for sql, rows in groupby(gathered, itemgetter(0)):
+        connection.executemany(sql, [values for _, values in rows])
+
+
+def _raise_trouble(connection: sqlite3.Connection, error: BaseException) -> None:
+    """Raise the database's trouble; return if ``error`` is a use case's own (a refused constraint is that too)."""
+    is_own = not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError)
+    if not connection.in_transaction or not is_own:
+        raise (error if isinstance(error, sqlite3.Error) else sqlite3.OperationalError(str(error))) from error

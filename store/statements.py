@@ -116,8 +116,19 @@ RULE_VERSION = Statement(select(rule_versions).where(rule_versions.c.id == _p("i
 _AFTER_CREATION = (
     "revoked_at", "consumed_at", "consume_key", "lapsed_at", "overdue_at", "outcome", "outcome_note", "outcome_at",
 )  # fmt: skip
+_new_request = _given(requests, left_out=("number", *_AFTER_CREATION))
+# Touches no row for an instance that was revoked, or whose key was used before.
 INSERT_REQUEST = Statement(
-    insert(requests).values(_given(requests, left_out=("number", *_AFTER_CREATION))).returning(requests.c.number), int
+    upsert(requests)
+    .from_select(
+        list(_new_request),
+        select(*_new_request.values()).where(
+            exists().where(instances.c.id == _p("instance_id", requests.c.instance_id), instances.c.revoked_at.is_(None))
+        ),
+    )
+    .on_conflict_do_nothing(index_elements=["instance_id", "create_key"])
+    .returning(requests.c.number),
+    int,
 )
 REQUEST_BY_KEY = Statement(
     select(requests).where(
@@ -127,6 +138,17 @@ REQUEST_BY_KEY = Statement(
     t.Request,
 )
 REQUEST_BY_ID = Statement(select(requests).where(requests.c.id == _p("id", requests.c.id)), t.Request)
+# Only of the instance that asks, and only while it is not revoked.
+REQUEST_OF_LIVE_INSTANCE = Statement(
+    select(requests)
+    .join(instances, instances.c.id == requests.c.instance_id)
+    .where(
+        requests.c.id == _p("id", requests.c.id),
+        requests.c.instance_id == _p("instance_id", requests.c.instance_id),
+        instances.c.revoked_at.is_(None),
+    ),
+    t.Request,
+)
 REQUEST = Statement(select(requests).where(requests.c.number == _p("number", requests.c.number)), t.Request)
 
 # Spelled out rather than bound, so that SQLite sees that the partial index serves.
@@ -161,15 +183,11 @@ CONSUME = Statement(
         requests.c.expires_at > _now,
     )
     .values(_set(requests, "consumed_at", "consume_key", "due_at"))
-    .returning(requests),
-    t.Request,
 )
 REPORT_OUTCOME = Statement(
     update(requests)
     .where(_this, requests.c.consumed_at.is_not(None), requests.c.outcome.is_(None))
     .values(_set(requests, "outcome", "outcome_note", "outcome_at", "due_at"))
-    .returning(requests),
-    t.Request,
 )
 LAPSE = Statement(
     update(requests)
@@ -357,7 +375,7 @@ RELEASE_LEASES = Statement(update(outbox).values(leased_by=None, leased_until=No
 # --- the audit chain --------------------------------------------------------------------------------------
 
 CHAIN_HEAD = Statement(select(events.c.hash).order_by(events.c.number.desc()).limit(1), bytes)
-INSERT_EVENT = Statement(insert(events).values(_given(events, left_out=("number",))))
+INSERT_EVENT = Statement(insert(events).values(_given(events, left_out=("number",))), gathered=True)
 EVENTS_OF = Statement(
     select(events)
     .where(events.c.request_number == _p("request_number", events.c.request_number))

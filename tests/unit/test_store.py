@@ -1,6 +1,8 @@
 """store.engine: group commit, savepoints, the database's trouble, another process's writes."""
 
 import asyncio
+import hashlib
+import json
 import sqlite3
 import threading
 from contextlib import closing
@@ -11,6 +13,7 @@ import pytest
 from sqlalchemy import insert
 from sqlmodel import Session, create_engine, select
 
+from bot.events import EventType, append_event
 from store import engine, statements
 from store.engine import ChangedElsewhere, SqliteStore
 from store.tables import ActTable, InstanceTable
@@ -36,15 +39,57 @@ async def test_what_is_returned_is_committed(store: SqliteStore) -> None:
     assert await store.write(_take("a")) == 0
 
 
-async def test_one_failing_unit_of_a_group_undoes_itself_alone(store: SqliteStore) -> None:
-    async def failing(unit: Unit) -> None:
-        await _take("lost")(unit)
-        raise LookupError("refused")
+async def _refuse_after_writing(unit: Unit) -> None:
+    await _take("lost")(unit)
+    await append_event(unit, START, EventType.INSTANCE_CREATED, name="lost")
+    raise LookupError("refused")
 
+
+async def test_events_of_a_group_are_chained_without_those_of_who_refused(store: SqliteStore) -> None:
+    def add(name: str, *, then: BaseException | None = None):
+        async def work(unit: Unit) -> None:
+            await append_event(unit, START, EventType.INSTANCE_CREATED, name=name)
+            if then is not None:
+                raise then
+
+        return work
+
+    for before_writing in (True, False):  # either leaves no trace; the second runs the group with savepoints
+        results = await asyncio.gather(
+            store.write(add("a")),
+            store.write(add("lost", then=LookupError()) if before_writing else _refuse_after_writing),
+            store.write(add("b")),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in results] == [type(None), LookupError, type(None)]
+    events = await store.read(lambda unit: unit.all(statements.EVENTS_AFTER, number=0, limit=10))
+    assert [json.loads(event.body)["name"] for event in events] == ["a", "b", "a", "b"]
+    head = statements.CHAIN_START
+    for event in events:
+        head = hashlib.sha256(head + event.body.encode()).digest()
+        assert event.hash == head
+
+
+async def test_an_event_that_the_database_refuses_undoes_its_unit_alone(store: SqliteStore) -> None:
+    async def wrong(unit: Unit) -> None:
+        await _take("lost")(unit)
+        await unit.run(
+            statements.INSERT_EVENT, at=START, type="instance.created", request_number=404, body="{}", hash=None
+        )
+
+    for others in (["a", "b"], []):
+        results = await asyncio.gather(
+            *(store.write(_take(act)) for act in others), store.write(wrong), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [int] * len(others) + [sqlite3.IntegrityError]
+    assert _acts(store.path) == ["a", "b"]
+
+
+async def test_one_failing_unit_of_a_group_undoes_itself_alone(store: SqliteStore) -> None:
     results = await asyncio.gather(
         store.write(_take("a")),
         store.write(_take("b")),
-        store.write(failing),
+        store.write(_refuse_after_writing),
         store.write(_take("c")),
         return_exceptions=True,
     )
@@ -107,7 +152,7 @@ class _OutOfMemory:
         return getattr(self._connection, name)
 
 
-@pytest.mark.parametrize("word", ["SAVEPOINT", "RELEASE", "COMMIT"])
+@pytest.mark.parametrize("word", ["BEGIN", "SAVEPOINT", "RELEASE", "COMMIT"])
 async def test_trouble_that_is_not_sqlites_fails_the_group_and_not_the_thread(database: Path, word: str) -> None:
     store = SqliteStore(database)
     for thread in store._threads:
@@ -122,8 +167,10 @@ async def test_trouble_that_is_not_sqlites_fails_the_group_and_not_the_thread(da
     async with asyncio.timeout(10):
         held = asyncio.ensure_future(store.write(hold))
         await started.wait()
-        group = [asyncio.ensure_future(store.write(_take(act))) for act in ("a", "b")]
-        await asyncio.sleep(0)  # both are queued: they will be one group
+        # The one that refuses after it wrote makes the group use savepoints.
+        units = [_take("a"), _take("b"), *([_refuse_after_writing] if word in ("SAVEPOINT", "RELEASE") else [])]
+        group = [asyncio.ensure_future(store.write(unit)) for unit in units]
+        await asyncio.sleep(0)  # all are queued: they will be one group
         whole, store._commit = store._commit, lambda connection, jobs: whole(broken, jobs)  # type: ignore[method-assign, arg-type]  # from here on
         gate.set()
         await held

@@ -112,6 +112,7 @@ class Approvals:
             "decision_code": None if asked else ruling.code,
             "note": None if asked or approved else ruling.reason,
             "expires_at": expires_at,
+            "repeats": None,
         }
         number = await unit.one(statements.INSERT_REQUEST, **values)
         if number is None:

@@ -17,22 +17,18 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bot.config_faults import BadConfig, Fault, faults_of, key_path, shown, unknown_key
+from bot.config_rules import FrozenRule, Known, Rule, Seat, Stage, UnreadableRule
 from bot.config_tables import (
     SLACK_API_URL,
     AdminSettings,
     Agent,
-    FrozenRule,
-    Known,
     ReviewerGroup,
-    Rule,
     ServerSettings,
     SlackSettings,
-    Stage,
     StoreSettings,
     Table,
-    UnreadableRule,
 )
-from bot.config_values import is_loopback_host
+from bot.config_values import RateLimit, is_loopback_host
 
 __all__ = [
     "SLACK_API_URL",
@@ -43,8 +39,10 @@ __all__ = [
     "BadConfig",
     "Fault",
     "FrozenRule",
+    "RateLimit",
     "ReviewerGroup",
     "Rule",
+    "Seat",
     "ServerSettings",
     "Settings",
     "SlackSettings",

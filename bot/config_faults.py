@@ -157,6 +157,8 @@ def _problem_and_remedy(detail: ErrorDetails, field: FieldInfo | None) -> tuple[
             return _wrong_kind(value), f"write a whole number, without quotes{example}"
         case "bool_type":
             return _wrong_kind(value), "write true or false, without quotes"
+        case "model_type":
+            return _wrong_kind(value), 'write a table in braces, such as { reviewers = "finance", quorum = 1 }'
         case "tuple_type":
             return _wrong_kind(value), f"write a list in brackets{example}"
         case _:

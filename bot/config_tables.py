@@ -1,52 +1,31 @@
-"""The tables of the configuration file as frozen, strict models, and the rule as it is stored with a request.
+"""The tables of the configuration file as frozen, strict models; its rules are in bot/config_rules.py.
 
 One model per table, one field per key; a validator per field, each reading only the fields above it, so that all
-faults of a file are found at once. Pure: no I/O, no environment. What a rule *means* (which call it matches, who
-may decide) is for bot/policy.py.
+faults of a file are found at once. Pure: no I/O, no environment.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from bot.config_faults import nearest, shown, wrong
+from bot.config_faults import shown, wrong
 from bot.config_values import (
-    ChannelId,
-    Duration,
     FilledListOf,
     ListeningHost,
     ListOf,
     Pattern,
-    RuleName,
+    Rate,
     TableName,
-    Timeout,
     UsergroupId,
     UserId,
-    Validity,
     is_loopback_host,
     split_web_address,
 )
-from bot.durations import render_duration
 
 SLACK_API_URL = "https://slack.com/api/"
-
-Stage = Literal["approve", "autonomous"]
+MOST_PENDING = 10_000
 
 
 class Table(BaseModel):
@@ -152,6 +131,14 @@ class Agent(Table):
     """They are told what goes wrong, and never decide for their own agent."""
     tools: FilledListOf[Pattern] = Field(examples=[["issue_refund"]])
     """Exact names or case-sensitive globs; a tool outside of them is denied whatever the rules say."""
+    rate: Rate | None = Field(None, examples=["60/1m"])
+    """How many requests all its instances together may make in how long. None: any number."""
+    max_pending: int | None = Field(None, ge=1, le=MOST_PENDING, examples=[20])
+    """How many of its requests may wait for people at once, of all its instances. None: any number."""
+    instance_rate: Rate | None = Field(None, examples=["30/1m"])
+    """The same as `rate`, for each of its instances."""
+    instance_max_pending: int | None = Field(None, ge=1, le=MOST_PENDING, examples=[10])
+    """The same as `max_pending`, for each of its instances."""
 
 
 class ReviewerGroup(Table):
@@ -169,154 +156,3 @@ class ReviewerGroup(Table):
         if not value and info.data.get("users") == ():
             raise wrong("and users are both empty", "list at least one user or user group")
         return value
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a rule of the file may refer to; its validators get it as pydantic's context."""
-
-    agents: tuple[str, ...] = ()
-    groups: Mapping[str, ReviewerGroup] = field(default_factory=dict)
-
-
-def _group(value: object, info: ValidationInfo) -> object:
-    if not isinstance(info.context, Known):
-        return value
-    if not isinstance(value, str):
-        raise wrong(f"is {shown(value)}", 'write the name of a group in quotes, such as "finance"')
-    if value in info.context.groups:
-        return info.context.groups[value]
-    near = nearest(value, info.context.groups)
-    remedy = f"did you mean {shown(near)}?" if near else f"add [reviewers.{value}], or name a group of this file"
-    raise wrong(f"{shown(value)} is not a group of reviewers", remedy)
-
-
-class _Terms(Table):
-    """What a rule says, in the file and as stored alike.
-
-    Stored rules are read with these same checks: whoever narrows one, or adds or changes a field, gives
-    FrozenRule a new format and keeps reading the old one.
-    """
-
-    name: RuleName = Field(examples=["refunds"])
-    stage: Stage = Field(examples=["approve"])
-    """`approve`: people decide. `autonomous`: approved at once, by the rule."""
-    agent: Pattern = Field(examples=["refund-bot"])
-    tool: Pattern = Field(examples=["issue_refund"])
-    server: Pattern | None = Field(None, examples=["payments"])
-    """None: whatever server the call names, or none at all."""
-    channel: ChannelId | None = Field(None, validate_default=True, examples=["C0REFUNDS"])
-    fallback_channel: ChannelId | None = Field(None, examples=["C0OPS"])
-    reviewers: ListOf[Annotated[ReviewerGroup, BeforeValidator(_group)]] = Field(
-        (), validate_default=True, examples=[["finance"]]
-    )
-    mention: bool = Field(True, examples=[True])
-    max_timeout: Timeout = Field(timedelta(hours=1), examples=["1h"])
-    """The longest time to decide; a longer request is shortened to it."""
-    min_timeout: Duration | None = Field(None, examples=["1m"])
-    """A request that leaves people less than this is denied at once."""
-    validity: Validity = Field(timedelta(minutes=5), examples=["5m"])
-    """How long after the decision an approval may be used."""
-    execution_timeout: Timeout = Field(timedelta(minutes=15), examples=["15m"])
-    """How long after its use the outcome may stay out before the call is overdue."""
-    external: bool = Field(False, examples=[False])
-    """Whether the card may go to a channel shared with another company."""
-
-    @field_validator("channel")
-    @classmethod
-    def _people_need_a_channel(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None and info.data.get("stage") == "approve":
-            raise wrong("is missing", 'a rule with stage "approve" names the channel for its cards')
-        return value
-
-    @field_validator("fallback_channel")
-    @classmethod
-    def _fallback_is_another(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and value == info.data.get("channel"):
-            raise wrong("is the same as channel", "name another one, or leave it out: reviewers then get a DM")
-        return value
-
-    @field_validator("reviewers")
-    @classmethod
-    def _people_decide(cls, value: tuple[ReviewerGroup, ...], info: ValidationInfo) -> tuple[ReviewerGroup, ...]:
-        if not value and info.data.get("stage") == "approve":
-            raise wrong("is missing or empty", 'a rule with stage "approve" names at least one group')
-        return value
-
-    @field_validator("min_timeout")
-    @classmethod
-    def _least_is_less(cls, value: timedelta | None, info: ValidationInfo) -> timedelta | None:
-        longest = info.data.get("max_timeout")
-        if value is not None and longest is not None and value >= longest:
-            raise wrong(
-                f"is {render_duration(value)}",
-                f"use less than max_timeout, which is {render_duration(longest)}",
-            )
-        return value
-
-
-class Rule(_Terms):
-    """One of `[[rules]]`: which calls it is for, and what happens to them.
-
-    In the file `reviewers` names groups; here they are the groups themselves.
-    """
-
-    @field_validator("agent")
-    @classmethod
-    def _some_agent_is_meant(cls, value: str, info: ValidationInfo) -> str:
-        known = info.context.agents if isinstance(info.context, Known) else None
-        if known is not None and not any(fnmatchcase(name, value) for name in known):
-            near = nearest(value, known)
-            remedy = f"did you mean {shown(near)}?" if near else "name one of them, or a pattern that fits one"
-            raise wrong(f"{shown(value)} fits no agent of this file", remedy)
-        return value
-
-    @cached_property
-    def as_frozen(self) -> "FrozenRule":
-        """This rule as it is stored with a request, its groups written out."""
-        return FrozenRule(version=1, **{key: getattr(self, key) for key in type(self).model_fields})
-
-    @cached_property
-    def _frozen_text(self) -> str:
-        stored = self.as_frozen.model_dump(mode="json")
-        return json.dumps(stored, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-    def frozen(self) -> str:
-        """Canonical JSON of `as_frozen`, to store with each request. Written once per rule, then kept."""
-        return self._frozen_text
-
-
-class UnreadableRule(ValueError):
-    """A stored rule that this version cannot read whole. It is refused, never read in part."""
-
-    code = "unreadable_rule"
-
-
-class FrozenRule(_Terms):
-    """A rule as it was when a request was made under it, its reviewers written out."""
-
-    given = ("version",)
-
-    version: Literal[1]
-    """The number of the format; every change of a field needs a new one."""
-
-    @staticmethod
-    @lru_cache(maxsize=512)
-    def parse(text: str) -> "FrozenRule":
-        """The rule in a text by `Rule.frozen`. Raises UnreadableRule, also for a field or format unknown here."""
-        try:
-            stored = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UnreadableRule("the stored rule is not JSON") from error
-        version = stored.get("version") if isinstance(stored, dict) else None
-        if version != 1:
-            raise UnreadableRule(f"the stored rule has format {shown(version)}, and only 1 is known here")
-        unknown = sorted(stored.keys() - FrozenRule.model_fields.keys())
-        missing = sorted(FrozenRule.model_fields.keys() - stored.keys())
-        if unknown or missing:
-            raise UnreadableRule(f"the stored rule has unknown fields {unknown} and lacks {missing}")
-        try:
-            return FrozenRule.model_validate(stored)
-        except ValidationError as error:
-            what = "; ".join(f"{detail['loc']}: {detail['msg']}" for detail in error.errors(include_url=False))
-            raise UnreadableRule(f"the stored rule cannot be read: {what}") from error

@@ -8,6 +8,7 @@ bot/policy.py.
 import ipaddress
 import re
 from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -19,11 +20,13 @@ from bot.durations import NotADuration, parse_duration, render_duration
 
 LONGEST_TIMEOUT = timedelta(hours=168)
 LONGEST_VALIDITY = timedelta(hours=24)
+LONGEST_STANDING = timedelta(hours=168)
 
 _RULE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,73}[A-Za-z0-9])?")
 _TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _LONGEST_PATTERN_CHARS = 255
+_RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}[smh])")
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -133,6 +136,36 @@ def _at_most(limit: timedelta) -> AfterValidator:
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(render_duration, return_type=str)]
 Timeout = Annotated[Duration, _at_most(LONGEST_TIMEOUT)]
 Validity = Annotated[Duration, _at_most(LONGEST_VALIDITY)]
+Standing = Annotated[Duration, _at_most(LONGEST_STANDING)]
+
+
+# Rates
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many requests in so long."""
+
+    most: int
+    per: timedelta
+
+    def __str__(self) -> str:
+        return f"{self.most}/{render_duration(self.per)}"
+
+
+def _rate(value: object) -> RateLimit:
+    if isinstance(value, RateLimit):
+        return value
+    form = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if form is None:
+        raise wrong(f"{shown(value)} is not a rate", 'write a number, a slash and a duration, such as "60/1m"')
+    try:
+        return RateLimit(int(form[1]), parse_duration(form[2]))
+    except NotADuration as error:
+        raise wrong(f"{shown(value)} is not a rate", 'write a duration after the slash, such as "60/1m"') from error
+
+
+Rate = Annotated[RateLimit, BeforeValidator(_rate), PlainSerializer(str, return_type=str)]
 
 
 # Lists

@@ -5,21 +5,35 @@ all in the caller's transaction. Who loses the race is told who won. Timeouts ne
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
 
 from bot.changes import OutboxFilled, RequestChanged
 from bot.clock import Clock
 from bot.config import FrozenRule
-from bot.errors import AlreadyDecided, ClosedChannel, NotSeenWhole, NotYourDecision, TooLate, UnknownRequest
+from bot.errors import (
+    AlreadyDecided,
+    AlreadyVoted,
+    ClosedChannel,
+    FactsUnavailable,
+    MoreIsAsked,
+    NothingToWithdraw,
+    NotSeenWhole,
+    NotYourDecision,
+    Refusal,
+    TooLate,
+    UnknownRequest,
+)
 from bot.events import EventType, append_event, commit_to_text
 from bot.lifecycle import Happening, State, after
 from bot.people import Directory, Facts
-from bot.policy import judge, reviewer_usergroups, tally
+from bot.policy import Parties, Verdict, judge, lacks, reviewer_usergroups, tally
 from bot.rulebook import Rulebook
 from store import statements
 from store.engine import Store
-from store.tables import CardState, DeciderKind, FullView, IntentKind, Request, Status, Vote, VoteKind
+from store.tables import CardState, DeciderKind, FullView, IntentKind, Request, Status, StepUp, Vote, VoteKind
 from store.unit import Unit
 
 
@@ -39,6 +53,8 @@ class Act:
     full_view: FullView | None = None
 
 
+_VOTERS_IN_A_HURRY = 10  # how often others' votes may come between ours and what we know of the voters
+
 _DECIDING = {
     Status.APPROVED: Happening.APPROVE,
     Status.DENIED: Happening.DENY,
@@ -47,28 +63,88 @@ _DECIDING = {
 }
 
 
+class StepUpCheck(Protocol):
+    """Checks what an approval takes beyond a click."""
+
+    async def check(self, unit: Unit, user_id: str, passcode: str, now: datetime) -> Refusal | None:
+        """Use a passcode up. Returns why it is none; what that changes (a failure counted) is to be committed."""
+        ...
+
+
+class _UnknownVoters(Exception):
+    """Somebody voted since the facts were loaded, and what Slack says of them is not among these."""
+
+
 class Decisions:
     """People's decisions, from a click to the committed outcome."""
 
-    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        rulebook: Rulebook,
+        directory: Directory,
+        step_up: StepUpCheck | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
         self._directory = directory
+        self._step_up = step_up
 
-    async def vote(self, number: int, act: Act, kind: VoteKind, note: str | None = None) -> Request:
+    async def vote(
+        self,
+        number: int,
+        act: Act,
+        kind: VoteKind,
+        note: str | None = None,
+        *,
+        confirmed: bool = False,
+        passcode: str | None = None,
+    ) -> Request:
         """Cast a vote and return the request as it is afterwards.
 
-        Raises ``NotYourDecision``, ``AlreadyDecided``, ``TooLate``, ``NotSeenWhole``, ``ClosedChannel``,
-        ``UnknownRequest`` or ``FactsUnavailable``; then nothing has changed. A repeated ``act`` changes nothing either
-        and is no error.
+        ``confirmed`` says that it came from a dialog which asked once more, ``passcode`` is what was typed there.
+        Raises ``NotYourDecision``, ``AlreadyDecided``, ``AlreadyVoted``, ``TooLate``, ``NotSeenWhole``,
+        ``MoreIsAsked``, ``WrongPasscode``, ``ClosedChannel``, ``UnknownRequest`` or ``FactsUnavailable``; then nothing
+        has changed, but for the failures that a wrong passcode counts. A repeated ``act`` changes nothing either and is
+        no error.
         """
-        _, rule, votes = await self._store.peek(lambda unit: self._load(unit, number))
-        await self.refuse_closed_channel(rule, act.channel)
-        facts = await self._directory.load_facts(
-            {act.user_id, *(vote.user_id for vote in votes)}, reviewer_usergroups(rule)
-        )
-        return await self._store.write(lambda unit: self._vote(unit, number, act, kind, note, facts))
+        ballot = _Ballot(act, kind, note or None, confirmed, passcode)
+        for _ in range(_VOTERS_IN_A_HURRY):
+            _, rule, votes = await self._store.peek(lambda unit: self._load(unit, number))
+            await self.refuse_closed_channel(rule, act.channel)
+            voters = frozenset({act.user_id, *(vote.user_id for vote in votes)})
+            facts = await self._directory.load_facts(voters, reviewer_usergroups(rule))
+            try:
+                done = await self._store.write(
+                    partial(self._vote, number=number, ballot=ballot, facts=facts, asked=voters)
+                )
+            except _UnknownVoters:
+                continue
+            if isinstance(done, Refusal):
+                raise done
+            return done
+        raise FactsUnavailable("Many people are voting at once. Nothing was decided by this press; try again.")
+
+    async def withdraw(self, number: int, act: Act) -> Request:
+        """Take a person's own approval back, as long as nothing is decided. Returns the request.
+
+        Raises ``NothingToWithdraw``, ``AlreadyDecided``, ``TooLate`` or ``UnknownRequest``.
+        """
+
+        async def work(unit: Unit) -> Request:
+            now = self._clock()
+            request, _, votes = await self._load(unit, number)
+            if not await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=now):
+                return request
+            self._refuse_unless_open(request, now)
+            if not await _withdraw(unit, request, votes, act, now):
+                raise NothingToWithdraw
+            await wish_to_draw(unit, request, "vote", now)
+            return request
+
+        return await self._store.write(work)
 
     async def check(self, number: int, user_id: str, channel: str | None) -> Request:
         """Say beforehand whether a person could decide; raises what ``vote`` would. Promises nothing."""
@@ -77,7 +153,8 @@ class Decisions:
         facts = await self._directory.load_facts({user_id}, reviewer_usergroups(rule))
         now = self._clock()
         self._refuse_unless_open(request, now)
-        self._refuse_unless_entitled(request, rule, user_id, facts, now)
+        parties = await self._store.peek(lambda unit: self._parties(unit, request))
+        self._refuse_unless_entitled(request, rule, parties, user_id, facts, now)
         return request
 
     async def refuse_closed_channel(self, rule: FrozenRule, channel: str | None) -> None:
@@ -96,60 +173,58 @@ class Decisions:
         rule = await self._rulebook.frozen(unit, request.rule_id)
         return request, rule, await unit.all(statements.VOTES_OF, request_number=number)
 
-    async def _vote(self, unit: Unit, number: int, act: Act, kind: VoteKind, note: str | None, facts: Facts) -> Request:
+    async def _parties(self, unit: Unit, request: Request) -> Parties:
+        instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
+        if instance is None:
+            raise LookupError(f"request {request.id} has no instance")
+        return self._rulebook.policy.parties(request.agent, instance)
+
+    async def _vote(
+        self, unit: Unit, number: int, ballot: "_Ballot", facts: Facts, asked: frozenset[str]
+    ) -> Request | Refusal:
         now = self._clock()
+        act = ballot.act
         request, rule, votes = await self._load(unit, number)
+        if not asked.issuperset(vote.user_id for vote in votes):
+            raise _UnknownVoters
         if not await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=now):
             return request
         self._refuse_unless_open(request, now)
-        self._refuse_unless_entitled(request, rule, act.user_id, facts, now)
-        if kind is VoteKind.APPROVE and act.full_view is None:
-            raise NotSeenWhole
-        for earlier in votes:
-            if earlier.user_id == act.user_id:
-                await unit.run(statements.WITHDRAW_VOTE, vote_id=earlier.id, withdrawn_at_=now)
-        cast = await unit.one(
-            statements.INSERT_VOTE,
-            request_number=number,
-            user_id=act.user_id,
-            team_id=act.team_id,
-            kind=kind,
-            note=note,
-            surface=act.surface,
-            full_view=act.full_view,
-            cast_at=now,
-        )
-        await append_event(
-            unit, now, EventType.VOTE_CAST, request,
-            user=act.user_id, team=act.team_id, kind=kind.value, surface=act.surface,
-            full_view=act.full_view.value if act.full_view else None,
-            note=commit_to_text(request, note),
-        )  # fmt: skip
-        if cast is None:
-            raise LookupError("a vote was written and not returned")
+        parties = await self._parties(unit, request)
+        self._refuse_unless_entitled(request, rule, parties, act.user_id, facts, now)
+        election = Election(request, rule, parties, facts, self._rulebook)
+        if ballot.kind is VoteKind.APPROVE:
+            if any(vote.user_id == act.user_id and lacks(vote, rule) is None for vote in votes):
+                # Nothing new from this person; but somebody else may have got a right back since.
+                weighed = await election.weigh(unit, votes, now)
+                if weighed.status is Status.PENDING:
+                    raise AlreadyVoted
+                return weighed
+            refused = await self._ask_more(unit, rule, ballot, now)
+            if refused is not None:
+                return refused
+        await _withdraw(unit, request, votes, act, now)
+        step_up = rule.step_up if ballot.kind is VoteKind.APPROVE else None
+        cast = await cast_vote(unit, request, act, ballot.kind, ballot.note, now, step_up=step_up)
         standing = [vote for vote in votes if vote.user_id != act.user_id]
-        return await self._weigh(unit, request, rule, [*standing, cast], facts, now)
+        return await election.weigh(unit, [*standing, cast], now)
 
-    async def _weigh(
-        self, unit: Unit, request: Request, rule: FrozenRule, votes: list[Vote], facts: Facts, now: datetime
-    ) -> Request:
-        """Decide ``request`` if its votes do. Each vote is judged anew, by the facts and owners of this moment."""
-        owners = self._rulebook.policy.owners(request.agent)
+    async def _ask_more(self, unit: Unit, rule: FrozenRule, ballot: "_Ballot", now: datetime) -> Refusal | None:
+        """Refuse an approval without what the rule asks for. The passcode comes last: it is good only once.
 
-        def may_decide(vote: Vote) -> bool:
-            return judge(vote.user_id, rule, owners, facts, now).allowed
-
-        outcome = tally(votes, may_decide)
-        if outcome is None:
-            await wish_to_draw(unit, request, "vote", now)
-            return request
-        deciding = next(vote for vote in reversed(votes) if vote.kind is outcome)
-        return await _decide(
-            unit, request, now,
-            status=Status.APPROVED if outcome is VoteKind.APPROVE else Status.DENIED,
-            by_kind=DeciderKind.PERSON, by=deciding.user_id, code="decided_by_votes", note=deciding.note,
-            validity=rule.validity if outcome is VoteKind.APPROVE else None,
-        )  # fmt: skip
+        A wrong one is returned, not raised: that it was tried is to be committed.
+        """
+        if ballot.act.full_view is None:
+            raise NotSeenWhole
+        if rule.asks_on_approve and not ballot.confirmed:
+            raise MoreIsAsked
+        if rule.reason == "required" and ballot.note is None:
+            raise MoreIsAsked("This rule asks for a reason. Nothing was decided.", code="reason_missing")
+        if rule.step_up is None:
+            return None
+        if ballot.passcode is None or self._step_up is None:
+            raise MoreIsAsked("This rule asks for a passcode. Nothing was decided.", code="step_up_missing")
+        return await self._step_up.check(unit, ballot.act.user_id, ballot.passcode, now)
 
     def _refuse_unless_open(self, request: Request, now: datetime) -> None:
         if request.status is not Status.PENDING:
@@ -158,14 +233,96 @@ class Decisions:
             raise TooLate(request)
 
     def _refuse_unless_entitled(
-        self, request: Request, rule: FrozenRule, user_id: str, facts: Facts, now: datetime
+        self, request: Request, rule: FrozenRule, parties: Parties, user_id: str, facts: Facts, now: datetime
     ) -> None:
         policy = self._rulebook.policy
         if policy.agent(request.agent) is None:
             raise NotYourDecision(f"Agent {request.agent} is no longer configured.", code="unknown_agent")
-        verdict = judge(user_id, rule, policy.owners(request.agent), facts, now)
+        verdict = judge(user_id, rule, parties, facts, now)
         if not verdict.allowed:
             raise NotYourDecision(verdict.reason, code=verdict.code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ballot:
+    """A vote as it was put in. The passcode is a secret, though a short-lived one."""
+
+    act: Act
+    kind: VoteKind
+    note: str | None
+    confirmed: bool
+    passcode: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """What the votes on one request are judged by: its frozen rule, and the people and facts of this moment."""
+
+    request: Request
+    rule: FrozenRule
+    parties: Parties
+    facts: Facts
+    rulebook: Rulebook
+
+    async def weigh(self, unit: Unit, votes: list[Vote], now: datetime) -> Request:
+        """Decide the request if its votes do, each judged anew. Returns it as it is afterwards."""
+
+        def verdict_on(user_id: str) -> Verdict:
+            return judge(user_id, self.rule, self.parties, self.facts, now)
+
+        outcome = tally(votes, self.rule, verdict_on)
+        if outcome is None:
+            await wish_to_draw(unit, self.request, "vote", now)
+            return self.request
+        deciding = next(vote for vote in reversed(votes) if vote.kind is outcome and verdict_on(vote.user_id).allowed)
+        return await _decide(
+            unit, self.request, now,
+            status=Status.APPROVED if outcome is VoteKind.APPROVE else Status.DENIED,
+            by_kind=DeciderKind.PERSON, by=deciding.user_id, code="decided_by_votes", note=deciding.note,
+            validity=self.rule.validity if outcome is VoteKind.APPROVE else None,
+        )  # fmt: skip
+
+
+async def cast_vote(
+    unit: Unit, request: Request, act: Act, kind: VoteKind, note: str | None, now: datetime, *,
+    step_up: StepUp | None = None, standing_id: int | None = None,
+) -> Vote:  # fmt: skip
+    """Write a vote down. What it leads to is for ``Election.weigh``."""
+    cast = await unit.one(
+        statements.INSERT_VOTE,
+        request_number=request.number,
+        user_id=act.user_id,
+        team_id=act.team_id,
+        kind=kind,
+        note=note,
+        surface=act.surface,
+        full_view=act.full_view,
+        step_up=step_up,
+        standing_id=standing_id,
+        cast_at=now,
+    )
+    if cast is None:
+        raise LookupError("a vote was written and not returned")
+    await append_event(
+        unit, now, EventType.VOTE_CAST, request,
+        user=act.user_id, team=act.team_id, kind=kind.value, surface=act.surface,
+        full_view=act.full_view.value if act.full_view else None,
+        step_up=step_up.value if step_up else None, standing=standing_id,
+        note=commit_to_text(request, note),
+    )  # fmt: skip
+    return cast
+
+
+async def _withdraw(unit: Unit, request: Request, votes: list[Vote], act: Act, now: datetime) -> bool:
+    """Take back what a person has voted so far; False if that was nothing."""
+    own = [vote for vote in votes if vote.user_id == act.user_id]
+    for vote in own:
+        await unit.run(statements.WITHDRAW_VOTE, vote_id=vote.id, withdrawn_at_=now)
+        await append_event(
+            unit, now, EventType.VOTE_WITHDRAWN, request,
+            user=act.user_id, team=act.team_id, kind=vote.kind.value, surface=act.surface,
+        )  # fmt: skip
+    return bool(own)
 
 
 async def close_request(
@@ -235,7 +392,7 @@ async def wish_to_draw(unit: Unit, request: Request, reason: str, now: datetime)
 
 async def add_intent(
     unit: Unit, kind: IntentKind, lane: str, now: datetime, *, reason: str, request: Request | None,
-    card_id: int | None = None,
+    card_id: int | None = None, event_number: int | None = None,
 ) -> None:  # fmt: skip
     """Write to the outbox what is to be sent, in the transaction of its cause."""
     await unit.run(
@@ -244,6 +401,7 @@ async def add_intent(
         lane=lane,
         request_number=request.number if request else None,
         card_id=card_id,
+        event_number=event_number,
         reason=reason,
         created_at=now,
         due_at=now,

@@ -133,6 +133,30 @@ class NotSeenWhole(Refusal):
     code = "review_first"
 
 
+class MoreIsAsked(Refusal):
+    """Approving this takes more than one press. Open it anew; nothing was decided."""
+
+    code = "more_is_asked"
+
+
+class WrongPasscode(Refusal):
+    """This passcode is wrong or was used before. Wait for the next one. Nothing was decided."""
+
+    code = "wrong_passcode"
+
+
+class AlreadyVoted(Refusal):
+    """You have approved this already. It waits for somebody else."""
+
+    code = "already_voted"
+
+
+class NothingToWithdraw(Refusal):
+    """You have no vote here to withdraw."""
+
+    code = "nothing_to_withdraw"
+
+
 class ClosedChannel(Refusal):
     """This channel is shared with another company, and the rule does not allow that. Nobody decides in it."""
 

@@ -30,6 +30,7 @@ class EventType(StrEnum):
     REQUEST_OVERDUE = "request.overdue"
     OUTCOME_REPORTED = "outcome.reported"
     VOTE_CAST = "vote.cast"
+    VOTE_WITHDRAWN = "vote.withdrawn"
     CARD_POSTED = "card.posted"
     CARD_LOST = "card.lost"
     NOTIFICATION_FAILED = "notification.failed"

@@ -60,8 +60,11 @@ class Instances:
             self._known[hashed] = instance
         return instance
 
-    async def create(self, name: str, agent: str) -> tuple[Instance, str]:
-        """Make an instance and its first credential; returns it with the token. Raises ``OperatorError``."""
+    async def create(self, name: str, agent: str, person: str | None = None) -> tuple[Instance, str]:
+        """Make an instance and its first credential; returns it with the token. Raises ``OperatorError``.
+
+        ``person`` is the Slack user it is made for, who then never decides on its requests.
+        """
 
         async def work(unit: Unit) -> tuple[Instance, str]:
             if await unit.one(statements.LIVE_INSTANCES_NAMED, name=name) is not None:
@@ -69,9 +72,11 @@ class Instances:
                     f"There is an instance named {name} already. Choose another name, or revoke that one first."
                 )
             now = self._clock()
-            instance = Instance(id=str(uuid7()), name=name, agent=agent, created_at=now)
+            instance = Instance(id=str(uuid7()), name=name, agent=agent, person=person, created_at=now)
             await unit.run(statements.INSERT_INSTANCE, **dict(instance))
-            await append_event(unit, now, EventType.INSTANCE_CREATED, instance=instance.id, name=name, agent=agent)
+            await append_event(
+                unit, now, EventType.INSTANCE_CREATED, instance=instance.id, name=name, agent=agent, person=person
+            )
             return instance, await self._add_credential(unit, instance, now)
 
         return await self._store.write(work)

@@ -15,6 +15,7 @@ from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.decisions import add_intent
 from bot.events import EventType, append_event
+from bot.policy import Parties
 from bot.rulebook import Rulebook
 from store import statements
 from store.engine import Store
@@ -37,7 +38,7 @@ class Drawing:
     rule: FrozenRule | None
     instance: Instance
     votes: tuple[Vote, ...]
-    owners: frozenset[str]
+    parties: Parties
     previous: Request | None = None
 
 
@@ -73,7 +74,7 @@ async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, comp
         previous=previous,
         instance=instance,
         votes=tuple(await unit.all(statements.VOTES_OF, request_number=request.number)),
-        owners=rulebook.policy.owners(request.agent),
+        parties=rulebook.policy.parties(request.agent, instance),
     )
 
 

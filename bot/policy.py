@@ -15,7 +15,8 @@ from functools import lru_cache
 from bot.config import Agent, FrozenRule, Rule, Settings
 from bot.durations import parse_capped, render_duration
 from bot.people import Facts
-from store.tables import Vote, VoteKind
+from bot.seats import are_filled
+from store.tables import Instance, Vote, VoteKind
 
 DEFAULT_TIMEOUT = timedelta(hours=1)  # of a request that no rule is there to shorten
 
@@ -40,11 +41,31 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a person may decide a request. ``code`` and ``reason`` say why not, or on what ground they may."""
+    """Whether a person may decide a request. ``code`` and ``reason`` say why not, or on what ground they may.
+
+    ``seats`` are the indexes of the rule's seats that the person could fill.
+    """
 
     allowed: bool
     code: str
     reason: str
+    seats: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Whose own business a request is: its agent's owners, and the person that its instance was made for."""
+
+    owners: frozenset[str] = frozenset()
+    person: str | None = None
+
+    def barred_by(self, rule: FrozenRule) -> frozenset[str]:
+        """Return those of them who never decide under ``rule``."""
+        owners = frozenset[str]() if rule.owner_may_decide else self.owners
+        return owners | {self.person} if self.person else owners
+
+
+NOBODY = Parties()
 
 
 class Policy:
@@ -68,6 +89,10 @@ class Policy:
         """Return the agent's owners; none for an agent that is no longer configured (which then has no approvals)."""
         configured = self.settings.agents.get(agent)
         return frozenset(configured.owners) if configured else frozenset()
+
+    def parties(self, agent: str, instance: Instance) -> Parties:
+        """Return whose own business the requests of ``instance`` are."""
+        return Parties(self.owners(agent), instance.person)
 
     def rule_on(self, call_agent: str, tool: str, server: str | None, timeout: str) -> Ruling:
         """Judge a submitted call: the first rule that matches it, and whether its time suffices."""
@@ -109,8 +134,8 @@ def _matcher(glob: str) -> Callable[[str], object]:
     return re.compile(fnmatch.translate(glob)).match
 
 
-def judge(user_id: str, rule: FrozenRule, owners: frozenset[str], facts: Facts, now: datetime) -> Verdict:
-    """Judge whether a person may decide a request made under ``rule`` of an agent with ``owners``.
+def judge(user_id: str, rule: FrozenRule, parties: Parties, facts: Facts, now: datetime) -> Verdict:
+    """Judge whether a person may decide a request made under ``rule``, which is the business of ``parties``.
 
     The order matters: what Slack says of the person comes before any right the rule gives.
     """
@@ -127,39 +152,71 @@ def judge(user_id: str, rule: FrozenRule, owners: frozenset[str], facts: Facts, 
         return Verdict(False, "guest", "Guests cannot decide.")
     if person.is_stranger or person.team_id != facts.home_team:
         return Verdict(False, "foreign_team", "Only members of this workspace can decide.")
-    if user_id in owners:
+    if user_id == parties.person:
+        return Verdict(False, "own_instance", "The agent asks on your behalf, and nobody decides for themselves.")
+    if user_id in parties.barred_by(rule):
         return Verdict(False, "owner", "You own this agent, and owners never decide for their own agent.")
-    for group in rule.reviewers:
-        if user_id in group.users:
-            return Verdict(True, "reviewer", f"named in {group.name}")
-        for usergroup in group.usergroups:
-            if user_id in facts.groups.get(usergroup, frozenset()):
-                return Verdict(True, "reviewer", f"member of {usergroup} in {group.name}")
+    seats, ground = _seats_of(user_id, rule, facts)
+    if seats:
+        return Verdict(True, "reviewer", ground, seats)
     if not facts.unknown_groups.isdisjoint(reviewer_usergroups(rule)):
         return Verdict(
             False, "slack_unavailable", "Slack could not be asked who is in the reviewers' user groups. Try again."
         )
-    names = ", ".join(group.name for group in rule.reviewers)
+    names = ", ".join(group.name for group in rule.groups)
     return Verdict(False, "not_a_reviewer", f"Rule {rule.name} lets only its reviewers decide: {names}.")
 
 
-def tally(votes: Iterable[Vote], may_decide: Callable[[Vote], bool]) -> VoteKind | None:
+def _seats_of(user_id: str, rule: FrozenRule, facts: Facts) -> tuple[frozenset[int], str]:
+    """Return the seats that a person could fill, and on what ground, in words."""
+    seats: dict[int, str] = {}
+    for at, seat in enumerate(rule.seats):
+        for group in seat.reviewers:
+            if user_id in group.users:
+                seats.setdefault(at, f"named in {group.name}")
+            for usergroup in group.usergroups:
+                if user_id in facts.groups.get(usergroup, frozenset()):
+                    seats.setdefault(at, f"member of {usergroup} in {group.name}")
+    return frozenset(seats), "; ".join(dict.fromkeys(seats.values()))
+
+
+def lacks(vote: Vote, rule: FrozenRule) -> str | None:
+    """Say in a code what an approval lacks that ``rule`` asks for; None for one that may count, and for a denial."""
+    if vote.kind is VoteKind.DENY:
+        return None
+    if vote.full_view is None:
+        return "review_first"
+    if rule.reason == "required" and not vote.note:
+        return "reason_missing"
+    if rule.step_up is not None and vote.step_up is not rule.step_up:
+        return "step_up_missing"
+    return None
+
+
+def tally(votes: Iterable[Vote], rule: FrozenRule, verdict_on: Callable[[str], Verdict]) -> VoteKind | None:
     """Compute what the votes decide: None while they decide nothing.
 
-    One denial decides. An approval counts only while its voter may still decide (``may_decide``), and people are
-    counted, not votes.
+    One denial decides. A vote counts only while its voter may still decide (``verdict_on`` their user id), and an
+    approval only if it lacks nothing. People are counted, not votes, each in one seat.
     """
-    counted = [vote for vote in votes if vote.withdrawn_at is None and may_decide(vote)]
-    if any(vote.kind is VoteKind.DENY for vote in counted):
-        return VoteKind.DENY
-    return VoteKind.APPROVE if {vote.user_id for vote in counted} else None
+    approving: dict[str, frozenset[int]] = {}
+    for vote in votes:
+        verdict = verdict_on(vote.user_id)
+        if vote.withdrawn_at is not None or not verdict.allowed:
+            continue
+        if vote.kind is VoteKind.DENY:
+            return VoteKind.DENY
+        if lacks(vote, rule) is None:
+            approving[vote.user_id] = verdict.seats
+    places = [seat.quorum for seat in rule.seats]
+    return VoteKind.APPROVE if places and are_filled(places, approving) else None
 
 
 def reviewer_users(rule: FrozenRule) -> tuple[str, ...]:
     """Return the users a rule names itself, each once, in the order of the rule."""
-    return tuple(dict.fromkeys(user for group in rule.reviewers for user in group.users))
+    return tuple(dict.fromkeys(user for group in rule.groups for user in group.users))
 
 
 def reviewer_usergroups(rule: FrozenRule) -> tuple[str, ...]:
     """Return the user groups a rule names, each once, in the order of the rule."""
-    return tuple(dict.fromkeys(usergroup for group in rule.reviewers for usergroup in group.usergroups))
+    return tuple(dict.fromkeys(usergroup for group in rule.groups for usergroup in group.usergroups))

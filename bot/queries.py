@@ -16,7 +16,7 @@ from bot.policy import judge, reviewer_usergroups
 from bot.rulebook import Rulebook
 from store import statements
 from store.engine import Store
-from store.tables import Card, CardState, Modal, ModalKind, Place, Request
+from store.tables import Card, CardState, FullView, Modal, ModalKind, Place, Request
 from store.unit import Unit
 
 MAX_LISTED = 200
@@ -94,11 +94,18 @@ class Queries:
         return await self._store.peek(work)
 
     async def remember_modal(
-        self, modal_id: str, kind: ModalKind, number: int, user_id: str, channel: str | None
+        self,
+        modal_id: str,
+        kind: ModalKind,
+        number: int,
+        user_id: str,
+        channel: str | None,
+        full_view: FullView | None = None,
     ) -> None:
         """Record a modal before it is opened on its first page.
 
-        ``modal_id`` is random and becomes Slack's ``external_id``; ``channel`` is that of the card it is opened from.
+        ``modal_id`` is random and becomes Slack's ``external_id``; ``channel`` is that of the card it is opened from,
+        ``full_view`` how its person had seen the whole call by then.
         """
         await self._store.write(
             lambda unit: unit.run(
@@ -109,6 +116,7 @@ class Queries:
                 user_id=user_id,
                 channel=channel,
                 pages_seen=1,
+                full_view=full_view,
                 opened_at=self._clock(),
             )
         )
@@ -154,11 +162,11 @@ class Queries:
         ]
 
     def _may_decide(self, drawing: Drawing, user_id: str, facts: Facts) -> bool:
-        return drawing.rule is not None and judge(user_id, drawing.rule, drawing.owners, facts, self._clock()).allowed
+        return drawing.rule is not None and judge(user_id, drawing.rule, drawing.parties, facts, self._clock()).allowed
 
 
 def _reviews(rule: FrozenRule | None, user_id: str, facts: Facts) -> bool:
     return rule is not None and any(
         user_id in group.users or any(user_id in facts.groups.get(one, frozenset()) for one in group.usergroups)
-        for group in rule.reviewers
+        for group in rule.groups
     )

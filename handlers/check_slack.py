@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.config import Rule, Settings, SlackSettings
 from bot.people import Channel, Facts, Person
-from bot.policy import judge, reviewer_usergroups, reviewer_users
+from bot.policy import Parties, judge, reviewer_usergroups, reviewer_users
 from bot.secrets import Secrets
 from handlers.codes import error_code
 from handlers.findings import Report
@@ -200,7 +200,7 @@ class _Workspace:
         agents = [agent for agent in self.settings.agents.values() if fnmatchcase(agent.name, rule.agent)]
         stuck = False
         for agent in agents:
-            refused = await self._refused_reviewers(rule, frozenset(agent.owners))
+            refused = await self._refused_reviewers(rule, Parties(frozenset(agent.owners)))
             if refused is None:
                 continue
             stuck = True
@@ -213,7 +213,7 @@ class _Workspace:
         if not stuck:
             self.report.ok(part, "has reviewers who can decide")
 
-    async def _refused_reviewers(self, rule: Rule, owners: frozenset[str]) -> list[tuple[str, str]] | None:
+    async def _refused_reviewers(self, rule: Rule, parties: Parties) -> list[tuple[str, str]] | None:
         """Return the reviewers with why each may not decide; None as soon as one may."""
         frozen = rule.as_frozen
         named = reviewer_users(frozen)
@@ -223,7 +223,7 @@ class _Workspace:
         for user in [*named, *sorted(grouped.difference(named))]:
             person = await self._person(user)
             known = {} if person is None else {user: person}
-            verdict = judge(user, frozen, owners, Facts(self.now, self.home.home, known, self.groups), self.now)
+            verdict = judge(user, frozen, parties, Facts(self.now, self.home.home, known, self.groups), self.now)
             if verdict.allowed:
                 return None
             refused.append((user, verdict.code))

@@ -1,4 +1,4 @@
-"""The tables and their vocabulary: the one place where a column is named.
+"""The tables: the one place where a column is named. Their vocabulary (``store.vocabulary``) is to be had here too.
 
 Each thing appears twice, once as a value and once as a table: ``Request`` is a frozen record that the house
 passes around, ``RequestTable`` the SQLModel table it is a row of. Statements speak of tables, everything else of
@@ -17,79 +17,57 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, 
 from sqlmodel import Field, SQLModel
 
 from store.types import UtcDateTime, word
+from store.vocabulary import (
+    CardState,
+    DeciderKind,
+    FullView,
+    IntentKind,
+    ModalKind,
+    OutcomeStatus,
+    Place,
+    Status,
+    StepUp,
+    VoteKind,
+)
 
-# --- vocabulary -------------------------------------------------------------------------------------------
-
-
-class Status(StrEnum):
-    """What became of a request (AAP). All but ``pending`` are final."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    DENIED = "denied"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-
-class DeciderKind(StrEnum):
-    """By whom or what a request was decided."""
-
-    PERSON = "person"
-    RULE = "rule"
-    ADMIN = "admin"
-    CLOCK = "clock"
-    AGENT = "agent"  # cancelled its own request
-    OPERATOR = "operator"  # cancelled with the instance, on the command line
-
-
-class OutcomeStatus(StrEnum):
-    """What the agent reported after it ran the call."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-
-class VoteKind(StrEnum):
-    APPROVE = "approve"
-    DENY = "deny"
-
-
-class CardState(StrEnum):
-    """Where a card stands: its post is due or under way, it is in Slack, or it is not and will not be."""
-
-    POSTING = "posting"
-    LIVE = "live"
-    GONE = "gone"
-
-
-class Place(StrEnum):
-    """What kind of place a card was sent to."""
-
-    CHANNEL = "channel"
-    FALLBACK = "fallback"
-    DM = "dm"
-
-
-class ModalKind(StrEnum):
-    DENY = "deny"
-    DETAILS = "details"
-    REVIEW = "review"
-
-
-class FullView(StrEnum):
-    """How somebody who approves has seen the whole call."""
-
-    CARD = "card"  # it stood on the card, whole
-    PAGES = "pages"  # they opened every page of the review
-
-
-class IntentKind(StrEnum):
-    """What the outbox is asked to bring about."""
-
-    POST_CARD = "post_card"  # first posting of one card
-    DRAW_CARD = "draw_card"  # draw a posted card anew from the stored state
-    TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
-
+__all__ = [
+    "MAX_ID",
+    "Act",
+    "ActTable",
+    "Authenticator",
+    "AuthenticatorTable",
+    "Card",
+    "CardState",
+    "CardTable",
+    "Credential",
+    "CredentialTable",
+    "DeciderKind",
+    "Event",
+    "EventTable",
+    "FullView",
+    "Instance",
+    "InstanceTable",
+    "Intent",
+    "IntentKind",
+    "IntentTable",
+    "Modal",
+    "ModalKind",
+    "ModalTable",
+    "OutcomeStatus",
+    "Place",
+    "Record",
+    "Request",
+    "RequestTable",
+    "RuleVersion",
+    "RuleVersionTable",
+    "StandingVote",
+    "StandingVoteTable",
+    "Status",
+    "StepUp",
+    "Vote",
+    "VoteKind",
+    "VoteTable",
+]
 
 # --- columns' building blocks -----------------------------------------------------------------------------
 
@@ -144,11 +122,15 @@ class Record(SQLModel):
 
 
 class Instance(Record):
-    """One installation of an agent, made for a person or a service."""
+    """One installation of an agent, made for a person or a service.
+
+    ``person`` is the Slack user it was made for, who never decides on its requests.
+    """
 
     id: str = Field(primary_key=True, max_length=MAX_ID)
     name: str = Field(max_length=75)
     agent: str = Field(max_length=75)
+    person: str | None = Field(default=None, max_length=32)
     created_at: datetime = _time()
     revoked_at: datetime | None = _time(optional=True)
 
@@ -202,7 +184,8 @@ class Request(Record):
     ``arguments`` and ``context`` are the agent's JSON text, to the letter. ``digest`` is the SHA-256 of the call's
     canonical form of version ``canonical_version``; ``salt`` makes the events' commitments to it unguessable.
     ``due_at`` is when the clock must next look at the row: the deadline while pending, the end of validity while
-    approved, the execution timeout while consumed, null once nothing more can become due.
+    approved, the execution timeout while consumed, null once nothing more can become due. ``repeats`` is the number
+    of the request whose denial by a person was remembered; ``reopened_at`` on that one ends the memory.
     """
 
     number: int = _number()
@@ -235,7 +218,12 @@ class Request(Record):
     note: str | None = _long(optional=True)
     expires_at: datetime | None = _time(optional=True)
 
+    repeats: int | None = _refers("requests.number", optional=True)
+    reopened_at: datetime | None = _time(optional=True)
+    reopened_by: str | None = Field(default=None, max_length=32)
+
     revoked_at: datetime | None = _time(optional=True)
+    revoked_code: str | None = Field(default=None, max_length=75)
     consumed_at: datetime | None = _time(optional=True)
     consume_key: str | None = Field(default=None, max_length=255)
     lapsed_at: datetime | None = _time(optional=True)
@@ -270,6 +258,21 @@ class RequestTable(Request, table=True):
             sqlite_where=text("status = 'approved' AND decided_by_kind != 'rule'"),
             postgresql_where=text("status = 'approved' AND decided_by_kind != 'rule'"),
         ),
+        # For remembered denials and near repeats: what people denied, and how often it was asked again.
+        Index(
+            "ix_requests_denied",
+            "agent",
+            "tool",
+            "decided_at",
+            sqlite_where=text("status = 'denied' AND decided_by_kind = 'person'"),
+            postgresql_where=text("status = 'denied' AND decided_by_kind = 'person'"),
+        ),
+        Index(
+            "ix_requests_repeats",
+            "repeats",
+            sqlite_where=text("repeats IS NOT NULL"),
+            postgresql_where=text("repeats IS NOT NULL"),
+        ),
         CheckConstraint("deadline_at > created_at", name="ck_requests_deadline"),
         CheckConstraint("(status = 'pending') = (decided_at IS NULL)", name="ck_requests_decided"),
         CheckConstraint("(status = 'approved') = (expires_at IS NOT NULL)", name="ck_requests_expires"),
@@ -279,7 +282,10 @@ class RequestTable(Request, table=True):
 
 
 class Vote(Record):
-    """One person's approve or deny. A decision is computed from the votes that were not withdrawn."""
+    """One person's approve or deny. A decision is computed from the votes that were not withdrawn.
+
+    ``standing_id`` names the standing vote that it was, if it was cast ahead.
+    """
 
     id: int = _number()
     request_number: int = _request()
@@ -289,6 +295,8 @@ class Vote(Record):
     note: str | None = _long(optional=True)
     surface: str = Field(max_length=32)
     full_view: FullView | None = _words(FullView, optional=True)
+    step_up: StepUp | None = _words(StepUp, optional=True)
+    standing_id: int | None = _refers("standing_votes.id", optional=True)
     cast_at: datetime = _time()
     withdrawn_at: datetime | None = _time(optional=True)
 
@@ -305,6 +313,70 @@ class VoteTable(Vote, table=True):
             postgresql_where=text("withdrawn_at IS NULL"),
         ),
     )
+
+
+class StandingVote(Record):
+    """A vote cast ahead for exactly one call of one instance; never more than a vote.
+
+    ``request_number`` is the request it was granted on, ``digest`` that of the call it is for. It ends by being taken
+    (``taken_by`` is the number of the request that took it), lifted or at ``expires_at``.
+    """
+
+    id: int = _number()
+    request_number: int = _request()
+    instance_id: str = Field(foreign_key="instances.id", max_length=MAX_ID)
+    canonical_version: int
+    digest: bytes = _bytes()
+    user_id: str = Field(max_length=32)
+    team_id: str = Field(max_length=32)
+    note: str | None = _long(optional=True)
+    surface: str = Field(max_length=32)
+    full_view: FullView | None = _words(FullView, optional=True)
+    step_up: StepUp | None = _words(StepUp, optional=True)
+    granted_at: datetime = _time()
+    expires_at: datetime = _time()
+    taken_at: datetime | None = _time(optional=True)
+    taken_by: int | None = Field(default=None, sa_type=_BIG)
+    lifted_at: datetime | None = _time(optional=True)
+
+
+class StandingVoteTable(StandingVote, table=True):
+    __tablename__ = "standing_votes"
+    __table_args__ = (
+        Index(
+            "uq_standing_votes_call",
+            "instance_id",
+            "digest",
+            "user_id",
+            unique=True,
+            sqlite_where=text("taken_at IS NULL AND lifted_at IS NULL"),
+            postgresql_where=text("taken_at IS NULL AND lifted_at IS NULL"),
+        ),
+    )
+
+
+class Authenticator(Record):
+    """A person's passcode device, and the way to enrol one.
+
+    Seeds are encrypted. ``code_hash`` is that of the one-time code an operator handed out; ``offered_seed`` is shown to
+    who brought it, and becomes ``seed`` with a first passcode. ``last_step`` is the newest time step whose passcode was
+    used: an older one never counts again.
+    """
+
+    user_id: str = Field(primary_key=True, max_length=32)
+    seed: bytes | None = _bytes(optional=True)
+    enrolled_at: datetime | None = _time(optional=True)
+    last_step: int | None = Field(default=None, sa_type=_BIG)
+    failures: int = 0
+    locked_until: datetime | None = _time(optional=True)
+    code_hash: bytes | None = _bytes(optional=True)
+    code_expires_at: datetime | None = _time(optional=True)
+    code_failures: int = 0
+    offered_seed: bytes | None = _bytes(optional=True)
+
+
+class AuthenticatorTable(Authenticator, table=True):
+    __tablename__ = "authenticators"
 
 
 class Act(Record):
@@ -354,7 +426,7 @@ class Modal(Record):
     """A modal we opened for one person about one request. ``id`` is Slack's ``external_id``, ours and random.
 
     ``channel`` is where the card stands that it was opened from (null: a DM, the Home tab). ``pages_seen`` counts the
-    pages opened, from the first on without a gap.
+    pages opened, from the first on without a gap; ``full_view`` how the whole call had been seen when it was opened.
     """
 
     id: str = Field(primary_key=True, max_length=64)
@@ -363,6 +435,7 @@ class Modal(Record):
     user_id: str = Field(max_length=32)
     channel: str | None = Field(default=None, max_length=32)
     pages_seen: int = 0
+    full_view: FullView | None = _words(FullView, optional=True)
     opened_at: datetime = _time()
 
 
@@ -373,6 +446,8 @@ class ModalTable(Modal, table=True):
 class Intent(Record):
     """One row of the outbox: something Slack is still to be told. Gone once it is done.
 
+    It is about a request, a card of it, or an event (``event_number``).
+
     Intents of one ``lane`` are carried out in the order of their ids. ``fence`` grows with every lease, so that a
     worker whose lease ran out cannot finish what another has taken over.
     """
@@ -382,6 +457,7 @@ class Intent(Record):
     lane: str = Field(max_length=64)
     request_number: int | None = _request(optional=True)
     card_id: int | None = _refers("cards.id", optional=True)
+    event_number: int | None = Field(default=None, sa_type=_BIG)
     reason: str = Field(max_length=75)
     created_at: datetime = _time()
     due_at: datetime = _time()

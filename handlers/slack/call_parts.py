@@ -217,16 +217,17 @@ def facts_in_full(drawing: Drawing) -> list[str]:
 
 
 def deciders(drawing: Drawing) -> list[str]:
-    """Mention everybody who may decide, owners left out; each a mrkdwn piece."""
+    """Mention everybody who may decide, those whose own business it is left out; each a mrkdwn piece."""
     if drawing.rule is None:
         return []
-    users = [user for user in reviewer_users(drawing.rule) if user not in drawing.owners]
+    barred = drawing.parties.barred_by(drawing.rule)
+    users = [user for user in reviewer_users(drawing.rule) if user not in barred]
     return [*map(user_mention, users), *map(usergroup_mention, reviewer_usergroups(drawing.rule))]
 
 
 def decider_groups(drawing: Drawing) -> str:
     """Name the groups of reviewers, without pinging anybody."""
-    return some_of([mrkdwn(group.name) for group in drawing.rule.reviewers], ", ") if drawing.rule else "nobody"
+    return some_of([mrkdwn(group.name) for group in drawing.rule.groups], ", ") if drawing.rule else "nobody"
 
 
 def some_of(pieces: list[str], between: str = " ") -> str:

@@ -196,7 +196,8 @@ class SlackCarrier:
         if facts.unknown_groups and attempts < PATIENT_TRIES:
             raise FactsUnavailable
         members = (user for usergroup in usergroups for user in sorted(facts.groups.get(usergroup, ())))
-        everybody = [user for user in dict.fromkeys([*reviewer_users(rule), *members]) if user not in drawing.owners]
+        barred = drawing.parties.barred_by(rule)
+        everybody = [user for user in dict.fromkeys([*reviewer_users(rule), *members]) if user not in barred]
         if len(everybody) > MOST_DMS:
             log.warning("reviewers_left_out", request=drawing.request.number, left_out=len(everybody) - MOST_DMS)
         asked = everybody[:MOST_DMS]
@@ -204,7 +205,7 @@ class SlackCarrier:
         now = self._clock()
         if not facts.are_fresh(now):
             raise FactsUnavailable
-        return [user for user in asked if judge(user, rule, drawing.owners, facts, now).allowed]
+        return [user for user in asked if judge(user, rule, drawing.parties, facts, now).allowed]
 
     # --- draw a card anew ---
 
@@ -254,10 +255,10 @@ class SlackCarrier:
         metadata = {"event_type": NOTICE_EVENT, "event_payload": {"intent_id": job.intent.id}}
         repeated = job.intent.attempts > 1
         now = self._clock()
-        waits = [self._posts.wait(owner, job.intent.id, now) for owner in job.drawing.owners]
+        waits = [self._posts.wait(owner, job.intent.id, now) for owner in job.drawing.parties.owners]
         if waits and max(waits) > timedelta(0):  # before the first is written to: a pause in between would be a repeat
             raise NotNow("paced", max(waits), counts=False)
-        for owner in sorted(job.drawing.owners):
+        for owner in sorted(job.drawing.parties.owners):
             try:
                 if repeated and await self._was_told(owner, job):
                     continue

@@ -19,6 +19,7 @@ from bot.call import digest_of, parse_submission
 from bot.config import FrozenRule, Rule
 from bot.config_tables import ReviewerGroup
 from bot.outbox import Drawing
+from bot.policy import Parties
 from handlers.slack.blocks import Message
 from playground.blockkit import MESSAGE_CHARACTERS_MOST, check_view, problems_of_blocks
 from playground.model import texts_of
@@ -58,7 +59,7 @@ def drawing(
         rule=rule() if frozen is None else frozen,
         instance=Instance(id=given["instance_id"], name="prod", agent="refund-bot", created_at=NOW),
         votes=votes,
-        owners=frozenset({"U0OWNER"}),
+        parties=Parties(frozenset({"U0OWNER"})),
     )
 
 

@@ -128,6 +128,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 # One fault, its key path, and words that must be in it.
+AGENT = '[agents.refund-bot]\nowners = ["U0OWNER"]\ntools = ["issue_refund"]\n'
 FAULTS = [
     # server
     (config(server=""), "server.public_url", "is missing"),
@@ -232,7 +233,34 @@ FAULTS = [
     (rule(validity='"1441m"'), "rules[0].validity", 'at most "24h"'),
     (rule(execution_timeout='"169h"'), "rules[0].execution_timeout", 'at most "168h"'),
     (rule(validty='"5m"'), "rules[0].validty", 'did you mean "validity"?'),
-    (rule(quorum="2"), "rules[0].quorum", "known here: name, stage"),
+    (rule(majority="2"), "rules[0].majority", "known here: name, stage"),
+    (rule(quorum="0"), "rules[0].quorum", "at least 1"),
+    (rule(quorum="21"), "rules[0].quorum", "at most 20"),
+    (rule(need='[{ reviewers = "finance" }]'), "rules[0].reviewers", "stands beside need"),
+    (rule(reviewers=None, quorum="2", need='[{ reviewers = "finance" }]'), "rules[0].quorum", "inside need"),
+    (rule(reviewers=None, need="[]"), "rules[0].reviewers", "missing or empty"),
+    (rule(reviewers=None, need='[{ reviewers = "finanse" }]'), "rules[0].need[0].reviewers[0]", '"finance"?'),
+    (rule(reviewers=None, need="[{ reviewers = [] }]"), "rules[0].need[0].reviewers", "at least one group"),
+    (rule(reviewers=None, need="[{ quorum = 2 }]"), "rules[0].need[0].reviewers", "is missing"),
+    (rule(reviewers=None, need='[{ reviewers = "finance", quorum = 0 }]'), "rules[0].need[0].quorum", "at least 1"),
+    (
+        rule(reviewers=None, need='[{ reviewers = "finance", people = 2 }]'),
+        "rules[0].need[0].people",
+        "not a known key",
+    ),
+    (rule(reviewers=None, need='["finance"]'), "rules[0].need[0]", "a table"),
+    (rule(need="3"), "rules[0].need", "a list"),
+    (rule(reason='"always"'), "rules[0].reason", "'optional' or 'required'"),
+    (rule(confirm='"yes"'), "rules[0].confirm", "true or false"),
+    (rule(step_up='"sms"'), "rules[0].step_up", "totp"),
+    (rule(domain='"finance"'), "rules[0].domain", "'financial'"),
+    (rule(standing='"169h"'), "rules[0].standing", 'at most "168h"'),
+    # agents' limits
+    (config(agents=AGENT + "rate = 60"), "agents.refund-bot.rate", "60/1m"),
+    (config(agents=AGENT + 'rate = "60 per minute"'), "agents.refund-bot.rate", "60/1m"),
+    (config(agents=AGENT + 'rate = "0/1m"'), "agents.refund-bot.rate", "60/1m"),
+    (config(agents=AGENT + 'instance_rate = "1/1d"'), "agents.refund-bot.instance_rate", "60/1m"),
+    (config(agents=AGENT + "max_pending = 0"), "agents.refund-bot.max_pending", "at least 1"),
     # top level
     (config(top="severs = 1"), "severs", 'did you mean "server"?'),
     (config(agents="", rules="", top="agents = []"), "agents", "begin it with [agents.NAME]"),

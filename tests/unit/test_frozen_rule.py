@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from bot.config import FrozenRule, ReviewerGroup, Rule, UnreadableRule
+from bot.config import FrozenRule, ReviewerGroup, Rule, Seat, UnreadableRule
+from store.tables import StepUp
 
 FINANCE = ReviewerGroup(name="finance", users=("U0ALICE",), usergroups=("S0FINANCE",))
+SECURITY = ReviewerGroup(name="security", users=("U0EVE",))
 PEOPLE = Rule(
     name="refunds",
     stage="approve",
@@ -26,14 +28,54 @@ AUTONOMOUS = Rule(name="reads", stage="autonomous", agent="*", tool="größe_*")
 def test_a_rule_is_stored_in_this_very_form() -> None:
     # Rows of other versions hold this text: a change of it is a change of format, with a new number.
     assert PEOPLE.frozen() == (
-        '{"agent":"refund-bot","channel":"C0REFUNDS","execution_timeout":"15m","external":false,'
-        '"fallback_channel":"C0OPS","max_timeout":"1h","mention":true,"min_timeout":"90s","name":"refunds",'
+        '{"agent":"refund-bot","arguments_schema":null,"channel":"C0REFUNDS","confirm":false,"domain":null,'
+        '"execution_timeout":"15m","external":false,"fallback_channel":"C0OPS","max_timeout":"1h","mention":true,'
+        '"min_timeout":"90s","name":"refunds","need":[],"owner_may_decide":false,"quorum":1,"reason":null,"redact":[],'
         '"reviewers":[{"name":"finance","usergroups":["S0FINANCE"],"users":["U0ALICE"]}],"server":"pay*",'
-        '"stage":"approve","tool":"issue_refund","validity":"1h","version":1}'
+        '"stage":"approve","standing":"24h","step_up":null,"tool":"issue_refund","validity":"1h","version":2,"when":null}'
     )
 
 
-@pytest.mark.parametrize("rule", [PEOPLE, AUTONOMOUS], ids=["people", "autonomous"])
+FORMAT_1 = (
+    '{"agent":"refund-bot","channel":"C0REFUNDS","execution_timeout":"15m","external":false,'
+    '"fallback_channel":"C0OPS","max_timeout":"1h","mention":true,"min_timeout":"90s","name":"refunds",'
+    '"reviewers":[{"name":"finance","usergroups":["S0FINANCE"],"users":["U0ALICE"]}],"server":"pay*",'
+    '"stage":"approve","tool":"issue_refund","validity":"1h","version":1}'
+)
+
+
+def test_a_rule_of_the_first_format_means_what_it_meant() -> None:
+    before = FrozenRule.parse(FORMAT_1)
+    assert before.model_copy(update={"version": 2}) == PEOPLE.as_frozen
+    assert (before.quorum, before.seats[0].reviewers, before.asks_on_approve) == (1, (FINANCE,), False)
+
+
+SEATS = Rule(
+    name="payouts",
+    stage="approve",
+    agent="*",
+    tool="pay_out",
+    channel="C0PAY",
+    need=(Seat(reviewers=(FINANCE,), quorum=2), Seat(reviewers=(SECURITY,))),
+    reason="required",
+    confirm=True,
+    step_up="totp",
+    redact=("card_number", "*.password"),
+    when="arguments.amount > 5",
+    arguments_schema={"type": "object"},
+    domain="financial",
+)
+
+
+def test_a_rule_with_seats_names_every_group_once() -> None:
+    read_back = FrozenRule.parse(SEATS.frozen())
+    assert read_back.groups == (FINANCE, SECURITY)
+    assert [seat.quorum for seat in read_back.seats] == [2, 1]
+    assert read_back.people_needed == 3
+    assert read_back.step_up is StepUp.TOTP
+
+
+@pytest.mark.parametrize("rule", [PEOPLE, AUTONOMOUS, SEATS], ids=["people", "autonomous", "seats"])
 def test_a_stored_rule_is_read_back_whole(rule: Rule) -> None:
     read_back = FrozenRule.parse(rule.frozen())
     assert read_back == rule.as_frozen
@@ -56,8 +98,9 @@ def changed(**keys: object) -> str:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (changed(quorum=2), "unknown fields ['quorum']"),
-        (changed(version=2), "format 2"),
+        (changed(version=1), "unknown fields ['arguments_schema', "),
+        (changed(majority=2), "unknown fields ['majority']"),
+        (changed(version=3), "format 3"),
         (changed(version="1"), 'format "1"'),
         (changed(version=None), "format null"),
         (

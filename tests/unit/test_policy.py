@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from bot.config import FrozenRule, Settings
+from bot.config import FrozenRule, Seat, Settings
 from bot.people import MAX_FACTS_AGE, Facts, Person
-from bot.policy import Course, Policy, judge, tally
-from store.tables import Vote, VoteKind
+from bot.policy import NOBODY, Course, Parties, Policy, Verdict, judge, lacks, tally
+from store.tables import FullView, StepUp, Vote, VoteKind
 from tests.conftest import SAMPLE, START, TEAM, sample_settings
 
 EXTRA = """
@@ -76,7 +77,6 @@ def rule(settings: Settings) -> FrozenRule:
 ALICE = Person("U0ALICE", TEAM, "alice")
 BOB = Person("U0BOB", TEAM, "bob")
 FACTS = Facts(START, TEAM, {"U0ALICE": ALICE, "U0BOB": BOB}, {"S0FINANCE": frozenset({"U0BOB"})})
-NOBODY: frozenset[str] = frozenset()
 
 
 def test_reviewers_by_name_and_by_group(rule: FrozenRule) -> None:
@@ -103,7 +103,16 @@ def test_slacks_record_comes_before_any_right(rule: FrozenRule, change: dict[str
 
 
 def test_nobody_decides_for_their_own_agent(rule: FrozenRule) -> None:
-    assert judge("U0ALICE", rule, frozenset({"U0ALICE"}), FACTS, START).code == "owner"
+    owners = Parties(frozenset({"U0ALICE"}))
+    assert judge("U0ALICE", rule, owners, FACTS, START).code == "owner"
+    of_one = rule.model_copy(update={"owner_may_decide": True})
+    assert judge("U0ALICE", of_one, owners, FACTS, START).allowed
+
+
+def test_nobody_decides_for_the_instance_made_for_them(rule: FrozenRule) -> None:
+    for their_rule in (rule, rule.model_copy(update={"owner_may_decide": True})):
+        verdict = judge("U0ALICE", their_rule, Parties(person="U0ALICE"), FACTS, START)
+        assert (verdict.allowed, verdict.code) == (False, "own_instance")
 
 
 def test_others_do_not_decide(rule: FrozenRule) -> None:
@@ -124,24 +133,72 @@ def test_old_facts_decide_nothing(rule: FrozenRule) -> None:
     assert judge("U0ALICE", rule, NOBODY, FACTS, late).code == "facts_too_old"
 
 
-def _vote(user: str, kind: VoteKind, *, withdrawn: bool = False) -> Vote:
-    return Vote(
-        id=1, request_number=1, user_id=user, team_id=TEAM, kind=kind, surface="card", cast_at=START,
-        withdrawn_at=START if withdrawn else None,
-    )  # fmt: skip
+def _vote(user: str, kind: VoteKind = VoteKind.APPROVE, **fields: Any) -> Vote:
+    given = {"id": 1, "request_number": 1, "team_id": TEAM, "surface": "card", "cast_at": START}
+    return Vote(**given | {"user_id": user, "kind": kind, "full_view": FullView.CARD} | fields)
+
+
+DENY = VoteKind.DENY
+
+
+def _allowed(*seats: int) -> Verdict:
+    return Verdict(True, "reviewer", "", frozenset(seats))
 
 
 @pytest.mark.parametrize(
     ("votes", "outcome"),
     [
         ([], None),
-        ([_vote("U1", VoteKind.APPROVE)], VoteKind.APPROVE),
-        ([_vote("U1", VoteKind.DENY)], VoteKind.DENY),
-        ([_vote("U1", VoteKind.APPROVE), _vote("U2", VoteKind.DENY)], VoteKind.DENY),
-        ([_vote("U1", VoteKind.APPROVE, withdrawn=True)], None),
-        ([_vote("U1", VoteKind.DENY, withdrawn=True), _vote("U2", VoteKind.APPROVE)], VoteKind.APPROVE),
+        ([_vote("U1")], VoteKind.APPROVE),
+        ([_vote("U1", DENY)], DENY),
+        ([_vote("U1"), _vote("U2", DENY)], DENY),
+        ([_vote("U1", withdrawn_at=START)], None),
+        ([_vote("U1", DENY, withdrawn_at=START), _vote("U2")], VoteKind.APPROVE),
+        ([_vote("U1", full_view=None)], None),
     ],
 )
-def test_tally(votes: list[Vote], outcome: VoteKind | None) -> None:
-    assert tally(votes, lambda vote: True) is outcome
-    assert tally(votes, lambda vote: False) is None
+def test_tally(rule: FrozenRule, votes: list[Vote], outcome: VoteKind | None) -> None:
+    assert tally(votes, rule, lambda user: _allowed(0)) is outcome
+    assert tally(votes, rule, lambda user: Verdict(False, "not_a_reviewer", "")) is None
+
+
+def test_a_quorum_counts_people_not_votes(rule: FrozenRule) -> None:
+    two = rule.model_copy(update={"quorum": 2})
+    assert tally([_vote("U1")], two, lambda user: _allowed(0)) is None
+    assert tally([_vote("U1"), _vote("U1")], two, lambda user: _allowed(0)) is None
+    assert tally([_vote("U1"), _vote("U2")], two, lambda user: _allowed(0)) is VoteKind.APPROVE
+    assert tally([_vote("U1"), _vote("U2"), _vote("U3")], two, lambda user: _allowed(0)) is VoteKind.APPROVE
+
+
+def _with_seats(rule: FrozenRule, *quorums: int) -> FrozenRule:
+    seats = tuple(Seat.model_construct(reviewers=rule.reviewers, quorum=quorum) for quorum in quorums)
+    return rule.model_copy(update={"need": seats, "reviewers": ()})
+
+
+def test_one_person_fills_one_seat(rule: FrozenRule) -> None:
+    both = _with_seats(rule, 1, 1)
+    assert tally([_vote("U1")], both, lambda user: _allowed(0, 1)) is None
+    verdicts = {"U1": _allowed(0, 1), "U2": _allowed(0)}
+    assert tally([_vote("U1"), _vote("U2")], both, verdicts.__getitem__) is VoteKind.APPROVE
+    assert tally([_vote("U1"), _vote("U2")], both, lambda user: _allowed(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("terms", "vote", "lack"),
+    [
+        ({"reason": "required"}, _vote("U1"), "reason_missing"),
+        ({"reason": "required"}, _vote("U1", note="it is owed"), None),
+        ({"reason": "optional"}, _vote("U1"), None),
+        ({"step_up": StepUp.TOTP}, _vote("U1"), "step_up_missing"),
+        ({"step_up": StepUp.TOTP}, _vote("U1", step_up=StepUp.TOTP), None),
+        ({"step_up": StepUp.TOTP, "reason": "required"}, _vote("U1", DENY), None),
+        ({}, _vote("U1", full_view=None), "review_first"),
+    ],
+)
+def test_an_approval_counts_only_with_all_that_the_rule_asks(
+    rule: FrozenRule, terms: dict[str, object], vote: Vote, lack: str | None
+) -> None:
+    asking = rule.model_copy(update=terms)
+    assert lacks(vote, asking) == lack
+    counts = vote.kind if lack is None else None
+    assert tally([vote], asking, lambda user: _allowed(0)) is counts

@@ -12,10 +12,17 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-from store import schema
+from store import schema, tables  # noqa: F401  # fills the metadata
+from store.types import Word
 from store.unit import NewerSchema, OlderSchema, StoreUnavailable
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+VOCABULARIES = [
+    (table.name, column)
+    for table in SQLModel.metadata.sorted_tables
+    for column in table.columns
+    if isinstance(column.type, Word)
+]
 
 
 def test_creates_a_private_file(tmp_path: Path) -> None:
@@ -35,8 +42,12 @@ def test_the_migrations_lead_to_the_tables(database: Path) -> None:
         built = {str(row[0]): str(row[1]) for row in tables}
     engine.dispose()
     # What Alembic's comparison does not see: checks, and numbers that are never given out twice.
-    for check in ("ck_requests_deadline", "ck_requests_decided", "ck_requests_expires", "ck_requests_consumed"):
-        assert check in built["requests"]
+    checks = {"ck_requests_deadline", "ck_requests_decided", "ck_requests_expires", "ck_requests_consumed"}
+    for check in checks | {"status", "deciderkind", "outcomestatus"}:
+        assert built["requests"].count(f"CONSTRAINT {check} CHECK") == 1
+    for table, column in VOCABULARIES:
+        words = ", ".join(repr(word) for word in column.type.enums)
+        assert built[table].count(f"CHECK ({column.name} IN ({words}))") == 1
     assert "AUTOINCREMENT" in built["requests"]
     assert "AUTOINCREMENT" in built["outbox"]
 
@@ -59,10 +70,10 @@ def test_a_newer_schema_is_refused_and_untouched(database: Path) -> None:
 
 
 def test_an_older_schema_is_backed_up_then_migrated(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _stamp(database, "0001")
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("INSERT INTO acts VALUES ('kept', 'U0', '2026-11-22T09:00:00.000000+00:00')")
     migrated: list[Path] = []
-    monkeypatch.setattr(schema, "HEAD", "0002")
     monkeypatch.setattr(schema, "_upgrade", migrated.append)
     with pytest.raises(OlderSchema, match="signoff serve"):
         schema.prepare(database, NOW, upgrade=False)

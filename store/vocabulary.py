@@ -1,0 +1,85 @@
+"""The words that columns may hold, each vocabulary an enum. Nothing here knows a table."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What became of a request (AAP). All but ``pending`` are final."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class DeciderKind(StrEnum):
+    """By whom or what a request was decided."""
+
+    PERSON = "person"
+    RULE = "rule"
+    ADMIN = "admin"
+    CLOCK = "clock"
+    AGENT = "agent"  # cancelled its own request
+    OPERATOR = "operator"  # on the command line or in the configuration file
+    MEMORY = "memory"  # the same call was denied by a person not long ago
+
+
+class OutcomeStatus(StrEnum):
+    """What the agent reported after it ran the call."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class VoteKind(StrEnum):
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+class StepUp(StrEnum):
+    """What an approval took beyond a click."""
+
+    TOTP = "totp"  # a six-digit passcode of the voter's own device
+
+
+class CardState(StrEnum):
+    """Where a card stands: its post is due or under way, it is in Slack, or it is not and will not be."""
+
+    POSTING = "posting"
+    LIVE = "live"
+    GONE = "gone"
+
+
+class Place(StrEnum):
+    """What kind of place a card was sent to."""
+
+    CHANNEL = "channel"
+    FALLBACK = "fallback"
+    DM = "dm"
+    THREAD = "thread"  # a reply under the channel's card that counts the tries of a denied call; nothing to press
+
+
+class ModalKind(StrEnum):
+    DENY = "deny"
+    DETAILS = "details"
+    REVIEW = "review"
+    APPROVE = "approve"  # a reason, a confirmation, a passcode
+    CHANGES = "changes"
+
+
+class FullView(StrEnum):
+    """How somebody who approves has seen the whole call."""
+
+    CARD = "card"  # it stood on the card, whole
+    PAGES = "pages"  # they opened every page of the review
+    FORM = "form"  # they filled in a form that held it, whole
+
+
+class IntentKind(StrEnum):
+    """What the outbox is asked to bring about."""
+
+    POST_CARD = "post_card"  # first posting of one card
+    DRAW_CARD = "draw_card"  # draw a posted card anew from the stored state
+    TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
+    TELL_ADMINS = "tell_admins"  # a DM about an event to each admin

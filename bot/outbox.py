@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.approvals import add_card
 from bot.clock import Clock
 from bot.config import FrozenRule
+from bot.creation import add_card
 from bot.decisions import add_intent
 from bot.events import EventType, append_event
 from bot.policy import Parties

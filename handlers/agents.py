@@ -21,6 +21,7 @@ from uuid_utils import uuid4
 
 from bot.approvals import Approvals
 from bot.call import MAX_BODY_BYTES, parse_submission
+from bot.creation import Creation
 from bot.errors import (
     BadCredential,
     BadInput,
@@ -89,10 +90,12 @@ class AgentsApi:
 
     def __init__(
         self,
+        creation: Creation,
         approvals: Approvals,
         instances: Instances,
         waiting_poll: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        self._creation = creation
         self._approvals = approvals
         self._instances = instances
         self._waiting_poll = waiting_poll
@@ -116,7 +119,7 @@ class AgentsApi:
         instance = await self._authenticate(http_request)
         key = parse_key(http_request.headers.getall(_IDEMPOTENCY_KEY, ()))
         submission = await self._parse(parse_submission, await _read_json(http_request))
-        request, is_new = await self._approvals.submit(instance, submission, key)
+        request, is_new = await self._creation.submit(instance, submission, key)
         return (201 if is_new else 200), request
 
     async def _read(self, http_request: web.Request) -> _Answer:

@@ -21,6 +21,7 @@ from bot.call import MAX_BODY_BYTES
 from bot.changes import RequestChanged
 from bot.clock import Clock, monotonic_clock
 from bot.config import Settings
+from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Decisions
 from bot.instances import Instances
@@ -81,6 +82,7 @@ class Service:
         self.metrics = Metrics(version("signoff"))
         self._lock: ServingLock | None = None
         self.instances = Instances(store, clock, secrets.secret_key)
+        self.creation = Creation(store, clock, rulebook)
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
         self.directory = SlackDirectory(self.client, clock)
@@ -161,7 +163,7 @@ class Service:
     async def _listen(self, port: int | None) -> web.AppRunner:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         count_answers(app, self.metrics)
-        app.add_routes(AgentsApi(self.approvals, self.instances, self.metrics.waiting_poll).routes())
+        app.add_routes(AgentsApi(self.creation, self.approvals, self.instances, self.metrics.waiting_poll).routes())
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
         if self.settings.slack.mode == "http":

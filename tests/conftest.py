@@ -16,6 +16,7 @@ import pytest
 from bot.approvals import Approvals
 from bot.call import Submission, parse_submission
 from bot.config import Settings, parse_settings
+from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Act, Decisions
 from bot.errors import FactsUnavailable
@@ -131,6 +132,7 @@ class House:
     town: Town
     rulebook: Rulebook
     instances: Instances
+    creation: Creation
     approvals: Approvals
     decisions: Decisions
     deadlines: Deadlines
@@ -218,6 +220,7 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         town=town,
         rulebook=rulebook,
         instances=Instances(store, clock, b"k" * 32),
+        creation=Creation(store, clock, rulebook),
         approvals=Approvals(store, clock, rulebook),
         decisions=Decisions(store, clock, rulebook, town),
         deadlines=Deadlines(store, clock),

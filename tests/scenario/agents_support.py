@@ -193,7 +193,7 @@ async def running_api(database: Path) -> AsyncIterator[Api]:
     house = await furnish(store, clock, town, sample_settings())
     instance, token = await house.instances.create("till", "refund-bot")
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.add_routes(AgentsApi(house.approvals, house.instances).routes())
+    app.add_routes(AgentsApi(house.creation, house.approvals, house.instances).routes())
 
     async def stop_waiting(_: web.Application) -> None:
         house.approvals.stop_waiting()

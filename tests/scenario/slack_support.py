@@ -58,6 +58,7 @@ class Bot:
         self.instance = instance
         self.store = service.store
         self.rulebook = service.rulebook
+        self.creation = service.creation
         self.approvals = service.approvals
         self.decisions = service.decisions
         self.outbox = service.outbox
@@ -76,7 +77,7 @@ class Bot:
         self._keys = count()
 
     async def submit(self, arguments: str = '{"amount": 4900}', lasts: str = "10m") -> Request:
-        request, _ = await self.approvals.submit(
+        request, _ = await self.creation.submit(
             self.instance, submission(arguments=arguments, timeout=lasts), f"key{next(self._keys)}"
         )
         return request

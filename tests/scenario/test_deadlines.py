@@ -22,13 +22,13 @@ async def instance(house: House) -> Instance:
 
 
 async def _approved(house: House, instance: Instance, key: str = "k") -> Request:
-    made, _ = await house.approvals.submit(instance, submission(), key)
+    made, _ = await house.creation.submit(instance, submission(), key)
     act = Act(id=f"act-{key}", user_id="U0ALICE", team_id=TEAM, surface="card", full_view=FullView.CARD)
     return await house.decisions.vote(made.number, act, VoteKind.APPROVE)
 
 
 async def test_a_pending_request_expires_at_its_deadline_and_not_before(house: House, instance: Instance) -> None:
-    made, _ = await house.approvals.submit(instance, submission(), "k")
+    made, _ = await house.creation.submit(instance, submission(), "k")
     assert await house.deadlines.next_due() == made.deadline_at
     house.clock.now = made.deadline_at - timedelta(microseconds=1)
     assert (await house.deadlines.sweep()).requests == ()
@@ -84,7 +84,7 @@ async def test_a_consumed_call_without_outcome_is_overdue_once_and_may_still_end
 
 async def test_what_came_due_while_down_is_done_once_in_batches(house: House, instance: Instance) -> None:
     for number in range(230):
-        await house.approvals.submit(instance, submission(), f"k{number}")
+        await house.creation.submit(instance, submission(), f"k{number}")
     house.clock.advance(days=2)
     batches = []
     while (swept := await house.deadlines.sweep()).requests:
@@ -98,7 +98,7 @@ async def test_what_came_due_while_down_is_done_once_in_batches(house: House, in
 
 
 async def test_a_request_that_cannot_be_moved_on_holds_up_no_other(house: House, instance: Instance) -> None:
-    made = [(await house.approvals.submit(instance, submission(), key))[0] for key in ("a", "broken", "c")]
+    made = [(await house.creation.submit(instance, submission(), key))[0] for key in ("a", "broken", "c")]
     with closing(sqlite3.connect(house.store.path)) as other, other:
         # Denied and due: the table of states knows nothing of the kind.
         other.execute(

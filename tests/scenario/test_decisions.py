@@ -39,7 +39,7 @@ async def instance(house: House) -> Instance:
 
 @pytest.fixture
 async def request_made(house: House, instance: Instance) -> Request:
-    made, new = await house.approvals.submit(instance, submission(), "key")
+    made, new = await house.creation.submit(instance, submission(), "key")
     assert new
     return made
 
@@ -156,7 +156,7 @@ async def test_nothing_is_decided_at_or_after_the_deadline(house: House, request
 
 
 async def test_what_no_rule_matched_cannot_be_decided(house: House, instance: Instance, acts: Acts) -> None:
-    denied, _ = await house.approvals.submit(instance, submission("send_mail"), "k2")
+    denied, _ = await house.creation.submit(instance, submission("send_mail"), "k2")
     assert (denied.status, denied.decision_code) == (Status.DENIED, "no_rule")
     assert "no rule" in (denied.note or "").lower()
     with pytest.raises(AlreadyDecided):
@@ -176,7 +176,7 @@ async def test_an_agent_that_left_the_file_gets_nothing(house: House, request_ma
 
 async def test_clicks_expiry_and_cancel_at_once_have_one_winner(house: House, instance: Instance, acts: Acts) -> None:
     for round_ in range(20):
-        request, _ = await house.approvals.submit(instance, submission(timeout="1m"), f"race{round_}")
+        request, _ = await house.creation.submit(instance, submission(timeout="1m"), f"race{round_}")
         house.clock.now = request.deadline_at - timedelta(microseconds=1)
 
         async def expire(deadline_at=request.deadline_at) -> None:

@@ -59,7 +59,7 @@ async def test_names_are_taken_once_and_must_exist(house: House) -> None:
 async def test_a_revocation_by_another_process_ends_polls_and_credentials(house: House) -> None:
     made, token = await house.instances.create("till", "refund-bot")
     await house.instances.authenticate(token)
-    request, _ = await house.approvals.submit(made, submission(), "k")
+    request, _ = await house.creation.submit(made, submission(), "k")
     poll = asyncio.ensure_future(house.approvals.wait(made, request.id, request.deadline_at - request.created_at))
     await house.approvals.read(made, request.id)  # by now the poll has read, too: it waits
     elsewhere = await SqliteStore.open(house.store.path)
@@ -75,13 +75,13 @@ async def test_a_revocation_by_another_process_ends_polls_and_credentials(house:
 
 async def test_nothing_begins_after_a_revocation_though_the_credential_was_checked_before(house: House) -> None:
     made, token = await house.instances.create("till", "refund-bot")
-    approved, _ = await house.approvals.submit(made, submission(tool="look_up"), "before")
+    approved, _ = await house.creation.submit(made, submission(tool="look_up"), "before")
     caller = await house.instances.authenticate(token)
     elsewhere = await SqliteStore.open(house.store.path)
     await Instances(elsewhere, house.clock, b"k" * 32).revoke("till")
     await elsewhere.close()
     with pytest.raises(BadCredential):
-        await house.approvals.submit(caller, submission(), "after")
+        await house.creation.submit(caller, submission(), "after")
     with pytest.raises(BadCredential):
         await house.approvals.consume(caller, approved.id, "c")
     assert await house.queries.pending_count() == 0

@@ -20,7 +20,7 @@ async def instance(house: House) -> Instance:
 
 @pytest.fixture
 async def request_made(house: House, instance: Instance) -> Request:
-    made, _ = await house.approvals.submit(instance, submission(), "key")
+    made, _ = await house.creation.submit(instance, submission(), "key")
     return made
 
 
@@ -171,7 +171,7 @@ async def test_a_card_whose_answer_was_lost_can_be_found(house: House, request_m
 
 async def test_a_drawing_knows_the_last_call_like_it_that_people_approved(house: House, instance: Instance) -> None:
     async def drawn(key: str, tool: str = "issue_refund") -> tuple[Request, int | None]:
-        made, _ = await house.approvals.submit(instance, submission(tool), key)
+        made, _ = await house.creation.submit(instance, submission(tool), key)
         drawing = await house.queries.drawing(made.number)
         assert drawing is not None
         return made, drawing.previous.number if drawing.previous else None
@@ -191,9 +191,9 @@ async def test_a_drawing_knows_the_last_call_like_it_that_people_approved(house:
 
 
 async def test_what_is_approved_later_changes_no_card_that_is_being_read(house: House, instance: Instance) -> None:
-    earlier, _ = await house.approvals.submit(instance, submission(), "a")
+    earlier, _ = await house.creation.submit(instance, submission(), "a")
     house.clock.now += timedelta(seconds=1)
-    made, _ = await house.approvals.submit(instance, submission(), "b")
+    made, _ = await house.creation.submit(instance, submission(), "b")
     house.clock.now += timedelta(seconds=1)
     await _approve(house, earlier)
     drawing = await house.queries.drawing(made.number)

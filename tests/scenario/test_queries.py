@@ -13,7 +13,7 @@ from tests.conftest import SAMPLE, House, StandingClock, Town, furnish, sample_s
 @pytest.fixture
 async def request_made(house: House) -> Request:
     instance, _ = await house.instances.create("till", "refund-bot")
-    made, _ = await house.approvals.submit(instance, submission(), "key")
+    made, _ = await house.creation.submit(instance, submission(), "key")
     job = await house.outbox.load((await house.outbox.claim(1))[0])
     await house.outbox.posted(job, "C0REFUNDS", "1.1")
     return made
@@ -55,7 +55,7 @@ async def test_what_does_not_exist_is_not_shown(house: House, request_made: Requ
 
 async def test_pending_is_sorted_by_deadline(house: House, request_made: Request) -> None:
     [listing] = await house.instances.list_all()
-    await house.approvals.submit(listing.instance, submission(timeout="2m"), "sooner")
+    await house.creation.submit(listing.instance, submission(timeout="2m"), "sooner")
     seen = await house.queries.pending("U0ALICE")
     assert [one.drawing.request.timeout for one in seen] == ["2m", "10m"]
 
@@ -69,8 +69,8 @@ async def test_a_flood_of_others_requests_hides_none_of_mine(
     house = await furnish(store, clock, town, sample_settings(text))
     instance, _ = await house.instances.create("till", "refund-bot")
     for number in range(MAX_LISTED + 10):
-        await house.approvals.submit(instance, submission(), f"k{number}")
-    mine, _ = await house.approvals.submit(instance, submission(tool="send_mail"), "mine")
+        await house.creation.submit(instance, submission(), f"k{number}")
+    mine, _ = await house.creation.submit(instance, submission(tool="send_mail"), "mine")
     assert [one.drawing.request.number for one in await house.queries.pending("U0CAROL")] == [mine.number]
     assert len(await house.queries.pending("U0ALICE")) == MAX_LISTED
 
@@ -93,7 +93,7 @@ async def test_a_list_holds_no_megabytes(house: House, request_made: Request) ->
         b'{"tool": "issue_refund", "timeout": "10m", "agent_reasoning": "because", "arguments": {"to": "me"}, '
         b'"context": {"page": "' + b"x" * 900_000 + b'"}}'
     )
-    made, _ = await house.approvals.submit(listing.instance, large, "large")
+    made, _ = await house.creation.submit(listing.instance, large, "large")
     listed = [one.drawing.request for one in await house.queries.pending("U0ALICE")]
     assert [request.number for request in listed] == [request_made.number, made.number]
     for request in listed:

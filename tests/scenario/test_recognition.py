@@ -17,7 +17,7 @@ async def test_a_card_recorded_between_the_two_looks_is_recognised(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance, _ = await house.instances.create("till", "refund-bot")
-    request, _ = await house.approvals.submit(instance, submission(), "key")
+    request, _ = await house.creation.submit(instance, submission(), "key")
     job = await house.outbox.load((await house.outbox.claim(1))[0])
     look: Callable[..., Awaitable[Card | None]] = Queries.card_at
     looks = 0

@@ -96,7 +96,7 @@ async def test_a_change_elsewhere_during_a_look_at_an_earlier_one_is_not_missed(
     assert isinstance(store, SlowReader)
     house = await furnish(store, clock, town, sample_settings())
     instance, _ = await house.instances.create("till", "refund-bot")
-    first, second = [(await house.approvals.submit(instance, submission(), key))[0] for key in ("a", "b")]
+    first, second = [(await house.creation.submit(instance, submission(), key))[0] for key in ("a", "b")]
     beside = await SqliteStore.open(database)
     waits = [
         asyncio.ensure_future(house.approvals.wait(instance, request.id, timedelta(seconds=30)))

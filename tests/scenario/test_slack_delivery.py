@@ -571,7 +571,7 @@ async def test_one_channel_s_queue_does_not_hold_up_another(database: Path) -> N
 
     async with running_bot(database, text=two, arrange=arrange, posts=Pace(timedelta(hours=1))) as bot:
         for key in range(20):
-            await bot.approvals.submit(bot.instance, replace(submission(), server="a"), f"a{key}")
+            await bot.creation.submit(bot.instance, replace(submission(), server="a"), f"a{key}")
         other = await bot.submit()
         await bot.card(other, "C0OTHER")
         assert len(bot.slack.messages("C0REFUNDS")) == 1

@@ -204,8 +204,8 @@ async def test_the_commands_work_beside_a_running_server(
     new = capfd.readouterr().out.strip()
     assert await house.instances.authenticate(old) == await house.instances.authenticate(new) == instance
 
-    first, _ = await house.approvals.submit(instance, submission(), "k1")
-    await house.approvals.submit(instance, submission(), "k2")
+    first, _ = await house.creation.submit(instance, submission(), "k1")
+    await house.creation.submit(instance, submission(), "k2")
     poll = asyncio.create_task(house.approvals.wait(instance, first.id, timedelta(seconds=5)))
     assert await command(folder, "revoke till") == 0
     assert capfd.readouterr().out == "Revoked till and cancelled 2 pending requests of it.\n"

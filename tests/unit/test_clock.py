@@ -67,7 +67,7 @@ async def sweeper(house: House) -> AsyncIterator[SweepClock]:
 
 
 async def _submit(house: House, instance: Instance, key: str = "key", lasts: str = "10m") -> Request:
-    return (await house.approvals.submit(instance, submission(timeout=lasts), key))[0]
+    return (await house.creation.submit(instance, submission(timeout=lasts), key))[0]
 
 
 async def _status(house: House, request: Request) -> Status:

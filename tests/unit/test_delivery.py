@@ -75,7 +75,7 @@ async def deliverer(house: House, hands: Hands, faults: list[str]) -> AsyncItera
 
 
 async def _submit(house: House, instance: Instance, key: str = "key") -> Request:
-    return (await house.approvals.submit(instance, submission(), key))[0]
+    return (await house.creation.submit(instance, submission(), key))[0]
 
 
 async def _idle(house: House, deliverer: Deliverer) -> None:

@@ -55,7 +55,7 @@ async def test_each_step_of_a_request_is_counted_once(house: House, metrics: Met
     instance, _ = await house.instances.create("till", "refund-bot")
 
     async def make(key: str, tool: str = "issue_refund") -> str:
-        request, _ = await house.approvals.submit(instance, submission(tool), key)
+        request, _ = await house.creation.submit(instance, submission(tool), key)
         return request.id
 
     approved, denied, expired, cancelled, ruled, _, overdue = [

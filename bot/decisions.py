@@ -392,7 +392,7 @@ async def wish_to_draw(unit: Unit, request: Request, reason: str, now: datetime)
 
 async def add_intent(
     unit: Unit, kind: IntentKind, lane: str, now: datetime, *, reason: str, request: Request | None,
-    card_id: int | None = None, event_number: int | None = None,
+    card_id: int | None = None, about: str | None = None,
 ) -> None:  # fmt: skip
     """Write to the outbox what is to be sent, in the transaction of its cause."""
     await unit.run(
@@ -401,7 +401,7 @@ async def add_intent(
         lane=lane,
         request_number=request.number if request else None,
         card_id=card_id,
-        event_number=event_number,
+        about=about,
         reason=reason,
         created_at=now,
         due_at=now,

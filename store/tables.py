@@ -446,7 +446,7 @@ class ModalTable(Modal, table=True):
 class Intent(Record):
     """One row of the outbox: something Slack is still to be told. Gone once it is done.
 
-    It is about a request, a card of it, or an event (``event_number``).
+    It is about a request, a card of it, or what ``about`` says: canonical JSON of an event's facts, for the admins.
 
     Intents of one ``lane`` are carried out in the order of their ids. ``fence`` grows with every lease, so that a
     worker whose lease ran out cannot finish what another has taken over.
@@ -457,7 +457,7 @@ class Intent(Record):
     lane: str = Field(max_length=64)
     request_number: int | None = _request(optional=True)
     card_id: int | None = _refers("cards.id", optional=True)
-    event_number: int | None = Field(default=None, sa_type=_BIG)
+    about: str | None = _long(optional=True)
     reason: str = Field(max_length=75)
     created_at: datetime = _time()
     due_at: datetime = _time()

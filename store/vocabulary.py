@@ -82,4 +82,4 @@ class IntentKind(StrEnum):
     POST_CARD = "post_card"  # first posting of one card
     DRAW_CARD = "draw_card"  # draw a posted card anew from the stored state
     TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
-    TELL_ADMINS = "tell_admins"  # a DM about an event to each admin
+    TELL_ADMINS = "tell_admins"  # a DM to each admin

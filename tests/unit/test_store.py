@@ -316,7 +316,9 @@ async def test_sessions_and_compiled_statements_read_each_others_rows(store: Sql
     [read] = await store.read(lambda unit: unit.all(statements.ALL_INSTANCES))
     assert (read.name, read.created_at, read.revoked_at) == ("from a session", moment, None)
     await store.write(
-        lambda unit: unit.run(statements.INSERT_INSTANCE, id="i2", name="compiled", agent="a", created_at=moment)
+        lambda unit: unit.run(
+            statements.INSERT_INSTANCE, id="i2", name="compiled", agent="a", person=None, created_at=moment
+        )
     )
     await store.write(lambda unit: unit.run(statements.REVOKE_INSTANCE, instance_id="i2", revoked_at_=moment))
     with Session(sessions) as session:

@@ -54,7 +54,7 @@ def upgrade() -> None:
             sa.Column("step_up", _words("stepup", _STEP_UPS), nullable=True),
             sa.Column("standing_id", BIG, sa.ForeignKey("standing_votes.id", name="fk_votes_standing"), nullable=True),
         ],
-        "outbox": [sa.Column("event_number", BIG, nullable=True)],
+        "outbox": [sa.Column("about", sa.Text(), nullable=True)],
     }
     for table, column, constraint, words in _GROWN:
         # SQLite's tables are made anew, and Alembic does not see which of them never give a number out twice.

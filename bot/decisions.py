@@ -39,6 +39,15 @@ class Act:
     full_view: FullView | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """A request with the rule it is decided by and the votes cast so far, as they were when they were read."""
+
+    request: Request
+    rule: FrozenRule
+    votes: tuple[Vote, ...]
+
+
 _DECIDING = {
     Status.APPROVED: Happening.APPROVE,
     Status.DENIED: Happening.DENY,
@@ -56,23 +65,31 @@ class Decisions:
         self._rulebook = rulebook
         self._directory = directory
 
-    async def vote(self, number: int, act: Act, kind: VoteKind, note: str | None = None) -> Request:
-        """Cast a vote and return the request as it is afterwards.
+    async def ballot(self, number: int) -> Ballot:
+        """Return what is voted on. Raises ``UnknownRequest``, or ``AlreadyDecided`` where nobody could ever vote."""
+        return await self._store.peek(lambda unit: self._load(unit, number))
+
+    async def vote(
+        self, number: int, act: Act, kind: VoteKind, note: str | None = None, ballot: Ballot | None = None
+    ) -> Request:
+        """Cast a vote and return the request as it is afterwards. ``ballot`` spares a look-up to whoever just read it.
 
         Raises ``NotYourDecision``, ``AlreadyDecided``, ``TooLate``, ``NotSeenWhole``, ``ClosedChannel``,
         ``UnknownRequest`` or ``FactsUnavailable``; then nothing has changed. A repeated ``act`` changes nothing either
         and is no error.
         """
-        _, rule, votes = await self._store.peek(lambda unit: self._load(unit, number))
-        await self.refuse_closed_channel(rule, act.channel)
+        # Only to know whom to look up: all is read again, and judged, in the transaction.
+        read = ballot or await self.ballot(number)
+        await self.refuse_closed_channel(read.rule, act.channel)
         facts = await self._directory.load_facts(
-            {act.user_id, *(vote.user_id for vote in votes)}, reviewer_usergroups(rule)
+            {act.user_id, *(vote.user_id for vote in read.votes)}, reviewer_usergroups(read.rule)
         )
         return await self._store.write(lambda unit: self._vote(unit, number, act, kind, note, facts))
 
     async def check(self, number: int, user_id: str, channel: str | None) -> Request:
         """Say beforehand whether a person could decide; raises what ``vote`` would. Promises nothing."""
-        request, rule, _ = await self._store.peek(lambda unit: self._load(unit, number))
+        ballot = await self.ballot(number)
+        request, rule = ballot.request, ballot.rule
         await self.refuse_closed_channel(rule, channel)
         facts = await self._directory.load_facts({user_id}, reviewer_usergroups(rule))
         now = self._clock()
@@ -87,18 +104,19 @@ class Decisions:
         if (await self._directory.load_channel(channel)).is_shared:
             raise ClosedChannel
 
-    async def _load(self, unit: Unit, number: int) -> tuple[Request, FrozenRule, list[Vote]]:
+    async def _load(self, unit: Unit, number: int) -> Ballot:
         request = await unit.one(statements.REQUEST, number=number)
         if request is None:
             raise UnknownRequest
         if request.rule_id is None:  # denied because no rule matched: nobody could ever decide it
             raise AlreadyDecided(request)
         rule = await self._rulebook.frozen(unit, request.rule_id)
-        return request, rule, await unit.all(statements.VOTES_OF, request_number=number)
+        return Ballot(request, rule, tuple(await unit.all(statements.VOTES_OF, request_number=number)))
 
     async def _vote(self, unit: Unit, number: int, act: Act, kind: VoteKind, note: str | None, facts: Facts) -> Request:
         now = self._clock()
-        request, rule, votes = await self._load(unit, number)
+        ballot = await self._load(unit, number)
+        request, rule, votes = ballot.request, ballot.rule, ballot.votes
         if not await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=now):
             return request
         self._refuse_unless_open(request, now)

@@ -123,7 +123,9 @@ INSERT_REQUEST = Statement(
     .from_select(
         list(_new_request),
         select(*_new_request.values()).where(
-            exists().where(instances.c.id == _p("instance_id", requests.c.instance_id), instances.c.revoked_at.is_(None))
+            exists().where(
+                instances.c.id == _p("instance_id", requests.c.instance_id), instances.c.revoked_at.is_(None)
+            )
         ),
     )
     .on_conflict_do_nothing(index_elements=["instance_id", "create_key"])

@@ -4,7 +4,7 @@ A decision is a conditional write on ``pending`` together with its event, the ca
 all in the caller's transaction. Who loses the race is told who won. Timeouts never approve.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -53,6 +53,15 @@ class Act:
     full_view: FullView | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """A request with the rule it is decided by and the votes cast so far, as they were when they were read."""
+
+    request: Request
+    rule: FrozenRule
+    votes: tuple[Vote, ...]
+
+
 _VOTERS_IN_A_HURRY = 10  # how often others' votes may come between ours and what we know of the voters
 
 _DECIDING = {
@@ -92,6 +101,10 @@ class Decisions:
         self._directory = directory
         self._step_up = step_up
 
+    async def ballot(self, number: int) -> Ballot:
+        """Return what is voted on. Raises ``UnknownRequest``, or ``AlreadyDecided`` where nobody could ever vote."""
+        return await self._store.peek(lambda unit: self._load(unit, number))
+
     async def vote(
         self,
         number: int,
@@ -101,8 +114,9 @@ class Decisions:
         *,
         confirmed: bool = False,
         passcode: str | None = None,
+        ballot: Ballot | None = None,
     ) -> Request:
-        """Cast a vote and return the request as it is afterwards.
+        """Cast a vote and return the request as it is afterwards. ``ballot`` spares a look-up to whoever just read it.
 
         ``confirmed`` says that it came from a dialog which asked once more, ``passcode`` is what was typed there.
         Raises ``NotYourDecision``, ``AlreadyDecided``, ``AlreadyVoted``, ``TooLate``, ``NotSeenWhole``,
@@ -110,15 +124,17 @@ class Decisions:
         has changed, but for the failures that a wrong passcode counts. A repeated ``act`` changes nothing either and is
         no error.
         """
-        ballot = _Ballot(act, kind, note or None, confirmed, passcode)
+        choice = _Choice(act, kind, note or None, confirmed, passcode)
         for _ in range(_VOTERS_IN_A_HURRY):
-            _, rule, votes = await self._store.peek(lambda unit: self._load(unit, number))
-            await self.refuse_closed_channel(rule, act.channel)
-            voters = frozenset({act.user_id, *(vote.user_id for vote in votes)})
-            facts = await self._directory.load_facts(voters, reviewer_usergroups(rule))
+            # Only to know whom to look up: all is read again, and judged, in the transaction.
+            read = ballot or await self.ballot(number)
+            ballot = None
+            await self.refuse_closed_channel(read.rule, act.channel)
+            voters = frozenset({act.user_id, *(vote.user_id for vote in read.votes)})
+            facts = await self._directory.load_facts(voters, reviewer_usergroups(read.rule))
             try:
                 done = await self._store.write(
-                    partial(self._vote, number=number, ballot=ballot, facts=facts, asked=voters)
+                    partial(self._vote, number=number, choice=choice, facts=facts, asked=voters)
                 )
             except _UnknownVoters:
                 continue
@@ -135,11 +151,12 @@ class Decisions:
 
         async def work(unit: Unit) -> Request:
             now = self._clock()
-            request, _, votes = await self._load(unit, number)
+            ballot = await self._load(unit, number)
+            request = ballot.request
             if not await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=now):
                 return request
             self._refuse_unless_open(request, now)
-            if not await _withdraw(unit, request, votes, act, now):
+            if not await _withdraw(unit, request, ballot.votes, act, now):
                 raise NothingToWithdraw
             await wish_to_draw(unit, request, "vote", now)
             return request
@@ -148,7 +165,8 @@ class Decisions:
 
     async def check(self, number: int, user_id: str, channel: str | None) -> Request:
         """Say beforehand whether a person could decide; raises what ``vote`` would. Promises nothing."""
-        request, rule, _ = await self._store.peek(lambda unit: self._load(unit, number))
+        ballot = await self.ballot(number)
+        request, rule = ballot.request, ballot.rule
         await self.refuse_closed_channel(rule, channel)
         facts = await self._directory.load_facts({user_id}, reviewer_usergroups(rule))
         now = self._clock()
@@ -164,14 +182,14 @@ class Decisions:
         if (await self._directory.load_channel(channel)).is_shared:
             raise ClosedChannel
 
-    async def _load(self, unit: Unit, number: int) -> tuple[Request, FrozenRule, list[Vote]]:
+    async def _load(self, unit: Unit, number: int) -> Ballot:
         request = await unit.one(statements.REQUEST, number=number)
         if request is None:
             raise UnknownRequest
         if request.rule_id is None:  # denied because no rule matched: nobody could ever decide it
             raise AlreadyDecided(request)
         rule = await self._rulebook.frozen(unit, request.rule_id)
-        return request, rule, await unit.all(statements.VOTES_OF, request_number=number)
+        return Ballot(request, rule, tuple(await unit.all(statements.VOTES_OF, request_number=number)))
 
     async def _parties(self, unit: Unit, request: Request) -> Parties:
         instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
@@ -180,11 +198,12 @@ class Decisions:
         return self._rulebook.policy.parties(request.agent, instance)
 
     async def _vote(
-        self, unit: Unit, number: int, ballot: "_Ballot", facts: Facts, asked: frozenset[str]
+        self, unit: Unit, number: int, choice: "_Choice", facts: Facts, asked: frozenset[str]
     ) -> Request | Refusal:
         now = self._clock()
-        act = ballot.act
-        request, rule, votes = await self._load(unit, number)
+        act = choice.act
+        read = await self._load(unit, number)
+        request, rule, votes = read.request, read.rule, read.votes
         if not asked.issuperset(vote.user_id for vote in votes):
             raise _UnknownVoters
         if not await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=now):
@@ -193,38 +212,38 @@ class Decisions:
         parties = await self._parties(unit, request)
         self._refuse_unless_entitled(request, rule, parties, act.user_id, facts, now)
         election = Election(request, rule, parties, facts, self._rulebook)
-        if ballot.kind is VoteKind.APPROVE:
+        if choice.kind is VoteKind.APPROVE:
             if any(vote.user_id == act.user_id and lacks(vote, rule) is None for vote in votes):
                 # Nothing new from this person; but somebody else may have got a right back since.
                 weighed = await election.weigh(unit, votes, now)
                 if weighed.status is Status.PENDING:
                     raise AlreadyVoted
                 return weighed
-            refused = await self._ask_more(unit, rule, ballot, now)
+            refused = await self._ask_more(unit, rule, choice, now)
             if refused is not None:
                 return refused
         await _withdraw(unit, request, votes, act, now)
-        step_up = rule.step_up if ballot.kind is VoteKind.APPROVE else None
-        cast = await cast_vote(unit, request, act, ballot.kind, ballot.note, now, step_up=step_up)
+        step_up = rule.step_up if choice.kind is VoteKind.APPROVE else None
+        cast = await cast_vote(unit, request, act, choice.kind, choice.note, now, step_up=step_up)
         standing = [vote for vote in votes if vote.user_id != act.user_id]
         return await election.weigh(unit, [*standing, cast], now)
 
-    async def _ask_more(self, unit: Unit, rule: FrozenRule, ballot: "_Ballot", now: datetime) -> Refusal | None:
+    async def _ask_more(self, unit: Unit, rule: FrozenRule, choice: "_Choice", now: datetime) -> Refusal | None:
         """Refuse an approval without what the rule asks for. The passcode comes last: it is good only once.
 
         A wrong one is returned, not raised: that it was tried is to be committed.
         """
-        if ballot.act.full_view is None:
+        if choice.act.full_view is None:
             raise NotSeenWhole
-        if rule.asks_on_approve and not ballot.confirmed:
+        if rule.asks_on_approve and not choice.confirmed:
             raise MoreIsAsked
-        if rule.reason == "required" and ballot.note is None:
+        if rule.reason == "required" and choice.note is None:
             raise MoreIsAsked("This rule asks for a reason. Nothing was decided.", code="reason_missing")
         if rule.step_up is None:
             return None
-        if ballot.passcode is None or self._step_up is None:
+        if choice.passcode is None or self._step_up is None:
             raise MoreIsAsked("This rule asks for a passcode. Nothing was decided.", code="step_up_missing")
-        return await self._step_up.check(unit, ballot.act.user_id, ballot.passcode, now)
+        return await self._step_up.check(unit, choice.act.user_id, choice.passcode, now)
 
     def _refuse_unless_open(self, request: Request, now: datetime) -> None:
         if request.status is not Status.PENDING:
@@ -244,7 +263,7 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ballot:
+class _Choice:
     """A vote as it was put in. The passcode is a secret, though a short-lived one."""
 
     act: Act
@@ -264,7 +283,7 @@ class Election:
     facts: Facts
     rulebook: Rulebook
 
-    async def weigh(self, unit: Unit, votes: list[Vote], now: datetime) -> Request:
+    async def weigh(self, unit: Unit, votes: Sequence[Vote], now: datetime) -> Request:
         """Decide the request if its votes do, each judged anew. Returns it as it is afterwards."""
 
         def verdict_on(user_id: str) -> Verdict:
@@ -313,7 +332,7 @@ async def cast_vote(
     return cast
 
 
-async def _withdraw(unit: Unit, request: Request, votes: list[Vote], act: Act, now: datetime) -> bool:
+async def _withdraw(unit: Unit, request: Request, votes: Sequence[Vote], act: Act, now: datetime) -> bool:
     """Take back what a person has voted so far; False if that was nothing."""
     own = [vote for vote in votes if vote.user_id == act.user_id]
     for vote in own:

@@ -126,7 +126,7 @@ class Outbox:
             last = await unit.one(statements.LAST_DRAW_OF_CARD, card_id=intent.card_id)
             return Job(intent, card, await load_drawing(unit, self._rulebook, request), last)
 
-        return await self._store.read(work)
+        return await self._store.peek(work)
 
     async def attempting(self, card: Card) -> None:
         """Record, before the first try, that ``card`` may be in Slack from now on."""

@@ -4,8 +4,9 @@ One thread writes. What arrives while it is busy is gathered and committed toget
 after the other, one ``COMMIT`` with ``synchronous=FULL`` for all, and only then are the callers told. A unit that
 refuses after it wrote something undoes the transaction; the group is then run again with a savepoint for each unit,
 so that only that one is undone. Refusals are rare and savepoints would cost each unit two statements: every statement
-lets the event loop have the interpreter, and must wait to get it back. One thread reads, on a connection of its own; WAL keeps the two out of each other's way. What is looked up by its key is
-read on the event loop itself, on a third connection: that takes less time than to wake a thread and be woken by it.
+lets the event loop have the interpreter, and must wait to get it back. One thread reads, on a connection of its own;
+WAL keeps the two out of each other's way. What is looked up by its key is read on the event loop itself, on a third
+connection: that takes less time than to wake a thread and be woken by it.
 
 Nothing here knows what is stored; see ``store.statements`` for that.
 """
@@ -45,8 +46,9 @@ class Store(Protocol):
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in a writing transaction and return its result once it is committed.
 
-        ``work`` may be run twice, when another unit of its group refused: it changes nothing but through its unit. Raises what ``work`` raised (nothing was kept), or ``StoreUnavailable``. A caller that is cancelled
-        meanwhile does not undo it.
+        ``work`` may be run twice, when a unit of its group refused: it must change nothing but through its unit. Raises
+        what ``work`` raised (nothing was kept), or ``StoreUnavailable``. A caller that is cancelled meanwhile does not
+        undo it.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from bot.decisions import Act, Decisions
+from bot.decisions import Act, Ballot, Decisions
 from bot.errors import UnknownCard
 from bot.outbox import Drawing, Outbox
 from bot.queries import Queries
@@ -106,9 +106,9 @@ class Actions:
 
     async def _approve_on_card(self, click: Click) -> None:
         card = await self._recognition.card(click)
-        drawing = await self._recognition.drawing(card.request_number)
-        full_view = FullView.CARD if fits_card(drawing.request) else None
-        await self._approve(click, card.request_number, _channel_of(card), full_view)
+        ballot = await self._decisions.ballot(card.request_number)
+        full_view = FullView.CARD if fits_card(ballot.request) else None
+        await self._approve(click, card.request_number, _channel_of(card), full_view, ballot)
 
     async def _approve_on_review(self, click: Click) -> None:
         modal, metadata = await self._recognition.modal(
@@ -120,9 +120,11 @@ class Actions:
         await self._approve(click, modal.request_number, modal.channel, full_view)
         self._afterwards.spawn(self._then(click, self._show_done))
 
-    async def _approve(self, click: Click, number: int, channel: str | None, full_view: FullView | None) -> None:
+    async def _approve(
+        self, click: Click, number: int, channel: str | None, full_view: FullView | None, ballot: Ballot | None = None
+    ) -> None:
         act = Act(click.act_id, click.user_id, click.team_id, click.surface, channel, full_view)
-        request = await self._decisions.vote(number, act, VoteKind.APPROVE)
+        request = await self._decisions.vote(number, act, VoteKind.APPROVE, None, ballot=ballot)
         log.info("approved", request=number, user=click.user_id, surface=click.surface, status=request.status.value)
         self._afterwards.spawn(self._home.refresh(click.user_id))
 

@@ -1,8 +1,9 @@
 """The Bolt app in both modes: Socket Mode, and signed HTTP on ``POST /slack/events``.
 
 Bolt brings the connection, Slack's handshakes and the shape of acknowledgements; a middleware of ours hands every
-payload to ``handlers.slack.intake`` before Bolt's own matching, which would stumble over malformed ones. What a
-payload means is not known here.
+payload to ``handlers.slack.intake`` before Bolt's own matching, which would stumble over malformed ones. What people
+press and submit on the socket goes there without Bolt: of all that it does for a payload they need the acknowledgement
+only, and an agent is waiting. What a payload means is not known here.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Literal
+from http import HTTPStatus
+from typing import Any, Literal
 
 import structlog
 from aiohttp import web
@@ -25,19 +27,23 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.config import SlackSettings
 from handlers.manifest import EVENTS_PATH
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.client import SlackClient, is_on_loopback
-from handlers.slack.intake import Intake
+from handlers.slack.intake import Body, Intake
 from handlers.slack.signature import is_genuine
 from handlers.slack.trouble import SlackTrouble
 
 PING_INTERVAL = timedelta(seconds=5)  # a silent line is given up after four
 _RETRY = timedelta(seconds=2)
 _GOODBYE = timedelta(seconds=0.3)  # for Slack to take leave too: a line that went dark never does
+_DIRECTLY = ("block_actions", "view_submission")
 _PATIENCE_FOR_LINE = 6  # ping intervals without a line, after which it is made anew from nothing
 
 log = structlog.get_logger(__name__)
@@ -59,15 +65,36 @@ class _HandOver(AsyncMiddleware):
         resp: BoltResponse,
         next: Callable[[], Awaitable[BoltResponse]],  # Bolt passes it by this name
     ) -> BoltResponse:
+        status, body = await self.take(req.body)
+        return BoltResponse(status=status, body=body if body is not None else "")
+
+    async def take(self, payload: dict[str, Any]) -> tuple[int, Body | None]:
+        """Hand a payload over; returns the status and body of its acknowledgement."""
         self.under_way += 1
         self.idle.clear()
         try:
-            status, body = await self._intake.take(req.body)
+            return await self._intake.take(payload)
         finally:
             self.under_way -= 1
             if not self.under_way:
                 self.idle.set()
-        return BoltResponse(status=status, body=body if body is not None else "")
+
+
+class _Line(AsyncSocketModeHandler):
+    """Bolt's line to Slack, which hands over by itself what people press and submit."""
+
+    def __init__(self, hand_over: _HandOver, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._hand_over = hand_over
+
+    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]  # as the SDK's
+        if req.type != "interactive" or not isinstance(req.payload, dict) or req.payload.get("type") not in _DIRECTLY:
+            await super().handle(client, req)
+            return
+        # The line is opened once Slack has accepted our token: Bolt's authorization would find that, and no more.
+        status, body = await self._hand_over.take(req.payload)
+        if status == HTTPStatus.OK:
+            await client.send_socket_mode_response(SocketModeResponse(envelope_id=req.envelope_id, payload=body))
 
 
 class _KnownIdentity(AsyncAuthorize):
@@ -220,7 +247,8 @@ class SlackDoor:
     def _make_line(self) -> AsyncSocketModeHandler:
         if self._app_token is None:
             raise LookupError("Socket Mode without an app token")
-        line = AsyncSocketModeHandler(
+        line = _Line(
+            self._hand_over,
             self._app,
             self._app_token.get_secret_value(),
             logger=_library_logger(),

@@ -313,7 +313,7 @@ async def test_a_database_that_does_not_take_it_is_a_no_that_says_so(bot: Bot, m
     request = await bot.submit()
     card = await bot.card(request)
 
-    async def full(*args: object) -> Request:
+    async def full(*args: object, **named: object) -> Request:
         raise StoreUnavailable("disk full")
 
     monkeypatch.setattr(bot.decisions, "vote", full)
@@ -331,7 +331,7 @@ async def test_an_error_of_ours_is_a_no_that_says_so(bot: Bot, monkeypatch: pyte
     request = await bot.submit()
     card = await bot.card(request)
 
-    async def broken(*args: object) -> Request:
+    async def broken(*args: object, **named: object) -> Request:
         raise ZeroDivisionError
 
     monkeypatch.setattr(bot.decisions, "vote", broken)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -15,7 +16,7 @@ from handlers.slack.afterwards import Afterwards
 from handlers.slack.bolt import SlackDoor
 from handlers.slack.client import SlackClient
 from playground import Fault, Playground
-from store.tables import Request, Status, VoteKind
+from store.tables import Request, Status
 from tests.scenario.slack_support import SHORT, Bot, running_bot
 
 ACK_P99_SECONDS = 1.0  # of the three that Slack waits; the target of 0.1 is the benchmarks', on a machine of its own
@@ -135,10 +136,10 @@ async def test_stopping_finishes_the_click_that_is_under_way(database: Path, mon
         begun, gate = asyncio.Event(), asyncio.Event()
         vote = bot.decisions.vote
 
-        async def slow(number: int, act: object, kind: VoteKind, note: str | None = None) -> Request:
+        async def slow(*args: Any) -> Request:
             begun.set()
             await gate.wait()
-            return await vote(number, act, kind, note)  # type: ignore[arg-type]  # handed through as it came
+            return await vote(*args)  # handed through as it came
 
         monkeypatch.setattr(bot.decisions, "vote", slow)
         clicking = asyncio.create_task(bot.slack.click("U0ALICE", card.channel, card.ts, "approve"))

@@ -5,7 +5,7 @@ the moment of sending, so a late message can only be right. A card is marked as 
 that whoever repeats it knows to look for it in Slack first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from bot.config import FrozenRule
 from bot.creation import add_card
 from bot.decisions import add_intent
 from bot.events import EventType, append_event
+from bot.notices import Fact, facts_of
 from bot.policy import Parties
 from bot.rulebook import Rulebook
 from store import statements
@@ -50,6 +51,15 @@ class Job:
     card: Card | None
     drawing: Drawing
     last_draw: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A claimed intent that is about no request: what today's admins are to be told. See ``bot.notices``."""
+
+    intent: Intent
+    facts: Mapping[str, Fact]
+    admins: frozenset[str]
 
 
 async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, compare: bool = True) -> Drawing:
@@ -111,8 +121,10 @@ class Outbox:
         """Count what is not sent yet."""
         return await self._store.read(lambda unit: unit.one(statements.INTENT_COUNT)) or 0
 
-    async def load(self, intent: Intent) -> Job:
+    async def load(self, intent: Intent) -> Job | Notice:
         """Gather what it takes to carry out ``intent``, in one snapshot."""
+        if intent.kind is IntentKind.TELL_ADMINS:
+            return Notice(intent, facts_of(intent), self._rulebook.policy.admins)
 
         async def work(unit: Unit) -> Job:
             if intent.request_number is None:
@@ -148,7 +160,7 @@ class Outbox:
 
         await self._store.write(work)
 
-    async def done(self, job: Job) -> None:
+    async def done(self, job: Job | Notice) -> None:
         """Record that an intent is carried out; a drawing fulfils every older wish to draw the same card."""
         await self._store.write(partial(self._finish, job=job))
 
@@ -249,9 +261,11 @@ class Outbox:
             )  # fmt: skip
 
     @staticmethod
-    async def _finish(unit: Unit, job: Job) -> bool:
+    async def _finish(unit: Unit, job: Job | Notice) -> bool:
         """Delete the intent; False if its lease ran out and another worker has it now."""
         finished = await unit.run(statements.FINISH_INTENT, intent_id=job.intent.id, is_fence=job.intent.fence)
+        if isinstance(job, Notice):
+            return bool(finished)
         if finished and job.intent.kind is IntentKind.DRAW_CARD and job.last_draw is not None:
             await unit.run(statements.FORGET_DRAWS, lane=job.intent.lane, last=job.last_draw)
         return bool(finished)

@@ -1,11 +1,12 @@
-"""What Signoff answers in words: to slash commands, to refused clicks, and to an agent's owners. Pure.
+"""What Signoff says in words: to slash commands, to refused clicks, to an agent's owners and to the admins. Pure.
 
 Answers carry no buttons: an ephemeral message is no card of ours, and clicks count on those alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from bot.notices import Fact, NoticeKind
 from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.slack.blocks import Block, Message, context, line, said, section
@@ -13,10 +14,11 @@ from handlers.slack.call_parts import card_call, claim, decider_groups, facts, w
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
 from handlers.slack.states import is_over, render_state
-from handlers.slack.text import channel_mention, date, how_many, mrkdwn, visible
+from handlers.slack.text import channel_mention, date, how_many, mrkdwn, user_mention, visible
 from store.tables import CardState, Place
 
 MAX_LISTED = 12
+MAX_FAULT = 500
 
 
 def render_pending(seen: Sequence[Seen], now: datetime) -> Message:
@@ -95,6 +97,77 @@ def render_owner_notice(drawing: Drawing, reason_code: str) -> Message:
         words = f"could not be shown where its rule says (Slack: {mrkdwn(reason_code)})."
     text = f"#{request.number} of {mrkdwn(request.agent)} {words}"
     return Message(text, [section(text, "notice"), line(headline(request), "head"), context(facts(drawing), "facts")])
+
+
+Facts = Mapping[str, Fact]
+
+_LISTS = {
+    "rules_added": "Rules added",
+    "rules_changed": "Rules changed",
+    "rules_removed": "Rules removed",
+    "agents_added": "Agents added",
+    "agents_changed": "Agents changed",
+    "agents_removed": "Agents removed",
+    "other_changed": "Also changed",
+}
+
+
+def render_admin_notice(kind: str, given: Facts) -> Message:
+    """Tell an admin what happened (``bot.notices``). A kind without words of its own is shown as it is."""
+    title, lines = _NOTICES.get(kind, _unworded)(kind, given)
+    small = [context(lines, "facts")] if lines else []
+    return Message(title, [section(title, "notice"), *small])
+
+
+def _config_reloaded(kind: str, given: Facts) -> tuple[str, list[str]]:
+    lines = [f"{label}: {mrkdwn(str(given[name]))}" for name, label in _LISTS.items() if given.get(name)]
+    lines = lines or ["No rule and no agent differs."]
+    for name, done in (("cancelled", "cancelled"), ("revoked", "revoked")):
+        if count := given.get(name):
+            lines.append(f"{how_many(int(count), 'request')} {done}: the new configuration forbids them.")
+    return "Signoff took a changed configuration.", [*lines, *_digest(given, "Digest of the file")]
+
+
+def _config_refused(kind: str, given: Facts) -> tuple[str, list[str]]:
+    lines = [f"{how_many(int(given['faults']), 'fault')} in the file."] if given.get("faults") else []
+    if first := given.get("first_fault"):
+        lines.append(f"First: {mrkdwn(str(first)[:MAX_FAULT])}")
+    lines.append("`signoff check` on the host says all that is wrong.")
+    title = "Signoff was given a changed configuration and refused it. It goes on with the one before."
+    return title, [*lines, *_digest(given, "Digest of the one in use")]
+
+
+def _passcode_locked(kind: str, given: Facts) -> tuple[str, list[str]]:
+    minutes = f" for {how_many(int(given['minutes']), 'minute')}" if given.get("minutes") else ""
+    title = f"The passcode of {_person(given)} is locked{minutes}, after wrong ones in a row."
+    return title, ["If that was not they, somebody else may be using their Slack account: ask them."]
+
+
+def _passcode_enrolled(kind: str, given: Facts) -> tuple[str, list[str]]:
+    again = " The one before it no longer works." if given.get("again") else ""
+    title = f"{_person(given)} set up a device for passcodes.{again}"
+    return title, ["If nobody handed them a code for it, somebody else did this: run `signoff enroll` for them anew."]
+
+
+def _unworded(kind: str, given: Facts) -> tuple[str, list[str]]:
+    facts_given = [f"{mrkdwn(name)}: {mrkdwn(str(value))}" for name, value in sorted(given.items())]
+    return f"Signoff reports: {mrkdwn(kind)}", facts_given
+
+
+_NOTICES: dict[str, Callable[[str, Facts], tuple[str, list[str]]]] = {
+    NoticeKind.CONFIG_RELOADED: _config_reloaded,
+    NoticeKind.CONFIG_REFUSED: _config_refused,
+    NoticeKind.PASSCODE_LOCKED: _passcode_locked,
+    NoticeKind.PASSCODE_ENROLLED: _passcode_enrolled,
+}
+
+
+def _digest(given: Facts, label: str) -> list[str]:
+    return [f"{label}: {mrkdwn(str(given['digest']))}"] if given.get("digest") else []
+
+
+def _person(given: Facts) -> str:
+    return user_mention(str(given.get("user", "")))
 
 
 def _where(seen: Seen) -> str:

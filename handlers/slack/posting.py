@@ -1,4 +1,4 @@
-"""Carries the outbox's intents out in Slack: posts a card, draws it anew, tells an agent's owners.
+"""Carries the outbox's intents out in Slack: posts a card, draws it anew, tells an agent's owners or the admins.
 
 A card is never posted twice: it is marked before the first try, and looked for in Slack before any further one.
 What Slack will never take where it was meant to go is planned elsewhere; what it may take later waits. Nothing here
@@ -13,16 +13,17 @@ import structlog
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.errors import FactsUnavailable
-from bot.outbox import Drawing, Job, Outbox
+from bot.outbox import Drawing, Job, Notice, Outbox
 from bot.people import Directory
 from bot.policy import judge, reviewer_usergroups, reviewer_users
 from handlers.delivery import NotNow
 from handlers.pacing import Pace, Pacer
-from handlers.slack.answers import render_owner_notice
+from handlers.slack.answers import render_admin_notice, render_owner_notice
 from handlers.slack.cards import CARD_EVENT, card_metadata, render_card
 from handlers.slack.client import SlackClient
 from handlers.slack.directory import ChannelClosed
 from handlers.slack.records import Sighting
+from handlers.slack.telling import LOOK_BACK, Teller
 from handlers.slack.trouble import (
     ContentRefused,
     MessageFixed,
@@ -37,11 +38,9 @@ from store.tables import Card, CardState, IntentKind, Place, Request, Status
 
 POST_PACE = Pace(timedelta(seconds=1), burst=3)  # for each channel: about one new message a second
 DRAW_PACE = Pace(timedelta(seconds=1.2), burst=15)  # for the workspace: chat.update takes some 50 a minute
-NOTICE_EVENT = "signoff_notice"
 MOST_DMS = 50  # reviewers written to one by one when every channel is closed
 PATIENT_TRIES = 5  # how often an unclear answer is asked for again before going on without it
 _UPDATE = "chat.update"
-_LOOK_BACK = timedelta(days=1)  # before the first try: our clock and Slack's need not agree
 _MOST_ABSENT = 10_000
 
 log = structlog.get_logger(__name__)
@@ -68,15 +67,17 @@ class SlackCarrier:
         self._faults = faults
         self._posts = Pacer(posts)
         self._draws = Pacer(draws)
+        self._teller = Teller(client, self._posts, clock)
         self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
 
-    async def carry_out(self, job: Job) -> None:
+    async def carry_out(self, job: Job | Notice) -> None:
         """See ``Carrier``."""
-        kind = job.intent.kind
         try:
-            if kind is IntentKind.POST_CARD:
+            if isinstance(job, Notice):
+                await self._tell_admins(job)
+            elif job.intent.kind is IntentKind.POST_CARD:
                 await self._post_card(job)
-            elif kind is IntentKind.DRAW_CARD:
+            elif job.intent.kind is IntentKind.DRAW_CARD:
                 await self._draw_card(job)
             else:
                 await self._tell_owners(job)
@@ -136,7 +137,7 @@ class SlackCarrier:
         wanted = card_metadata(request, card.id)["event_payload"]
         try:
             channel = await self._client.open_dm(card.target) if card.place is Place.DM else card.target
-            since = (card.attempted_at or card.created_at) - _LOOK_BACK
+            since = (card.attempted_at or card.created_at) - LOOK_BACK
             async for sighting in self._client.load_own_messages(channel, since):
                 if sighting.event_type == CARD_EVENT and sighting.event_payload == wanted:
                     return sighting
@@ -247,35 +248,26 @@ class SlackCarrier:
         self._give_up(job, code)
         await self._outbox.done(job)
 
-    # --- tell the owners ---
+    # --- tell people ---
 
     async def _tell_owners(self, job: Job) -> None:
-        """Write to each owner once; after an earlier try, look first who was written to then."""
+        def give_up(code: str, owner: str) -> None:
+            self._give_up(job, code, owner=owner)
+
         message = render_owner_notice(job.drawing, job.intent.reason)
-        metadata = {"event_type": NOTICE_EVENT, "event_payload": {"intent_id": job.intent.id}}
-        repeated = job.intent.attempts > 1
-        now = self._clock()
-        waits = [self._posts.wait(owner, job.intent.id, now) for owner in job.drawing.parties.owners]
-        if waits and max(waits) > timedelta(0):  # before the first is written to: a pause in between would be a repeat
-            raise NotNow("paced", max(waits), counts=False)
-        for owner in sorted(job.drawing.parties.owners):
-            try:
-                if repeated and await self._was_told(owner, job):
-                    continue
-                await self._client.post(owner, message.text, message.blocks, metadata)
-            except Temporary as trouble:
-                self._hold(self._posts, owner, trouble)
-                raise
-            except (PlaceClosed, UnknownPerson, ContentRefused, Refused) as trouble:
-                self._give_up(job, trouble.code, owner=owner)
+        await self._teller.tell(job.intent, job.drawing.parties.owners, message, give_up)
         await self._outbox.done(job)
 
-    async def _was_told(self, owner: str, job: Job) -> bool:
-        channel = await self._client.open_dm(owner)
-        async for sighting in self._client.load_own_messages(channel, job.intent.created_at - _LOOK_BACK):
-            if sighting.event_type == NOTICE_EVENT and sighting.event_payload.get("intent_id") == job.intent.id:
-                return True
-        return False
+    async def _tell_admins(self, notice: Notice) -> None:
+        def give_up(code: str, admin: str) -> None:
+            log.error(
+                "undeliverable", code=code, kind=notice.intent.kind.value, notice=notice.intent.reason, target=admin
+            )
+            self._faults(code)
+
+        message = render_admin_notice(notice.intent.reason, notice.facts)
+        await self._teller.tell(notice.intent, notice.admins, message, give_up)
+        await self._outbox.done(notice)
 
     # --- inside ---
 

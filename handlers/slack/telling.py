@@ -1,0 +1,67 @@
+"""Writes to people one by one: an agent's owners, the admins. Each is told once, whatever became of the others.
+
+After an earlier try, each person's messages are looked through first. Nothing here knows what is told.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from bot.clock import Clock
+from handlers.delivery import NotNow
+from handlers.pacing import Pacer
+from handlers.slack.blocks import Message
+from handlers.slack.client import SlackClient
+from handlers.slack.trouble import ContentRefused, PlaceClosed, Refused, Temporary, UnknownPerson
+from store.tables import Intent
+
+NOTICE_EVENT = "signoff_notice"
+LOOK_BACK = timedelta(days=1)  # before the first try: our clock and Slack's need not agree
+
+
+class Teller:
+    """Sends one message to several people. ``posts`` is the pace of all new messages."""
+
+    def __init__(self, client: SlackClient, posts: Pacer, clock: Clock) -> None:
+        self._client = client
+        self._posts = posts
+        self._clock = clock
+
+    async def tell(
+        self, intent: Intent, people: Iterable[str], message: Message, give_up: Callable[[str, str], None]
+    ) -> None:
+        """Write to everybody who has not got it yet; ``give_up`` is called with a code and whom Slack will never take.
+
+        One who can only be reached later does not keep it from the others. Raises ``NotNow``, or that ``Temporary``.
+        """
+        metadata = {"event_type": NOTICE_EVENT, "event_payload": {"intent_id": intent.id}}
+        everybody = sorted(set(people))
+        now = self._clock()
+        waits = [self._posts.wait(person, intent.id, now) for person in everybody]
+        if waits and max(waits) > timedelta(0):  # before the first is written to: a pause in between would be a repeat
+            raise NotNow("paced", max(waits), counts=False)
+        later: Temporary | None = None
+        for person in everybody:
+            try:
+                if intent.attempts > 1 and await self._was_told(person, intent):
+                    continue
+                await self._client.post(person, message.text, message.blocks, metadata)
+            except Temporary as trouble:
+                self._hold(person, trouble)
+                later = trouble
+            except (PlaceClosed, UnknownPerson, ContentRefused, Refused) as trouble:
+                give_up(trouble.code, person)
+        if later is not None:
+            raise later
+
+    def _hold(self, person: str, trouble: Temporary) -> None:
+        """Write nothing more to a person for as long as Slack said."""
+        if trouble.retry_after is not None:
+            now = self._clock()
+            self._posts.hold(person, now, now + trouble.retry_after)
+
+    async def _was_told(self, person: str, intent: Intent) -> bool:
+        channel = await self._client.open_dm(person)
+        async for sighting in self._client.load_own_messages(channel, intent.created_at - LOOK_BACK):
+            if sighting.event_type == NOTICE_EVENT and sighting.event_payload.get("intent_id") == intent.id:
+                return True
+        return False

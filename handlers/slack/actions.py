@@ -37,6 +37,10 @@ _FORWARD = (views.REVIEW_NEXT, views.DETAILS_NEXT)
 log = structlog.get_logger(__name__)
 
 
+Form = Callable[[Submission], Awaitable[dict[str, Any] | None]]
+"""Takes one kind of submitted modal; returns what Slack is to do with it. What it raises is told in the modal's place."""
+
+
 class Actions:
     """Answers clicks and submissions."""
 
@@ -64,6 +68,7 @@ class Actions:
             ("card", cards.APPROVE): self._approve_on_card,
             ("modal", views.REVIEW_APPROVE): self._approve_on_review,
         }
+        self._forms: dict[str, Form] = {views.DENY_SUBMITTED: self._deny}  # by callback id
         self._opening: dict[tuple[str, str], Callable[[Click], Awaitable[None]]] = {
             ("card", cards.DENY): self._ask_reason,
             ("card", cards.DETAILS): self._show_details,
@@ -88,19 +93,21 @@ class Actions:
         else:
             self._afterwards.spawn(self._then(click, self._opening.get(which, self._refuse_unknown)))
 
+    def add_form(self, callback_id: str, take: Form) -> None:
+        """Let another room's form join. Raises ``ValueError`` for a name that is taken."""
+        if callback_id in self._forms:
+            raise ValueError(f"{callback_id} is a form already")
+        self._forms[callback_id] = take
+
     async def submit(self, submission: Submission) -> dict[str, Any] | None:
         """Take a submitted modal; returns what Slack is to do with it."""
         try:
-            number = await self._deny(submission)
+            return await self._forms.get(submission.callback_id, self._refuse_form)(submission)
         except Exception as error:
             refusal = refusal_of(error)
             log.info("submission_refused", user=submission.user_id, code=refusal.code)
             drawing = await self._refuser.state_for(refusal, submission.user_id, submission.external_id)
             return {"response_action": "update", "view": views.render_refusal(refusal.message, drawing)}
-        log.info("denied", request=number, user=submission.user_id)
-        self._afterwards.spawn(self._home.refresh(submission.user_id))
-        # Under it may lie the review it was opened from, whose buttons are spent.
-        return {"response_action": "clear"}
 
     # --- deciding ---
 
@@ -128,9 +135,7 @@ class Actions:
         log.info("approved", request=number, user=click.user_id, surface=click.surface, status=request.status.value)
         self._afterwards.spawn(self._home.refresh(click.user_id))
 
-    async def _deny(self, submission: Submission) -> int:
-        if submission.callback_id != views.DENY_SUBMITTED:
-            raise UnknownCard
+    async def _deny(self, submission: Submission) -> dict[str, Any]:
         modal, _ = await self._recognition.modal(
             submission.external_id, submission.user_id, ModalKind.DENY, submission.private_metadata
         )
@@ -140,7 +145,10 @@ class Actions:
             raise UnknownCard("Choose a reason, please. Nothing was decided.") from error
         act = Act(submission.act_id, submission.user_id, submission.team_id, "modal", modal.channel)
         await self._decisions.vote(modal.request_number, act, VoteKind.DENY, note)
-        return modal.request_number
+        log.info("denied", request=modal.request_number, user=submission.user_id)
+        self._afterwards.spawn(self._home.refresh(submission.user_id))
+        # Under it may lie the review it was opened from, whose buttons are spent.
+        return {"response_action": "clear"}
 
     async def _ask_reason(self, click: Click) -> None:
         """Open the modal in which a denial is given its reason, for somebody who could deny."""
@@ -265,6 +273,10 @@ class Actions:
 
     @staticmethod
     async def _refuse_unknown(click: Click) -> None:
+        raise UnknownCard
+
+    @staticmethod
+    async def _refuse_form(submission: Submission) -> dict[str, Any] | None:
         raise UnknownCard
 
 

@@ -13,56 +13,19 @@ from typing import Protocol
 from bot.changes import OutboxFilled, RequestChanged
 from bot.clock import Clock
 from bot.config import FrozenRule
-from bot.errors import (
-    AlreadyDecided,
-    AlreadyVoted,
-    ClosedChannel,
-    FactsUnavailable,
-    MoreIsAsked,
-    NothingToWithdraw,
-    NotSeenWhole,
-    NotYourDecision,
-    Refusal,
-    TooLate,
-    UnknownRequest,
-)
+from bot.errors import AlreadyDecided, AlreadyVoted, MoreIsAsked, NothingToWithdraw, NotSeenWhole, Refusal
 from bot.events import EventType, append_event, commit_to_text
+from bot.hearings import Act as Act
+from bot.hearings import Ballot as Ballot
+from bot.hearings import Hearing, Hearings, refuse_unless_open
 from bot.lifecycle import Happening, State, after
 from bot.people import Directory, Facts
-from bot.policy import Parties, Verdict, judge, lacks, reviewer_usergroups, tally
+from bot.policy import Parties, Verdict, judge, lacks, tally
 from bot.rulebook import Rulebook
 from store import statements
 from store.engine import Store
-from store.tables import CardState, DeciderKind, FullView, IntentKind, Request, Status, StepUp, Vote, VoteKind
+from store.tables import CardState, DeciderKind, IntentKind, Request, Status, StepUp, Vote, VoteKind
 from store.unit import Unit
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One thing a person did in Slack. ``id`` is its trigger or view id: a repeat of it does nothing.
-
-    ``channel`` is where the card stands that was acted on, directly or through a modal opened from it; None for a DM or
-    the Home tab. ``full_view`` says how this person has seen the whole call; without it nothing can be approved.
-    """
-
-    id: str
-    user_id: str
-    team_id: str
-    surface: str
-    channel: str | None = None
-    full_view: FullView | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """A request with the rule it is decided by and the votes cast so far, as they were when they were read."""
-
-    request: Request
-    rule: FrozenRule
-    votes: tuple[Vote, ...]
-
-
-_VOTERS_IN_A_HURRY = 10  # how often others' votes may come between ours and what we know of the voters
 
 _DECIDING = {
     Status.APPROVED: Happening.APPROVE,
@@ -80,10 +43,6 @@ class StepUpCheck(Protocol):
         ...
 
 
-class _UnknownVoters(Exception):
-    """Somebody voted since the facts were loaded, and what Slack says of them is not among these."""
-
-
 class Decisions:
     """People's decisions, from a click to the committed outcome."""
 
@@ -98,12 +57,12 @@ class Decisions:
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
-        self._directory = directory
         self._step_up = step_up
+        self._hearings = Hearings(store, clock, rulebook, directory)
 
     async def ballot(self, number: int) -> Ballot:
         """Return what is voted on. Raises ``UnknownRequest``, or ``AlreadyDecided`` where nobody could ever vote."""
-        return await self._store.peek(lambda unit: self._load(unit, number))
+        return await self._hearings.ballot(number)
 
     async def vote(
         self,
@@ -125,23 +84,7 @@ class Decisions:
         no error.
         """
         choice = _Choice(act, kind, note or None, confirmed, passcode)
-        for _ in range(_VOTERS_IN_A_HURRY):
-            # Only to know whom to look up: all is read again, and judged, in the transaction.
-            read = ballot or await self.ballot(number)
-            ballot = None
-            await self.refuse_closed_channel(read.rule, act.channel)
-            voters = frozenset({act.user_id, *(vote.user_id for vote in read.votes)})
-            facts = await self._directory.load_facts(voters, reviewer_usergroups(read.rule))
-            try:
-                done = await self._store.write(
-                    partial(self._vote, number=number, choice=choice, facts=facts, asked=voters)
-                )
-            except _UnknownVoters:
-                continue
-            if isinstance(done, Refusal):
-                raise done
-            return done
-        raise FactsUnavailable("Many people are voting at once. Nothing was decided by this press; try again.")
+        return await self._hearings.hear(number, act, partial(self._vote, choice=choice), ballot=ballot)
 
     async def withdraw(self, number: int, act: Act) -> Request:
         """Take a person's own approval back, as long as nothing is decided. Returns the request.
@@ -151,12 +94,12 @@ class Decisions:
 
         async def work(unit: Unit) -> Request:
             now = self._clock()
-            ballot = await self._load(unit, number)
+            ballot = await self._hearings.load(unit, number)
             request = ballot.request
             if not await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=now):
                 return request
-            self._refuse_unless_open(request, now)
-            if not await _withdraw(unit, request, ballot.votes, act, now):
+            refuse_unless_open(request, now)
+            if not await withdraw_votes(unit, request, ballot.votes, act, now):
                 raise NothingToWithdraw
             await wish_to_draw(unit, request, "vote", now)
             return request
@@ -165,101 +108,37 @@ class Decisions:
 
     async def check(self, number: int, user_id: str, channel: str | None) -> Request:
         """Say beforehand whether a person could decide; raises what ``vote`` would. Promises nothing."""
-        ballot = await self.ballot(number)
-        request, rule = ballot.request, ballot.rule
-        await self.refuse_closed_channel(rule, channel)
-        facts = await self._directory.load_facts({user_id}, reviewer_usergroups(rule))
-        now = self._clock()
-        self._refuse_unless_open(request, now)
-        parties = await self._store.peek(lambda unit: self._parties(unit, request))
-        self._refuse_unless_entitled(request, rule, parties, user_id, facts, now)
-        return request
+        hearing = await self._hearings.preview(number, user_id, channel)
+        refuse_unless_open(hearing.request, hearing.now)
+        hearing.refuse_unless_entitled(user_id)
+        return hearing.request
 
     async def refuse_closed_channel(self, rule: FrozenRule, channel: str | None) -> None:
         """Raise ``ClosedChannel`` where ``channel`` is shared with another company and the rule does not allow it."""
-        if channel is None or rule.external:
-            return
-        if (await self._directory.load_channel(channel)).is_shared:
-            raise ClosedChannel
+        await self._hearings.refuse_closed_channel(rule, channel)
 
-    async def _load(self, unit: Unit, number: int) -> Ballot:
-        request = await unit.one(statements.REQUEST, number=number)
-        if request is None:
-            raise UnknownRequest
-        if request.rule_id is None:  # denied because no rule matched: nobody could ever decide it
-            raise AlreadyDecided(request)
-        rule = await self._rulebook.frozen(unit, request.rule_id)
-        return Ballot(request, rule, tuple(await unit.all(statements.VOTES_OF, request_number=number)))
-
-    async def _parties(self, unit: Unit, request: Request) -> Parties:
-        instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
-        if instance is None:
-            raise LookupError(f"request {request.id} has no instance")
-        return self._rulebook.policy.parties(request.agent, instance)
-
-    async def _vote(
-        self, unit: Unit, number: int, choice: "_Choice", facts: Facts, asked: frozenset[str]
-    ) -> Request | Refusal:
-        now = self._clock()
-        act = choice.act
-        read = await self._load(unit, number)
-        request, rule, votes = read.request, read.rule, read.votes
-        if not asked.issuperset(vote.user_id for vote in votes):
-            raise _UnknownVoters
-        if not await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=now):
+    async def _vote(self, unit: Unit, hearing: Hearing, choice: "_Choice") -> Request | Refusal:
+        request, rule, now, act = hearing.request, hearing.rule, hearing.now, choice.act
+        if hearing.is_repeat:
             return request
-        self._refuse_unless_open(request, now)
-        parties = await self._parties(unit, request)
-        self._refuse_unless_entitled(request, rule, parties, act.user_id, facts, now)
-        election = Election(request, rule, parties, facts, self._rulebook)
+        refuse_unless_open(request, now)
+        hearing.refuse_unless_entitled(act.user_id)
+        election = Election(request, rule, hearing.parties, hearing.facts, self._rulebook)
         if choice.kind is VoteKind.APPROVE:
-            if any(vote.user_id == act.user_id and lacks(vote, rule) is None for vote in votes):
+            if any(vote.user_id == act.user_id and lacks(vote, rule) is None for vote in hearing.votes):
                 # Nothing new from this person; but somebody else may have got a right back since.
-                weighed = await election.weigh(unit, votes, now)
+                weighed = await election.weigh(unit, hearing.votes, now)
                 if weighed.status is Status.PENDING:
                     raise AlreadyVoted
                 return weighed
-            refused = await self._ask_more(unit, rule, choice, now)
+            if act.full_view is None:
+                raise NotSeenWhole
+            if rule.asks_on_approve and not choice.confirmed:
+                raise MoreIsAsked
+            refused = await ask_more(unit, self._step_up, rule, act.user_id, choice.note, choice.passcode, now)
             if refused is not None:
                 return refused
-        await _withdraw(unit, request, votes, act, now)
-        step_up = rule.step_up if choice.kind is VoteKind.APPROVE else None
-        cast = await cast_vote(unit, request, act, choice.kind, choice.note, now, step_up=step_up)
-        standing = [vote for vote in votes if vote.user_id != act.user_id]
-        return await election.weigh(unit, [*standing, cast], now)
-
-    async def _ask_more(self, unit: Unit, rule: FrozenRule, choice: "_Choice", now: datetime) -> Refusal | None:
-        """Refuse an approval without what the rule asks for. The passcode comes last: it is good only once.
-
-        A wrong one is returned, not raised: that it was tried is to be committed.
-        """
-        if choice.act.full_view is None:
-            raise NotSeenWhole
-        if rule.asks_on_approve and not choice.confirmed:
-            raise MoreIsAsked
-        if rule.reason == "required" and choice.note is None:
-            raise MoreIsAsked("This rule asks for a reason. Nothing was decided.", code="reason_missing")
-        if rule.step_up is None:
-            return None
-        if choice.passcode is None or self._step_up is None:
-            raise MoreIsAsked("This rule asks for a passcode. Nothing was decided.", code="step_up_missing")
-        return await self._step_up.check(unit, choice.act.user_id, choice.passcode, now)
-
-    def _refuse_unless_open(self, request: Request, now: datetime) -> None:
-        if request.status is not Status.PENDING:
-            raise AlreadyDecided(request)
-        if now >= request.deadline_at:
-            raise TooLate(request)
-
-    def _refuse_unless_entitled(
-        self, request: Request, rule: FrozenRule, parties: Parties, user_id: str, facts: Facts, now: datetime
-    ) -> None:
-        policy = self._rulebook.policy
-        if policy.agent(request.agent) is None:
-            raise NotYourDecision(f"Agent {request.agent} is no longer configured.", code="unknown_agent")
-        verdict = judge(user_id, rule, parties, facts, now)
-        if not verdict.allowed:
-            raise NotYourDecision(verdict.reason, code=verdict.code)
+        return await change_vote(unit, hearing, election, act, choice.kind, choice.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +181,36 @@ class Election:
         )  # fmt: skip
 
 
+async def ask_more(
+    unit: Unit, check: StepUpCheck | None, rule: FrozenRule, user_id: str, reason: str | None, passcode: str | None,
+    now: datetime,
+) -> Refusal | None:  # fmt: skip
+    """Refuse an approval without the reason or the passcode that ``rule`` asks for.
+
+    The passcode comes last: it is good only once. A wrong one is returned, not raised: that it was tried is to be
+    committed.
+    """
+    if rule.reason == "required" and not reason:
+        raise MoreIsAsked("This rule asks for a reason. Nothing was decided.", code="reason_missing")
+    if rule.step_up is None:
+        return None
+    if passcode is None or check is None:
+        raise MoreIsAsked("This rule asks for a passcode. Nothing was decided.", code="step_up_missing")
+    return await check.check(unit, user_id, passcode, now)
+
+
+async def change_vote(
+    unit: Unit, hearing: Hearing, election: Election, act: Act, kind: VoteKind, note: str | None
+) -> Request:
+    """Cast a person's vote in place of what they have voted so far, and decide the request if the votes now do."""
+    request, now = hearing.request, hearing.now
+    await withdraw_votes(unit, request, hearing.votes, act, now)
+    step_up = hearing.rule.step_up if kind is VoteKind.APPROVE else None
+    cast = await cast_vote(unit, request, act, kind, note, now, step_up=step_up)
+    others = [vote for vote in hearing.votes if vote.user_id != act.user_id]
+    return await election.weigh(unit, [*others, cast], now)
+
+
 async def cast_vote(
     unit: Unit, request: Request, act: Act, kind: VoteKind, note: str | None, now: datetime, *,
     step_up: StepUp | None = None, standing_id: int | None = None,
@@ -332,7 +241,7 @@ async def cast_vote(
     return cast
 
 
-async def _withdraw(unit: Unit, request: Request, votes: Sequence[Vote], act: Act, now: datetime) -> bool:
+async def withdraw_votes(unit: Unit, request: Request, votes: Sequence[Vote], act: Act, now: datetime) -> bool:
     """Take back what a person has voted so far; False if that was nothing."""
     own = [vote for vote in votes if vote.user_id == act.user_id]
     for vote in own:

@@ -1,0 +1,198 @@
+"""What a person's act on a request is judged by: the request as it is, its frozen rule, its votes, and fresh facts.
+
+Slack is asked before the transaction, about the actor and everybody whose vote counts; inside it all is read again. If
+somebody else voted in between, Slack is asked once more. What an act leads to is for its use case; nothing is decided
+here.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from bot.clock import Clock
+from bot.config import FrozenRule
+from bot.errors import (
+    AlreadyDecided,
+    ClosedChannel,
+    FactsUnavailable,
+    NotYourDecision,
+    Refusal,
+    TooLate,
+    UnknownRequest,
+)
+from bot.people import Directory, Facts
+from bot.policy import Parties, judge, reviewer_usergroups
+from bot.rulebook import Rulebook
+from store import statements
+from store.engine import Store
+from store.tables import FullView, Request, Status, Vote
+from store.unit import Unit
+
+T = TypeVar("T")
+
+_VOTERS_IN_A_HURRY = 10  # how often others' votes may come between ours and what we know of the voters
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing a person did in Slack. ``id`` is its trigger or view id: a repeat of it does nothing.
+
+    ``channel`` is where the card stands that was acted on, directly or through a modal opened from it; None for a DM or
+    the Home tab. ``full_view`` says how this person has seen the whole call; without it nothing can be approved.
+    """
+
+    id: str
+    user_id: str
+    team_id: str
+    surface: str
+    channel: str | None = None
+    full_view: FullView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """A request with the rule it is decided by and the votes cast so far, as they were when they were read."""
+
+    request: Request
+    rule: FrozenRule
+    votes: tuple[Vote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """One act's moment inside its transaction. ``is_repeat``: the act was taken before and must do nothing."""
+
+    request: Request
+    rule: FrozenRule
+    votes: tuple[Vote, ...]
+    parties: Parties
+    facts: Facts
+    now: datetime
+    agent_is_known: bool = True
+    is_repeat: bool = False
+
+    def refuse_unless_entitled(self, user_id: str) -> None:
+        """Raise ``NotYourDecision`` for somebody who may not decide the request as things are now."""
+        if not self.agent_is_known:
+            raise NotYourDecision(f"Agent {self.request.agent} is no longer configured.", code="unknown_agent")
+        verdict = judge(user_id, self.rule, self.parties, self.facts, self.now)
+        if not verdict.allowed:
+            raise NotYourDecision(verdict.reason, code=verdict.code)
+
+
+def refuse_unless_open(request: Request, now: datetime) -> None:
+    """Raise ``AlreadyDecided`` or ``TooLate`` for a request that can no longer be decided."""
+    if request.status is not Status.PENDING:
+        raise AlreadyDecided(request)
+    if now >= request.deadline_at:
+        raise TooLate(request)
+
+
+class _UnknownVoters(Exception):
+    """Somebody voted since the facts were loaded, and what Slack says of them is not among these."""
+
+
+class Hearings:
+    """Brings together what acts are judged by."""
+
+    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory) -> None:
+        self._store = store
+        self._clock = clock
+        self._rulebook = rulebook
+        self._directory = directory
+
+    async def hear(
+        self,
+        number: int,
+        act: Act,
+        work: Callable[[Unit, Hearing], Awaitable[T | Refusal]],
+        *,
+        ballot: Ballot | None = None,
+        also_groups: Iterable[str] = (),
+    ) -> T:
+        """Run ``work`` on a hearing of ``act`` in a transaction and return its result.
+
+        ``ballot`` spares a look-up to whoever just read it; of ``also_groups``, user groups, Slack is asked too. A
+        refusal that ``work`` returns is raised once what it wrote is committed; one that it raises undoes all. Raises
+        ``ClosedChannel``, ``UnknownRequest``, ``AlreadyDecided`` for what no rule matched, ``FactsUnavailable``.
+        """
+        also = tuple(also_groups)
+        for _ in range(_VOTERS_IN_A_HURRY):
+            # Only to know whom to look up: all is read again, and judged, in the transaction.
+            read = ballot or await self.ballot(number)
+            ballot = None
+            await self.refuse_closed_channel(read.rule, act.channel)
+            voters = frozenset({act.user_id, *(vote.user_id for vote in read.votes)})
+            facts = await self._directory.load_facts(voters, dict.fromkeys([*reviewer_usergroups(read.rule), *also]))
+            try:
+                done = await self._store.write(
+                    partial(self._hold, number=number, act=act, work=work, facts=facts, asked=voters)
+                )
+            except _UnknownVoters:
+                continue
+            if isinstance(done, Refusal):
+                raise done
+            return done
+        raise FactsUnavailable("Many people are voting at once. Nothing was decided by this press; try again.")
+
+    async def preview(self, number: int, user_id: str, channel: str | None) -> Hearing:
+        """Return the hearing that an act of this person would get now, without holding it."""
+        ballot = await self.ballot(number)
+        await self.refuse_closed_channel(ballot.rule, channel)
+        facts = await self._directory.load_facts({user_id}, reviewer_usergroups(ballot.rule))
+        return await self._store.peek(lambda unit: self._gather(unit, ballot, facts))
+
+    async def ballot(self, number: int) -> Ballot:
+        """Return what is voted on. Raises ``UnknownRequest``, or ``AlreadyDecided`` where nobody could ever vote."""
+        return await self._store.peek(lambda unit: self.load(unit, number))
+
+    async def refuse_closed_channel(self, rule: FrozenRule, channel: str | None) -> None:
+        """Raise ``ClosedChannel`` where ``channel`` is shared with another company and the rule does not allow it."""
+        if channel is None or rule.external:
+            return
+        if (await self._directory.load_channel(channel)).is_shared:
+            raise ClosedChannel
+
+    async def load(self, unit: Unit, number: int) -> Ballot:
+        """Load what people decide. Raises ``UnknownRequest``, or ``AlreadyDecided`` for what no rule matched."""
+        request = await unit.one(statements.REQUEST, number=number)
+        if request is None:
+            raise UnknownRequest
+        if request.rule_id is None:  # denied because no rule matched: nobody could ever decide it
+            raise AlreadyDecided(request)
+        rule = await self._rulebook.frozen(unit, request.rule_id)
+        return Ballot(request, rule, tuple(await unit.all(statements.VOTES_OF, request_number=number)))
+
+    async def _hold(
+        self,
+        unit: Unit,
+        number: int,
+        act: Act,
+        work: Callable[[Unit, Hearing], Awaitable[T | Refusal]],
+        facts: Facts,
+        asked: frozenset[str],
+    ) -> T | Refusal:
+        ballot = await self.load(unit, number)
+        if not asked.issuperset(vote.user_id for vote in ballot.votes):
+            raise _UnknownVoters
+        is_new = await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=self._clock())
+        return await work(unit, await self._gather(unit, ballot, facts, is_repeat=not is_new))
+
+    async def _gather(self, unit: Unit, ballot: Ballot, facts: Facts, *, is_repeat: bool = False) -> Hearing:
+        policy = self._rulebook.policy
+        request = ballot.request
+        instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
+        if instance is None:
+            raise LookupError(f"request {request.id} has no instance")
+        return Hearing(
+            request=request,
+            rule=ballot.rule,
+            votes=ballot.votes,
+            parties=policy.parties(request.agent, instance),
+            facts=facts,
+            now=self._clock(),
+            agent_is_known=policy.agent(request.agent) is not None,
+            is_repeat=is_repeat,
+        )

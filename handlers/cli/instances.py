@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from bot.clock import monotonic_clock
 from bot.config import Settings, load_settings
+from bot.config_values import UserId
 from bot.instances import InstanceListing, Instances
 from bot.secrets import load_secret_key
 from handlers.cli.say import CommandFailed, say, shown
@@ -37,10 +40,12 @@ async def _create(args: Namespace, env: Mapping[str, str], settings: Settings) -
     if args.agent not in settings.agents:
         configured = ", ".join(sorted(settings.agents)) or "none"
         raise CommandFailed(f"There is no agent {shown(args.agent)} in the configuration. Configured: {configured}.")
+    person = _checked_person(args.person)
     async with _instances(settings, _secret_key(env, settings)) as instances:
-        _, token = await instances.create(name, args.agent)
+        _, token = await instances.create(name, args.agent, person)
     _hand_out(token, name)
-    say(f"Made instance {name} of agent {args.agent}. Its token is shown this once.")
+    made_for = f" for {person}, who will not decide on its requests" if person else ""
+    say(f"Made instance {name} of agent {args.agent}{made_for}. Its token is shown this once.")
 
 
 async def _list(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
@@ -126,6 +131,17 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _checked_person(person: str | None) -> str | None:
+    """Check that an id has the form of a Slack user's; whether there is such a user, only Slack knows."""
+    if person is None:
+        return None
+    try:
+        return TypeAdapter(UserId).validate_python(person)
+    except ValidationError as error:
+        detail = error.errors()[0]["ctx"]
+        raise CommandFailed(f"--person: {detail['problem']}; {detail['remedy']}.", exit_code=2) from error
+
+
 def _hand_out(token: str, name: str) -> None:
     try:
         print(token)
@@ -143,6 +159,7 @@ def _as_json(listing: InstanceListing) -> dict[str, Any]:
         "id": instance.id,
         "name": instance.name,
         "agent": instance.agent,
+        "person": instance.person,
         "state": _state(instance.revoked_at),
         "created_at": _stamp(instance.created_at),
         "revoked_at": _stamp(instance.revoked_at),
@@ -160,7 +177,8 @@ def _as_json(listing: InstanceListing) -> dict[str, Any]:
 
 def _as_text(listing: InstanceListing) -> str:
     instance = listing.instance
-    head = f"{shown(instance.name)}  (agent {shown(instance.agent)}, {_state(instance.revoked_at)})"
+    made_for = f", for {shown(instance.person)}" if instance.person else ""
+    head = f"{shown(instance.name)}  (agent {shown(instance.agent)}{made_for}, {_state(instance.revoked_at)})"
     return "\n".join([head, *(_credential_text(credential) for credential in listing.credentials)])
 
 

@@ -110,11 +110,16 @@ def _add_instance(commands: Any) -> None:
     acts = instance.add_subparsers(dest="act", metavar="COMMAND", parser_class=_Parser)
     create = _command(
         acts, "create", "make an instance and print its token",
-        "Make an instance of a configured agent. Its token is printed alone on stdout, this once: it is not stored.",
-        "signoff instance create billing-prod --agent refund-bot > token",
+        "Make an instance of a configured agent. Its token is printed alone on stdout, this once: it is not stored. "
+        "An instance made for a person acts for them, and they never decide on its requests.",
+        """
+        signoff instance create billing-prod --agent refund-bot > token
+        signoff instance create alices-helper --agent refund-bot --person U012AB3CD > token
+        """,
     )  # fmt: skip
     create.add_argument("name", metavar="NAME", help="1 to 75 printable characters; not one of a live instance")
     create.add_argument("--agent", required=True, help="the name of an agent in the configuration")
+    create.add_argument("--person", metavar="USER", help="the Slack user id (U…) of whom it is made for")
     _config(create)
 
     listing = _command(

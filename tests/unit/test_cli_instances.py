@@ -214,3 +214,23 @@ async def test_the_commands_work_beside_a_running_server(
     for token in (old, new):
         with pytest.raises(BadCredential):
             await house.instances.authenticate(token)
+
+
+def test_an_instance_may_be_made_for_a_person(run: Run) -> None:
+    made = run("create alices-helper --agent refund-bot --person U0ALICE")
+    token_of(made)
+    assert "for U0ALICE, who will not decide on its requests" in made.err
+    token_of(run("create till --agent refund-bot"))
+    listed = json.loads(run("list --json").out)["instances"]
+    assert [(one["name"], one["person"]) for one in listed] == [("alices-helper", "U0ALICE"), ("till", None)]
+    assert "alices-helper  (agent refund-bot, for U0ALICE, live)" in run("list").out
+
+
+@pytest.mark.parametrize("person", ["alice", "@alice", "C0REFUNDS", "<@U0ALICE>", "u0alice", "U0\x1b[2J", "", "U" * 40])
+def test_a_person_is_a_slack_user_id(run: Run, folder: Path, person: str) -> None:
+    ran = run("create till --agent refund-bot --person", person)
+    assert (ran.code, ran.out) == (2, "")
+    assert "is not the id of a user" in ran.err
+    assert ran.err.count("\n") == 1
+    assert "\x1b" not in ran.err
+    assert os.listdir(folder) == ["config.toml"]

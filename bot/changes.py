@@ -20,3 +20,8 @@ class OutboxFilled:
 @dataclass(frozen=True, slots=True)
 class CredentialsChanged:
     """A credential was revoked; whoever remembers credentials must forget them."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsFilled:
+    """There is something new to send to a receiver."""

@@ -19,6 +19,7 @@ from bot.hearings import Act as Act
 from bot.hearings import Ballot as Ballot
 from bot.hearings import Hearing, Hearings, refuse_unless_open
 from bot.lifecycle import Happening, State, after
+from bot.notifications import notify_resolved
 from bot.people import Directory, Facts
 from bot.policy import Parties, Verdict, judge, lacks, tally
 from bot.rulebook import Rulebook
@@ -295,7 +296,7 @@ async def _decide(
 
 
 async def record_decision(unit: Unit, request: Request, now: datetime) -> None:
-    """Put a request's decision on the audit chain."""
+    """Put a request's decision on the audit chain, and into the news for its instance's receiver."""
     await append_event(
         unit, now, EventType.REQUEST_DECIDED, request,
         status=request.status.value,
@@ -306,6 +307,7 @@ async def record_decision(unit: Unit, request: Request, now: datetime) -> None:
         decided_at=request.decided_at.isoformat() if request.decided_at else None,
         expires_at=request.expires_at.isoformat() if request.expires_at else None,
     )  # fmt: skip
+    await notify_resolved(unit, request, now)
 
 
 async def wish_to_draw(unit: Unit, request: Request, reason: str, now: datetime) -> None:

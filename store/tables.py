@@ -124,7 +124,8 @@ class Record(SQLModel):
 class Instance(Record):
     """One installation of an agent, made for a person or a service.
 
-    ``person`` is the Slack user it was made for, who never decides on its requests.
+    ``person`` is the Slack user it was made for, who never decides on its requests. One that was made over the wire has
+    the provisioner that made it, the ``create_key`` it was made under and the digest of the fields that came with it.
     """
 
     id: str = Field(primary_key=True, max_length=MAX_ID)
@@ -133,11 +134,15 @@ class Instance(Record):
     person: str | None = Field(default=None, max_length=32)
     created_at: datetime = _time()
     revoked_at: datetime | None = _time(optional=True)
+    provisioner_id: str | None = Field(default=None, foreign_key="provisioners.id", max_length=MAX_ID)
+    create_key: str | None = Field(default=None, max_length=255)
+    creation_digest: bytes | None = _bytes(optional=True)
 
 
 class InstanceTable(Instance, table=True):
     __tablename__ = "instances"
     __table_args__ = (
+        Index("uq_instances_create_key", "provisioner_id", "create_key", unique=True),
         Index(
             "ix_instances_name",
             "name",

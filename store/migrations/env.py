@@ -6,7 +6,7 @@ Revisions are numbered files in ``versions``, written by hand; a test holds thei
 from alembic import context
 from sqlmodel import SQLModel
 
-import store.tables  # noqa: F401  # fills the metadata
+import store.delivery_tables  # noqa: F401  # with store.tables, fills the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

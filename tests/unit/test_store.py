@@ -16,7 +16,7 @@ from sqlmodel import Session, create_engine, select
 from bot.events import EventType, append_event
 from store import engine, statements
 from store.engine import ChangedElsewhere, SqliteStore
-from store.tables import ActTable, InstanceTable
+from store.tables import ActTable, Instance, InstanceTable
 from store.unit import StoreUnavailable, Unit
 from tests.conftest import START
 
@@ -315,11 +315,8 @@ async def test_sessions_and_compiled_statements_read_each_others_rows(store: Sql
         session.commit()
     [read] = await store.read(lambda unit: unit.all(statements.ALL_INSTANCES))
     assert (read.name, read.created_at, read.revoked_at) == ("from a session", moment, None)
-    await store.write(
-        lambda unit: unit.run(
-            statements.INSERT_INSTANCE, id="i2", name="compiled", agent="a", person=None, created_at=moment
-        )
-    )
+    compiled = Instance(id="i2", name="compiled", agent="a", created_at=moment)
+    await store.write(lambda unit: unit.run(statements.INSERT_INSTANCE, **dict(compiled)))
     await store.write(lambda unit: unit.run(statements.REVOKE_INSTANCE, instance_id="i2", revoked_at_=moment))
     with Session(sessions) as session:
         found = session.exec(select(InstanceTable).where(InstanceTable.revoked_at == moment)).one()

@@ -1,16 +1,13 @@
-"""The outbox's worker: claims what is due, has it carried out, and gives back what must wait.
+"""The outbox's worker: has what is due carried out, and gives back what must wait.
 
-It wakes when the outbox is filled, when an intent becomes due and when one is finished; it does not poll. What it
-claims is leased, so that a crash loses nothing: the lease runs out, or is freed at the next start. How an intent is
-carried out is the carrier's business; nothing here knows Slack.
+It wakes when the outbox is filled; the loop is ``handlers.worker``'s. How an intent is carried out is the carrier's
+business; nothing here knows Slack.
 """
 
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import Protocol
 
 import structlog
@@ -19,6 +16,7 @@ from bot.changes import OutboxFilled
 from bot.clock import Clock
 from bot.errors import FactsUnavailable
 from bot.outbox import Job, Notice, Outbox
+from handlers.worker import Worker
 from store.engine import ChangedElsewhere, Store
 from store.tables import Intent
 from store.unit import StoreUnavailable
@@ -26,9 +24,6 @@ from store.unit import StoreUnavailable
 FIRST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=1)
 WORKERS = 8
-_LONGEST_SLEEP = timedelta(seconds=30)  # a net under the wake-ups, not what drives the work
-_SHORTEST_SLEEP = timedelta(milliseconds=5)
-_STORE_PAUSE = timedelta(seconds=1)
 _TRY_SECONDS = 45.0  # well within a lease, after which another may take the intent
 
 log = structlog.get_logger(__name__)
@@ -76,94 +71,38 @@ class Deliverer:
     ) -> None:
         self._outbox = outbox
         self._carrier = carrier
-        self._clock = clock
         self._faults = faults
-        self._workers = workers
-        self._owns_database = owns_database
         self._jitter = jitter or random.Random()  # noqa: S311  # spreads retries, keeps no secret
-        self._woken = asyncio.Event()
-        self._stopping = False
-        self._loop_task: asyncio.Task[None] | None = None
-        self._running: dict[int, asyncio.Task[None]] = {}  # by the intent's id
+        self._worker = Worker(
+            "deliverer", outbox, self._carry, lambda intent: intent.id, clock, faults,
+            workers=workers, owns_database=owns_database,
+        )  # fmt: skip
         store.subscribe(self._on_change)
 
     async def start(self) -> None:
         """Free what a process before this one held, and begin."""
-        self._loop_task = asyncio.get_running_loop().create_task(self._run(), name="deliverer")
+        await self._worker.start()
 
     async def stop(self, patience: timedelta) -> None:
         """Claim nothing more, wait up to ``patience`` for what is under way, then break it off.
 
         What is broken off is found again at the next start: it is reconciled before it is repeated.
         """
-        self._stopping = True
-        self._woken.set()
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
-        if self._running:
-            _, late = await asyncio.wait(self._running.values(), timeout=patience.total_seconds())
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._worker.stop(patience)
 
     def wake(self) -> None:
         """Look at once what is due."""
-        self._woken.set()
+        self._worker.wake()
 
     @property
     def under_way(self) -> int:
         """How many intents are being carried out."""
-        return len(self._running)
+        return self._worker.under_way
 
     def _on_change(self, change: object) -> None:
         # Another process's commit may have filled the outbox too: the command line revokes instances.
         if isinstance(change, OutboxFilled | ChangedElsewhere):
-            self._woken.set()
-
-    async def _run(self) -> None:
-        freed = not self._owns_database
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                if not freed:
-                    await self._outbox.release_leases()
-                    freed = True
-                sleep = await self._round()
-            except StoreUnavailable:
-                log.warning("outbox_unavailable")
-                self._faults("store_unavailable")
-                sleep = _STORE_PAUSE
-            except Exception:
-                log.exception("outbox_round_failed")
-                self._faults("internal_error")
-                sleep = _STORE_PAUSE
-            with suppress(TimeoutError):
-                async with asyncio.timeout(sleep.total_seconds()):
-                    await self._woken.wait()
-
-    async def _round(self) -> timedelta:
-        """Claim and begin what can be begun; return how long nothing more will be due."""
-        free = self._workers - len(self._running)
-        if free <= 0:
-            return _LONGEST_SLEEP  # the first to finish wakes us
-        claimed = await self._outbox.claim(free)
-        for intent in claimed:
-            if intent.id in self._running:
-                continue  # its lease ran out over a jump of the clock; two at once might do it twice
-            task = asyncio.get_running_loop().create_task(self._carry(intent), name=f"intent {intent.id}")
-            self._running[intent.id] = task
-            task.add_done_callback(partial(self._finished, intent.id))
-        if len(claimed) == free:
-            return _LONGEST_SLEEP
-        due = await self._outbox.next_due()
-        if due is None:
-            return _LONGEST_SLEEP
-        return min(max(due - self._clock(), _SHORTEST_SLEEP), _LONGEST_SLEEP)
-
-    def _finished(self, intent_id: int, task: asyncio.Task[None]) -> None:
-        del self._running[intent_id]
-        self._woken.set()
+            self._worker.wake()
 
     async def _carry(self, intent: Intent) -> None:
         try:

@@ -337,7 +337,7 @@ async def test_trouble_with_the_store_is_survived(
     faults: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("handlers.delivery._STORE_PAUSE", timedelta(milliseconds=1))
+    monkeypatch.setattr("handlers.worker._STORE_PAUSE", timedelta(milliseconds=1))
     broken = 3
     claim = house.outbox.claim
 

@@ -13,6 +13,8 @@ from typing import Any, Literal, NoReturn
 Surface = Literal["card", "modal", "home"]
 Values = Mapping[str, Mapping[str, str | None]]
 """What was put into a view: block id, action id, text or the value of what was chosen."""
+Body = dict[str, Any]
+"""The body of an acknowledgement: what Slack is to do with what was sent."""
 
 MAX_ID = 127  # two of them and a colon name a submission, and an act's name has at most 255 characters
 MAX_TEXT = 3000

@@ -121,6 +121,16 @@ def load_json(text: str) -> Any:
     return _DECODER.decode(text)
 
 
+def differing_keys(one: str, other: str) -> set[str]:
+    """Return the top-level arguments in which two stored calls differ: changed, added or gone. Numbers by value."""
+    first, second = load_json(one), load_json(other)
+    return {
+        key
+        for key in first.keys() | second.keys()
+        if key not in first or key not in second or canonical_form(first[key]) != canonical_form(second[key])
+    }
+
+
 def canonical_call(tool: str, server: str | None, arguments: Any) -> bytes:
     """Return the canonical form, version 1, of a call. Raises ``CallTooLarge``."""
     call: dict[str, Any] = {"arguments": arguments, "tool": tool, "v": CANONICAL_VERSION}

@@ -5,15 +5,15 @@ is the request that was made before. Waiting, cancelling, consuming and outcomes
 """
 
 import os
-from datetime import datetime
 from typing import Any
 
 from uuid_utils import uuid7
 
 from bot.call import CANONICAL_VERSION, Submission
+from bot.cards import add_card
 from bot.changes import RequestChanged
 from bot.clock import Clock
-from bot.decisions import add_intent, record_decision
+from bot.decisions import record_decision
 from bot.durations import parse_capped
 from bot.errors import BadCredential, IdempotencyConflict
 from bot.events import EventType, append_event, commit
@@ -22,7 +22,7 @@ from bot.rulebook import Rulebook
 from store import statements
 from store.compiled import make_record
 from store.engine import Store
-from store.tables import CardState, DeciderKind, Instance, IntentKind, Place, Request, Status
+from store.tables import DeciderKind, Instance, Place, Request, Status
 from store.unit import Unit
 
 _SALT_BYTES = 16
@@ -119,23 +119,3 @@ async def refuse_revoked(unit: Unit, instance: Instance) -> None:
     """
     if await unit.one(statements.LIVE_INSTANCE, instance_id=instance.id) is None:
         raise BadCredential
-
-
-async def add_card(
-    unit: Unit, request: Request, place: Place, target: str, now: datetime, *, reason: str, reposts: int = 0
-) -> None:
-    """Plan a card of ``request`` and ask the outbox to post it."""
-    card = await unit.one(
-        statements.INSERT_CARD,
-        request_number=request.number,
-        place=place,
-        target=target,
-        state=CardState.POSTING,
-        created_at=now,
-        reposts=reposts,
-    )
-    if card is None:
-        raise LookupError("a card was written and not returned")
-    await add_intent(
-        unit, IntentKind.POST_CARD, f"card:{card.id}", now, reason=reason, request=request, card_id=card.id
-    )

@@ -163,6 +163,24 @@ class ClosedChannel(Refusal):
     code = "channel_shared"
 
 
+class NothingChanged(Refusal):
+    """These are the arguments as the agent sent them. Change one of them, or press Approve."""
+
+    code = "nothing_changed"
+
+
+class ChangeRefused(Refusal):
+    """The call cannot be changed into this one. Nothing was decided."""
+
+    code = "change_refused"
+
+
+class NotRemembered(Refusal):
+    """There is no denial to reopen: people did not deny this, or it was reopened before, or a day has passed."""
+
+    code = "not_remembered"
+
+
 class NoLongerOpen(Refusal):
     """The request can no longer be decided. ``request`` is its state, to be told to whoever was late."""
 

@@ -26,10 +26,12 @@ from bot.deadlines import Deadlines
 from bot.decisions import Decisions
 from bot.instances import Instances
 from bot.lifecycle import state_of
+from bot.memory import Memory
 from bot.outbox import Outbox
 from bot.queries import Queries
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
+from bot.standing import Standing
 from handlers.agents import AgentsApi
 from handlers.clock import SweepClock
 from handlers.delivery import Deliverer
@@ -87,6 +89,8 @@ class Service:
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
         self.directory = SlackDirectory(self.client, clock)
         self.decisions = Decisions(store, clock, rulebook, self.directory)
+        self.standing = Standing(store, clock, rulebook, self.directory)
+        self.memory = Memory(store, clock, rulebook, self.directory)
         self.queries = Queries(store, clock, rulebook, self.directory)
         self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}")
         self.sweeper = SweepClock(store, Deadlines(store, clock), clock)

@@ -21,10 +21,12 @@ from bot.deadlines import Deadlines
 from bot.decisions import Act, Decisions
 from bot.errors import FactsUnavailable
 from bot.instances import Instances
+from bot.memory import Memory
 from bot.outbox import Outbox
 from bot.people import Channel, Facts, Person
 from bot.queries import Queries
 from bot.rulebook import Rulebook
+from bot.standing import Standing
 from store.engine import SqliteStore
 from store.schema import prepare
 from store.tables import FullView
@@ -135,6 +137,8 @@ class House:
     creation: Creation
     approvals: Approvals
     decisions: Decisions
+    standing: Standing
+    memory: Memory
     deadlines: Deadlines
     outbox: Outbox
     queries: Queries
@@ -223,6 +227,8 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         creation=Creation(store, clock, rulebook),
         approvals=Approvals(store, clock, rulebook),
         decisions=Decisions(store, clock, rulebook, town),
+        standing=Standing(store, clock, rulebook, town),
+        memory=Memory(store, clock, rulebook, town),
         deadlines=Deadlines(store, clock),
         outbox=Outbox(store, clock, rulebook, "test"),
         queries=Queries(store, clock, rulebook, town),

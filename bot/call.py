@@ -131,6 +131,11 @@ def differing_keys(one: str, other: str) -> set[str]:
     }
 
 
+def texts_of_pairs(text: str) -> dict[str, str]:
+    """Return the JSON text to the letter of each value of a stored object, in the order it was sent."""
+    return {name: raw for name, (_, raw) in _top_level(text).items()}
+
+
 def canonical_call(tool: str, server: str | None, arguments: Any) -> bytes:
     """Return the canonical form, version 1, of a call. Raises ``CallTooLarge``."""
     call: dict[str, Any] = {"arguments": arguments, "tool": tool, "v": CANONICAL_VERSION}

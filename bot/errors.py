@@ -5,6 +5,7 @@ given. Nothing here knows HTTP or Slack: each of those translates in one place o
 """
 
 import inspect
+from datetime import timedelta
 
 from store.tables import Request
 
@@ -116,6 +117,28 @@ class OutcomeConflict(Conflict):
     """Another outcome was reported before."""
 
     code = "outcome_conflict"
+
+
+class Limited(Refusal):
+    """The agent may not make this request now. ``retry_after`` is when it is worth asking again."""
+
+    code = "limited"
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class RateLimited(Limited):
+    """The agent makes more requests than its rate allows. Nothing was made of this one; try again later."""
+
+    code = "rate_limited"
+
+
+class TooManyPending(Limited):
+    """Too many requests of the agent wait for people. Nothing was made of this one; try again later."""
+
+    code = "too_many_pending"
 
 
 # --- what a person did ---

@@ -167,7 +167,7 @@ class Service:
     async def _listen(self, port: int | None) -> web.AppRunner:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         count_answers(app, self.metrics)
-        app.add_routes(AgentsApi(self.creation, self.approvals, self.instances, self.metrics.waiting_poll).routes())
+        app.add_routes(self._agents_api().routes())
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
         if self.settings.slack.mode == "http":
@@ -184,6 +184,10 @@ class Service:
         host, bound = runner.addresses[0][:2]
         self.base_url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         return runner
+
+    def _agents_api(self) -> AgentsApi:
+        metrics = self.metrics
+        return AgentsApi(self.creation, self.approvals, self.instances, metrics.waiting_poll, metrics.request_limited)
 
     def _build_health(self) -> Health:
         async def database() -> None:

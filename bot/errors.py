@@ -4,7 +4,6 @@ An error carries a stable snake_case ``code``; its docstring is the sentence a p
 given. Nothing here knows HTTP or Slack: each of those translates in one place of its own.
 """
 
-import inspect
 from datetime import timedelta
 
 from store.tables import Request
@@ -16,7 +15,7 @@ class Refusal(Exception):
     code = "refused"
 
     def __init__(self, message: str | None = None, *, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message or inspect.cleandoc(self.__doc__ or ""))
+        super().__init__(message or " ".join((self.__doc__ or "").split()))
         self.param = param
         if code is not None:
             self.code = code
@@ -166,6 +165,46 @@ class WrongPasscode(Refusal):
     """This passcode is wrong or was used before. Wait for the next one. Nothing was decided."""
 
     code = "wrong_passcode"
+
+
+class PasscodeLocked(Refusal):
+    """Passcodes of yours are locked after wrong ones in a row. Nothing was decided."""
+
+    code = "passcode_locked"
+
+
+class NotEnrolled(Refusal):
+    """This takes a passcode, and you have no device for it yet. Nothing was decided. Ask whoever runs Signoff for an
+    enrolment code, and type `/signoff enroll`."""
+
+    code = "not_enrolled"
+
+
+class SeedUnreadable(Refusal):
+    """Your passcode cannot be checked: the seed cannot be read, because the secret key changed. Nothing was decided.
+    Ask whoever runs Signoff for a new enrolment code."""
+
+    code = "seed_unreadable"
+
+
+class NotAMember(Refusal):
+    """Only members of this workspace can have passcodes. The code says on which ground (see ``bot.policy.barred``)."""
+
+    code = "not_a_member"
+
+
+class WrongCode(Refusal):
+    """This code is wrong, or no longer good: it is for you alone, once, for 15 minutes, and five wrong ones end it. Ask
+    whoever runs Signoff for another."""
+
+    code = "wrong_code"
+
+
+class EnrolmentOver(Refusal):
+    """The time to set this up is over, or too many passcodes were wrong. Nothing changed. Ask whoever runs Signoff for
+    another enrolment code."""
+
+    code = "enrolment_over"
 
 
 class AlreadyVoted(Refusal):

@@ -42,6 +42,12 @@ class EventType(StrEnum):
     INSTANCE_REVOKED = "instance.revoked"
     CREDENTIAL_CREATED = "credential.created"
     CREDENTIAL_REVOKED = "credential.revoked"
+    PASSCODE_FAILED = "passcode.failed"
+    PASSCODE_LOCKED = "passcode.locked"
+    PASSCODE_ENROLMENT_OPENED = "passcode.enrolment_opened"
+    PASSCODE_ENROLMENT_ENDED = "passcode.enrolment_ended"
+    PASSCODE_OFFERED = "passcode.offered"
+    PASSCODE_ENROLLED = "passcode.enrolled"
 
 
 async def append_event(

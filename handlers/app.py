@@ -28,6 +28,7 @@ from bot.instances import Instances
 from bot.lifecycle import state_of
 from bot.memory import Memory
 from bot.outbox import Outbox
+from bot.passcodes import Passcodes
 from bot.queries import Queries
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
@@ -88,8 +89,9 @@ class Service:
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
         self.directory = SlackDirectory(self.client, clock)
-        self.decisions = Decisions(store, clock, rulebook, self.directory)
-        self.standing = Standing(store, clock, rulebook, self.directory)
+        self.passcodes = Passcodes(store, clock, secrets.secret_key)
+        self.decisions = Decisions(store, clock, rulebook, self.directory, self.passcodes)
+        self.standing = Standing(store, clock, rulebook, self.directory, self.passcodes)
         self.memory = Memory(store, clock, rulebook, self.directory)
         self.queries = Queries(store, clock, rulebook, self.directory)
         self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}")

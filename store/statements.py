@@ -300,6 +300,7 @@ WITHDRAW_VOTE = Statement(
 )
 # Touches a row only the first time an act is seen.
 TAKE_ACT = Statement(upsert(acts).values(_given(acts)).on_conflict_do_nothing())
+FORGET_ACT = Statement(delete(acts).where(acts.c.id == _p("id", acts.c.id)))
 FORGET_ACTS = Statement(delete(acts).where(acts.c.at < _p("before", acts.c.at)))
 
 # --- cards and modals -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from bot.errors import BadCredential, IdempotencyConflict, Limited
 from bot.events import EventType, append_event, commit
 from bot.limits import Admission, Limits
 from bot.policy import DEFAULT_TIMEOUT, Course, Ruling
-from bot.rulebook import Rulebook
+from bot.rulebook import Edition, Rulebook, RulesChanged
 from store import statements
 from store.compiled import make_record
 from store.engine import Store
@@ -44,22 +44,34 @@ class Creation:
         Raises ``IdempotencyConflict`` when the key was used for other fields, ``BadCredential`` for an instance that
         was revoked meanwhile, ``RateLimited`` or ``TooManyPending`` for a new one beyond its agent's limits.
         """
-        policy = self._rulebook.policy
+        while True:
+            edition = await self._rulebook.edition()
+            try:
+                return await self._submit_under(edition, instance, submission, key)
+            except RulesChanged:
+                continue
+
+    async def _submit_under(
+        self, edition: Edition, instance: Instance, submission: Submission, key: str
+    ) -> tuple[Request, bool]:
+        policy = edition.policy
         ruling = policy.rule_on(instance.agent, submission.tool, submission.server, submission.timeout)
         with self._limits.admission(policy.agent(instance.agent), instance.id) as admission:
             return await self._store.write(
-                lambda unit: self._submit(unit, instance, submission, key, ruling, admission)
+                lambda unit: self._submit(unit, edition, instance, submission, key, ruling, admission)
             )
 
     async def _submit(
         self,
         unit: Unit,
+        edition: Edition,
         instance: Instance,
         submission: Submission,
         key: str,
         ruling: Ruling,
         admission: Admission | None,
     ) -> tuple[Request, bool]:
+        self._rulebook.refuse_outdated(edition)
         now = self._clock()
         rule = ruling.rule
         deadline_at = now + parse_capped(submission.timeout, rule.max_timeout if rule else DEFAULT_TIMEOUT)
@@ -83,7 +95,7 @@ class Creation:
             "canonical_version": CANONICAL_VERSION,
             "digest": submission.digest,
             "salt": os.urandom(_SALT_BYTES),
-            "rule_id": self._rulebook.version_of(rule) if rule else None,
+            "rule_id": edition.version_of(rule) if rule else None,
             "status": Status.PENDING if asked else Status.APPROVED if approved else Status.DENIED,
             "created_at": now,
             "deadline_at": deadline_at,

@@ -121,6 +121,21 @@ def load_json(text: str) -> Any:
     return _DECODER.decode(text)
 
 
+def differing_keys(one: str, other: str) -> set[str]:
+    """Return the top-level arguments in which two stored calls differ: changed, added or gone. Numbers by value."""
+    first, second = load_json(one), load_json(other)
+    return {
+        key
+        for key in first.keys() | second.keys()
+        if key not in first or key not in second or canonical_form(first[key]) != canonical_form(second[key])
+    }
+
+
+def texts_of_pairs(text: str) -> dict[str, str]:
+    """Return the JSON text to the letter of each value of a stored object, in the order it was sent."""
+    return {name: raw for name, (_, raw) in _top_level(text).items()}
+
+
 def canonical_call(tool: str, server: str | None, arguments: Any) -> bytes:
     """Return the canonical form, version 1, of a call. Raises ``CallTooLarge``."""
     call: dict[str, Any] = {"arguments": arguments, "tool": tool, "v": CANONICAL_VERSION}

@@ -5,24 +5,25 @@ is the request that was made before. Waiting, cancelling, consuming and outcomes
 """
 
 import os
-from datetime import datetime
 from typing import Any
 
 from uuid_utils import uuid7
 
 from bot.call import CANONICAL_VERSION, Submission
+from bot.cards import add_card
 from bot.changes import RequestChanged
 from bot.clock import Clock
-from bot.decisions import add_intent, record_decision
+from bot.decisions import record_decision
 from bot.durations import parse_capped
-from bot.errors import BadCredential, IdempotencyConflict
+from bot.errors import BadCredential, IdempotencyConflict, Limited
 from bot.events import EventType, append_event, commit
+from bot.limits import Admission, Limits
 from bot.policy import DEFAULT_TIMEOUT, Course, Ruling
-from bot.rulebook import Rulebook
+from bot.rulebook import Edition, Rulebook, RulesChanged
 from store import statements
 from store.compiled import make_record
 from store.engine import Store
-from store.tables import CardState, DeciderKind, Instance, IntentKind, Place, Request, Status
+from store.tables import DeciderKind, Instance, Place, Request, Status
 from store.unit import Unit
 
 _SALT_BYTES = 16
@@ -35,23 +36,48 @@ class Creation:
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
+        self._limits = Limits()
 
     async def submit(self, instance: Instance, submission: Submission, key: str) -> tuple[Request, bool]:
         """Make a request, or find the one made before under the same ``key``; the flag tells whether it is new.
 
         Raises ``IdempotencyConflict`` when the key was used for other fields, ``BadCredential`` for an instance that
-        was revoked meanwhile.
+        was revoked meanwhile, ``RateLimited`` or ``TooManyPending`` for a new one beyond its agent's limits.
         """
-        ruling = self._rulebook.policy.rule_on(instance.agent, submission.tool, submission.server, submission.timeout)
-        return await self._store.write(lambda unit: self._submit(unit, instance, submission, key, ruling))
+        while True:
+            edition = await self._rulebook.edition()
+            try:
+                return await self._submit_under(edition, instance, submission, key)
+            except RulesChanged:
+                continue
+
+    async def _submit_under(
+        self, edition: Edition, instance: Instance, submission: Submission, key: str
+    ) -> tuple[Request, bool]:
+        policy = edition.policy
+        ruling = policy.rule_on(instance.agent, submission.tool, submission.server, submission.timeout)
+        with self._limits.admission(policy.agent(instance.agent), instance.id) as admission:
+            return await self._store.write(
+                lambda unit: self._submit(unit, edition, instance, submission, key, ruling, admission)
+            )
 
     async def _submit(
-        self, unit: Unit, instance: Instance, submission: Submission, key: str, ruling: Ruling
+        self,
+        unit: Unit,
+        edition: Edition,
+        instance: Instance,
+        submission: Submission,
+        key: str,
+        ruling: Ruling,
+        admission: Admission | None,
     ) -> tuple[Request, bool]:
+        self._rulebook.refuse_outdated(edition)
         now = self._clock()
         rule = ruling.rule
         deadline_at = now + parse_capped(submission.timeout, rule.max_timeout if rule else DEFAULT_TIMEOUT)
         asked = ruling.course is Course.ASK
+        if admission is not None and (limited := await admission.enter(unit, now, waits=asked)) is not None:
+            return await self._find_submitted(unit, instance, submission, key, limited), False
         approved = ruling.course is Course.APPROVE
         expires_at = now + rule.validity if rule and approved else None
         values: dict[str, Any] = {
@@ -69,7 +95,7 @@ class Creation:
             "canonical_version": CANONICAL_VERSION,
             "digest": submission.digest,
             "salt": os.urandom(_SALT_BYTES),
-            "rule_id": self._rulebook.version_of(rule) if rule else None,
+            "rule_id": edition.version_of(rule) if rule else None,
             "status": Status.PENDING if asked else Status.APPROVED if approved else Status.DENIED,
             "created_at": now,
             "deadline_at": deadline_at,
@@ -84,6 +110,8 @@ class Creation:
         }
         number = await unit.one(statements.INSERT_REQUEST, **values)
         if number is None:
+            if admission is not None:
+                admission.leave()
             return await self._find_submitted(unit, instance, submission, key), False
         # What was just written need not be read back.
         request = make_record(Request, number=number, **values)
@@ -100,12 +128,14 @@ class Creation:
         unit.announce(RequestChanged(request))
         return request, True
 
-    async def _find_submitted(self, unit: Unit, instance: Instance, submission: Submission, key: str) -> Request:
-        """Say why a request was not written: the instance is revoked, or its key was used before."""
+    async def _find_submitted(
+        self, unit: Unit, instance: Instance, submission: Submission, key: str, limited: Limited | None = None
+    ) -> Request:
+        """Say why a request was not written: the instance is revoked, its key was used before, or it is ``limited``."""
         await refuse_revoked(unit, instance)
         known = await unit.one(statements.REQUEST_BY_KEY, instance_id=instance.id, create_key=key)
         if known is None:
-            raise LookupError("a request was not written and is not there")
+            raise limited or LookupError("a request was not written and is not there")
         if known.submission_digest != submission.fields_digest:
             raise IdempotencyConflict
         return known
@@ -119,23 +149,3 @@ async def refuse_revoked(unit: Unit, instance: Instance) -> None:
     """
     if await unit.one(statements.LIVE_INSTANCE, instance_id=instance.id) is None:
         raise BadCredential
-
-
-async def add_card(
-    unit: Unit, request: Request, place: Place, target: str, now: datetime, *, reason: str, reposts: int = 0
-) -> None:
-    """Plan a card of ``request`` and ask the outbox to post it."""
-    card = await unit.one(
-        statements.INSERT_CARD,
-        request_number=request.number,
-        place=place,
-        target=target,
-        state=CardState.POSTING,
-        created_at=now,
-        reposts=reposts,
-    )
-    if card is None:
-        raise LookupError("a card was written and not returned")
-    await add_intent(
-        unit, IntentKind.POST_CARD, f"card:{card.id}", now, reason=reason, request=request, card_id=card.id
-    )

@@ -4,7 +4,7 @@ An error carries a stable snake_case ``code``; its docstring is the sentence a p
 given. Nothing here knows HTTP or Slack: each of those translates in one place of its own.
 """
 
-import inspect
+from datetime import timedelta
 
 from store.tables import Request
 
@@ -15,7 +15,7 @@ class Refusal(Exception):
     code = "refused"
 
     def __init__(self, message: str | None = None, *, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message or inspect.cleandoc(self.__doc__ or ""))
+        super().__init__(message or " ".join((self.__doc__ or "").split()))
         self.param = param
         if code is not None:
             self.code = code
@@ -118,6 +118,28 @@ class OutcomeConflict(Conflict):
     code = "outcome_conflict"
 
 
+class Limited(Refusal):
+    """The agent may not make this request now. ``retry_after`` is when it is worth asking again."""
+
+    code = "limited"
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class RateLimited(Limited):
+    """The agent makes more requests than its rate allows. Nothing was made of this one; try again later."""
+
+    code = "rate_limited"
+
+
+class TooManyPending(Limited):
+    """Too many requests of the agent wait for people. Nothing was made of this one; try again later."""
+
+    code = "too_many_pending"
+
+
 # --- what a person did ---
 
 
@@ -145,6 +167,46 @@ class WrongPasscode(Refusal):
     code = "wrong_passcode"
 
 
+class PasscodeLocked(Refusal):
+    """Passcodes of yours are locked after wrong ones in a row. Nothing was decided."""
+
+    code = "passcode_locked"
+
+
+class NotEnrolled(Refusal):
+    """This takes a passcode, and you have no device for it yet. Nothing was decided. Ask whoever runs Signoff for an
+    enrolment code, and type `/signoff enroll`."""
+
+    code = "not_enrolled"
+
+
+class SeedUnreadable(Refusal):
+    """Your passcode cannot be checked: the seed cannot be read, because the secret key changed. Nothing was decided.
+    Ask whoever runs Signoff for a new enrolment code."""
+
+    code = "seed_unreadable"
+
+
+class NotAMember(Refusal):
+    """Only members of this workspace can have passcodes. The code says on which ground (see ``bot.policy.barred``)."""
+
+    code = "not_a_member"
+
+
+class WrongCode(Refusal):
+    """This code is wrong, or no longer good: it is for you alone, once, for 15 minutes, and five wrong ones end it. Ask
+    whoever runs Signoff for another."""
+
+    code = "wrong_code"
+
+
+class EnrolmentOver(Refusal):
+    """The time to set this up is over, or too many passcodes were wrong. Nothing changed. Ask whoever runs Signoff for
+    another enrolment code."""
+
+    code = "enrolment_over"
+
+
 class AlreadyVoted(Refusal):
     """You have approved this already. It waits for somebody else."""
 
@@ -161,6 +223,24 @@ class ClosedChannel(Refusal):
     """This channel is shared with another company, and the rule does not allow that. Nobody decides in it."""
 
     code = "channel_shared"
+
+
+class NothingChanged(Refusal):
+    """These are the arguments as the agent sent them. Change one of them, or press Approve."""
+
+    code = "nothing_changed"
+
+
+class ChangeRefused(Refusal):
+    """The call cannot be changed into this one. Nothing was decided."""
+
+    code = "change_refused"
+
+
+class NotRemembered(Refusal):
+    """There is no denial to reopen: people did not deny this, or it was reopened before, or a day has passed."""
+
+    code = "not_remembered"
 
 
 class NoLongerOpen(Refusal):

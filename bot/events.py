@@ -31,6 +31,10 @@ class EventType(StrEnum):
     OUTCOME_REPORTED = "outcome.reported"
     VOTE_CAST = "vote.cast"
     VOTE_WITHDRAWN = "vote.withdrawn"
+    STANDING_GRANTED = "standing.granted"
+    STANDING_TAKEN = "standing.taken"
+    STANDING_LIFTED = "standing.lifted"
+    DENIAL_REOPENED = "denial.reopened"
     CARD_POSTED = "card.posted"
     CARD_LOST = "card.lost"
     NOTIFICATION_FAILED = "notification.failed"
@@ -38,6 +42,12 @@ class EventType(StrEnum):
     INSTANCE_REVOKED = "instance.revoked"
     CREDENTIAL_CREATED = "credential.created"
     CREDENTIAL_REVOKED = "credential.revoked"
+    PASSCODE_FAILED = "passcode.failed"
+    PASSCODE_LOCKED = "passcode.locked"
+    PASSCODE_ENROLMENT_OPENED = "passcode.enrolment_opened"
+    PASSCODE_ENROLMENT_ENDED = "passcode.enrolment_ended"
+    PASSCODE_OFFERED = "passcode.offered"
+    PASSCODE_ENROLLED = "passcode.enrolled"
 
 
 async def append_event(

@@ -178,7 +178,11 @@ class Hearings:
         if not asked.issuperset(vote.user_id for vote in ballot.votes):
             raise _UnknownVoters
         is_new = await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=self._clock())
-        return await work(unit, await self._gather(unit, ballot, facts, is_repeat=not is_new))
+        done = await work(unit, await self._gather(unit, ballot, facts, is_repeat=not is_new))
+        if isinstance(done, Refusal) and is_new:
+            # Committed, unlike one that is raised, but no act: the same form may come again with a right passcode.
+            await unit.run(statements.FORGET_ACT, id=act.id)
+        return done
 
     async def _gather(self, unit: Unit, ballot: Ballot, facts: Facts, *, is_repeat: bool = False) -> Hearing:
         policy = self._rulebook.policy

@@ -34,6 +34,8 @@ class NoticeKind(StrEnum):
     """``user``; ``minutes``: how long."""
     PASSCODE_ENROLLED = "passcode_enrolled"
     """``user``; ``again``: whether an earlier device stops working with it."""
+    ENROLMENT_ENDED = "enrolment_ended"
+    """``user``; ``tries``: how many wrong codes or passcodes ended it."""
 
 
 async def tell_admins(unit: Unit, now: datetime, kind: str, facts: Mapping[str, Fact]) -> None:

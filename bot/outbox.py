@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from bot.cards import add_card
 from bot.clock import Clock
 from bot.config import FrozenRule
-from bot.creation import add_card
 from bot.decisions import add_intent
 from bot.events import EventType, append_event
+from bot.memory import find_near_denial, load_tries
 from bot.notices import Fact, facts_of
 from bot.policy import Parties
 from bot.rulebook import Rulebook
+from bot.standing import load_granted, load_taken
 from store import statements
 from store.engine import Store
-from store.tables import Card, CardState, Instance, Intent, IntentKind, Place, Request, Status, Vote
+from store.tables import Card, CardState, Instance, Intent, IntentKind, Place, Request, StandingVote, Status, Vote
 from store.unit import Unit
 
 LEASE = timedelta(seconds=60)
@@ -32,7 +34,13 @@ class Drawing:
     """Everything a card or a modal about a request is drawn from.
 
     ``rule`` is None when none matched. ``previous`` is the last request of the same agent, tool and rule that
-    people had approved when this one was made, for the differences to be marked.
+    people had approved when this one was made, for the differences to be marked. ``near_denial`` is the newest request
+    of the same agent and tool that people had denied in the day before this one was made, and that differs from it in
+    one argument (``bot.memory``).
+
+    ``granted`` are the standing votes that were left on this request, ``taken`` those that were cast on it.
+    ``tries`` counts how often its denial was met again, ``last_try_at`` says when last; before ``remembered_until`` it
+    would be met once more, and may be reopened.
     """
 
     request: Request
@@ -41,6 +49,12 @@ class Drawing:
     votes: tuple[Vote, ...]
     parties: Parties
     previous: Request | None = None
+    near_denial: Request | None = None
+    granted: tuple[StandingVote, ...] = ()
+    taken: tuple[StandingVote, ...] = ()
+    tries: int = 0
+    last_try_at: datetime | None = None
+    remembered_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,7 @@ async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, comp
     if instance is None:
         raise LookupError(f"request {request.id} has no instance")
     rule = await rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None
-    previous = None
+    previous = near_denial = None
     if compare and rule is not None and rule.stage == "approve":
         previous = await unit.one(
             statements.LAST_APPROVED,
@@ -78,12 +92,21 @@ async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, comp
             asked_at=request.created_at,
             rule=rule.name,
         )
+        near_denial = await find_near_denial(unit, request)
+    votes = tuple(await unit.all(statements.VOTES_OF, request_number=request.number))
+    tries = await load_tries(unit, request)
     return Drawing(
         request=request,
         rule=rule,
         previous=previous,
         instance=instance,
-        votes=tuple(await unit.all(statements.VOTES_OF, request_number=request.number)),
+        votes=votes,
+        near_denial=near_denial,
+        granted=await load_granted(unit, request),
+        taken=await load_taken(unit, votes),
+        tries=tries.count,
+        last_try_at=tries.last_at,
+        remembered_until=tries.remembered_until,
         parties=rulebook.policy.parties(request.agent, instance),
     )
 

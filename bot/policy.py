@@ -134,11 +134,8 @@ def _matcher(glob: str) -> Callable[[str], object]:
     return re.compile(fnmatch.translate(glob)).match
 
 
-def judge(user_id: str, rule: FrozenRule, parties: Parties, facts: Facts, now: datetime) -> Verdict:
-    """Judge whether a person may decide a request made under ``rule``, which is the business of ``parties``.
-
-    The order matters: what Slack says of the person comes before any right the rule gives.
-    """
+def barred(user_id: str, facts: Facts, now: datetime) -> Verdict | None:
+    """Say why somebody can decide nothing at all, by what Slack says of them; None for a member in good standing."""
     if not facts.are_fresh(now):
         return Verdict(False, "facts_too_old", "What Slack said about you is too old to decide on. Try again.")
     person = facts.people.get(user_id)
@@ -152,6 +149,17 @@ def judge(user_id: str, rule: FrozenRule, parties: Parties, facts: Facts, now: d
         return Verdict(False, "guest", "Guests cannot decide.")
     if person.is_stranger or person.team_id != facts.home_team:
         return Verdict(False, "foreign_team", "Only members of this workspace can decide.")
+    return None
+
+
+def judge(user_id: str, rule: FrozenRule, parties: Parties, facts: Facts, now: datetime) -> Verdict:
+    """Judge whether a person may decide a request made under ``rule``, which is the business of ``parties``.
+
+    The order matters: what Slack says of the person comes before any right the rule gives.
+    """
+    no = barred(user_id, facts, now)
+    if no is not None:
+        return no
     if user_id == parties.person:
         return Verdict(False, "own_instance", "The agent asks on your behalf, and nobody decides for themselves.")
     if user_id in parties.barred_by(rule):

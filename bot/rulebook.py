@@ -2,9 +2,15 @@
 
 A rule is written to the store once per wording; requests refer to that version and are judged under it for as long
 as they live. The rulebook knows the versions of today's rules by heart, so that a submitted call costs no look-up.
+
+A changed file comes into force at one moment, see ``replace``. Nobody keeps a policy: it is asked for each time.
 """
 
+import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 from bot.clock import Clock
 from bot.config import FrozenRule, Rule, Settings
@@ -13,38 +19,83 @@ from store import statements
 from store.engine import Store
 from store.unit import Unit
 
+T = TypeVar("T")
+
+
+class RulesChanged(Exception):
+    """Other rules came into force since a call was judged. It must be judged anew; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edition:
+    """The rules of one file as a whole, with the stored versions of them. A call is judged by one edition."""
+
+    policy: Policy
+    versions: Mapping[str, int]
+
+    def version_of(self, rule: Rule) -> int:
+        """Return the id of the stored version of one of these rules."""
+        return self.versions[rule.name]
+
 
 class Rulebook:
-    """Today's policy with the stored versions of its rules. Made by ``load``."""
+    """Today's rules with their stored versions. Made by ``load``."""
 
-    def __init__(self, policy: Policy, versions: dict[str, int]) -> None:
-        self.policy = policy
-        self._versions = versions
+    def __init__(self, edition: Edition) -> None:
+        self._edition = edition
+        self._coming: asyncio.Event | None = None
         self._frozen: dict[int, FrozenRule] = {}
 
     @classmethod
     async def load(cls, store: Store, settings: Settings, clock: Clock) -> "Rulebook":
         """Write down the versions of the rules that are new, and return the rulebook."""
+        return cls(await _store_edition(store, settings, clock))
 
-        async def work(unit: Unit) -> dict[str, int]:
-            versions = {}
-            for rule in settings.rules:
-                body = rule.frozen()
-                digest = hashlib.sha256(body.encode()).digest()
-                await unit.run(
-                    statements.INSERT_RULE_VERSION, digest=digest, name=rule.name, body=body, seen_at=clock()
-                )
-                stored = await unit.one(statements.RULE_VERSION_BY_DIGEST, digest=digest)
-                if stored is None:
-                    raise LookupError(f"rule {rule.name} was written and is not there")
-                versions[rule.name] = stored.id
-            return versions
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._edition.policy
 
-        return cls(Policy(settings), await store.write(work))
+    async def edition(self) -> Edition:
+        """Return the rules in force, for a call to be judged by; while others are coming, those, once they are here."""
+        while self._coming is not None:
+            await self._coming.wait()
+        return self._edition
 
-    def version_of(self, rule: Rule) -> int:
-        """Return the id of the stored version of one of today's rules."""
-        return self._versions[rule.name]
+    def refuse_outdated(self, edition: Edition) -> None:
+        """Raise ``RulesChanged`` inside the transaction of a call that was judged by other rules than today's."""
+        if self._coming is not None or edition is not self._edition:
+            raise RulesChanged
+
+    async def replace(
+        self, store: Store, settings: Settings, clock: Clock, record: Callable[[Unit], Awaitable[T]]
+    ) -> T:
+        """Put other rules in force, in the transaction in which ``record`` says so; returns what that does.
+
+        The versions are stored before, on their own: if the process ends in between, they are there and nobody refers
+        to them. From then on no call is judged until it is decided which rules are in force, and no call judged before
+        is written any more: the writer takes units in order, so none of the old file follows the event. The swap is
+        the last act of the transaction, not something done after its commit: whoever writes after it (a use, a vote)
+        meets the new rules. If the transaction fails the old ones are put back; a vote or a use may have met the new
+        ones for that moment, a call never. Raises ``StoreUnavailable``, and then nothing has changed.
+        """
+        edition = await _store_edition(store, settings, clock)
+        before = self._edition
+        self._coming = settled = asyncio.Event()
+
+        async def work(unit: Unit) -> T:
+            done = await record(unit)
+            self._edition = edition
+            return done
+
+        try:
+            return await store.write(work)
+        except Exception:
+            self._edition = before
+            raise
+        finally:
+            self._coming = None
+            settled.set()
 
     async def frozen(self, unit: Unit, rule_id: int) -> FrozenRule:
         """Return a rule as it was. Raises ``UnreadableRule`` for a version this code does not know."""
@@ -55,3 +106,19 @@ class Rulebook:
                 raise LookupError(f"there is no rule version {rule_id}")
             rule = self._frozen[rule_id] = FrozenRule.parse(stored.body)
         return rule
+
+
+async def _store_edition(store: Store, settings: Settings, clock: Clock) -> Edition:
+    async def work(unit: Unit) -> dict[str, int]:
+        versions = {}
+        for rule in settings.rules:
+            body = rule.frozen()
+            digest = hashlib.sha256(body.encode()).digest()
+            await unit.run(statements.INSERT_RULE_VERSION, digest=digest, name=rule.name, body=body, seen_at=clock())
+            stored = await unit.one(statements.RULE_VERSION_BY_DIGEST, digest=digest)
+            if stored is None:
+                raise LookupError(f"rule {rule.name} was written and is not there")
+            versions[rule.name] = stored.id
+        return versions
+
+    return Edition(Policy(settings), await store.write(work))

@@ -10,6 +10,7 @@ This is the hot path (design.md): what can be put together beforehand is.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from bot.errors import (
     BadCredential,
     BadInput,
     Conflict,
+    Limited,
     Refusal,
     UnknownRequest,
     WrongCredential,
@@ -76,6 +78,7 @@ _STATUS_OF: dict[type[Refusal], int] = {
     WrongCredential: 403,
     UnknownRequest: 404,
     Conflict: 409,
+    Limited: 429,
 }
 """The status of each refusal and of those derived from it. The only such table."""
 
@@ -86,7 +89,11 @@ _HEADERS_OF: dict[int, dict[str, str]] = {
 
 
 class AgentsApi:
-    """The agents' routes over the use cases. Every long poll is held inside a ``waiting_poll()``, for the metrics."""
+    """The agents' routes over the use cases.
+
+    For the metrics every long poll is held inside a ``waiting_poll()``, and the code of every request that was made
+    nothing of, because its agent has a limit, goes to ``count_limited``.
+    """
 
     def __init__(
         self,
@@ -94,11 +101,13 @@ class AgentsApi:
         approvals: Approvals,
         instances: Instances,
         waiting_poll: Callable[[], AbstractContextManager[object]] = nullcontext,
+        count_limited: Callable[[str], None] = lambda code: None,
     ) -> None:
         self._creation = creation
         self._approvals = approvals
         self._instances = instances
         self._waiting_poll = waiting_poll
+        self._count_limited = count_limited
         self._parsing = asyncio.Semaphore(1)  # one thread at most, however many send large bodies
 
     def routes(self) -> list[web.RouteDef]:
@@ -119,7 +128,11 @@ class AgentsApi:
         instance = await self._authenticate(http_request)
         key = parse_key(http_request.headers.getall(_IDEMPOTENCY_KEY, ()))
         submission = await self._parse(parse_submission, await _read_json(http_request))
-        request, is_new = await self._creation.submit(instance, submission, key)
+        try:
+            request, is_new = await self._creation.submit(instance, submission, key)
+        except Limited as refused:
+            self._count_limited(refused.code)
+            raise
         return (201 if is_new else 200), request
 
     async def _read(self, http_request: web.Request) -> _Answer:
@@ -231,6 +244,8 @@ def _answer_failure(error: Exception, http_id: str) -> web.Response:
     headers = {hdrs.CONTENT_TYPE: _JSON, _X_REQUEST_ID: http_id, **_HEADERS_OF.get(status, {})}
     if isinstance(error, _HttpRefusal) and error.headers:
         headers |= error.headers
+    if isinstance(error, Limited):
+        headers[hdrs.RETRY_AFTER] = str(max(1, -(-error.retry_after // timedelta(seconds=1))))  # rounded up
     return web.Response(body=render_error(status, code, message, http_id, param), status=status, headers=headers)
 
 

@@ -26,10 +26,13 @@ from bot.deadlines import Deadlines
 from bot.decisions import Decisions
 from bot.instances import Instances
 from bot.lifecycle import state_of
+from bot.memory import Memory
 from bot.outbox import Outbox
+from bot.passcodes import Passcodes
 from bot.queries import Queries
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
+from bot.standing import Standing
 from handlers.agents import AgentsApi
 from handlers.clock import SweepClock
 from handlers.delivery import Deliverer
@@ -86,7 +89,10 @@ class Service:
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
         self.directory = SlackDirectory(self.client, clock)
-        self.decisions = Decisions(store, clock, rulebook, self.directory)
+        self.passcodes = Passcodes(store, clock, secrets.secret_key)
+        self.decisions = Decisions(store, clock, rulebook, self.directory, self.passcodes)
+        self.standing = Standing(store, clock, rulebook, self.directory, self.passcodes)
+        self.memory = Memory(store, clock, rulebook, self.directory)
         self.queries = Queries(store, clock, rulebook, self.directory)
         self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}")
         self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
@@ -163,7 +169,7 @@ class Service:
     async def _listen(self, port: int | None) -> web.AppRunner:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         count_answers(app, self.metrics)
-        app.add_routes(AgentsApi(self.creation, self.approvals, self.instances, self.metrics.waiting_poll).routes())
+        app.add_routes(self._agents_api().routes())
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
         if self.settings.slack.mode == "http":
@@ -180,6 +186,10 @@ class Service:
         host, bound = runner.addresses[0][:2]
         self.base_url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         return runner
+
+    def _agents_api(self) -> AgentsApi:
+        metrics = self.metrics
+        return AgentsApi(self.creation, self.approvals, self.instances, metrics.waiting_poll, metrics.request_limited)
 
     def _build_health(self) -> Health:
         async def database() -> None:

@@ -59,6 +59,12 @@ class Metrics:
             ["state"],
             registry=self.registry,
         )
+        self._limited = Counter(
+            "signoff_requests_limited",
+            "Requests that were refused because their agent has a limit, by code.",
+            ["code"],
+            registry=self.registry,
+        )
         self._overdue = Counter(
             "signoff_requests_overdue",
             "Approvals that were used and of which no outcome came in time.",
@@ -130,6 +136,10 @@ class Metrics:
                 code = "other"
             self._codes.add(code)
         self._slack_faults.labels(code).inc()
+
+    def request_limited(self, code: str) -> None:
+        """Count a request that was refused with 429; ``code`` is that of the answer."""
+        self._limited.labels(code).inc()
 
     def http_response(self, route: str | None, status: int) -> None:
         """Count an answer. ``route`` is the route's pattern, never the path that was asked for; None: no route."""

@@ -26,6 +26,7 @@ ERROR_TYPES = {
     409: "conflict",
     413: "invalid_request",
     415: "invalid_request",
+    429: "rate_limit",
     500: "internal",
     503: "dependency",
 }

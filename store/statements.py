@@ -5,7 +5,8 @@ touch no row, and the caller then reads who won. Parameters carry the columns' n
 and ``is_…`` where a column is compared and set in the same statement.
 """
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -259,6 +260,22 @@ LAST_APPROVED = Statement(
     .limit(1),
     t.Request,
 )
+
+
+class Waiting(NamedTuple):
+    """How many requests wait for people, and the first of their deadlines; with none of them it means nothing."""
+
+    pending: int
+    first_deadline_at: datetime
+
+
+_waiting = select(func.count(), func.min(requests.c.deadline_at)).where(
+    _is_pending, requests.c.agent == _p("agent", requests.c.agent)
+)
+PENDING_OF_AGENT = Statement(_waiting, Waiting)
+PENDING_OF_AGENTS_INSTANCE = Statement(
+    _waiting.where(requests.c.instance_id == _p("instance_id", requests.c.instance_id)), Waiting
+)
 PENDING_OF_INSTANCE = Statement(
     select(requests).where(
         _is_pending,
@@ -283,6 +300,7 @@ WITHDRAW_VOTE = Statement(
 )
 # Touches a row only the first time an act is seen.
 TAKE_ACT = Statement(upsert(acts).values(_given(acts)).on_conflict_do_nothing())
+FORGET_ACT = Statement(delete(acts).where(acts.c.id == _p("id", acts.c.id)))
 FORGET_ACTS = Statement(delete(acts).where(acts.c.at < _p("before", acts.c.at)))
 
 # --- cards and modals -------------------------------------------------------------------------------------

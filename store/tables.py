@@ -254,6 +254,15 @@ class RequestTable(Request, table=True):
             sqlite_where=text("status = 'pending'"),
             postgresql_where=text("status = 'pending'"),
         ),
+        # For the limit of how many may wait: what one agent or instance has pending, and its first deadline.
+        Index(
+            "ix_requests_waiting",
+            "agent",
+            "instance_id",
+            "deadline_at",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
         # For the last call like this one that people approved; what rules approve by themselves stays out of it.
         Index(
             "ix_requests_approved",
@@ -497,4 +506,13 @@ class Event(Record):
 
 class EventTable(Event, table=True):
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_request", "request_number"),)
+    __table_args__ = (
+        Index("ix_events_request", "request_number"),
+        # For the few events that are about no request: which configuration was in force, what operators did.
+        Index(
+            "ix_events_general",
+            "number",
+            sqlite_where=text("request_number IS NULL"),
+            postgresql_where=text("request_number IS NULL"),
+        ),
+    )

@@ -21,10 +21,13 @@ from bot.deadlines import Deadlines
 from bot.decisions import Act, Decisions
 from bot.errors import FactsUnavailable
 from bot.instances import Instances
+from bot.memory import Memory
 from bot.outbox import Outbox
+from bot.passcodes import Passcodes
 from bot.people import Channel, Facts, Person
 from bot.queries import Queries
 from bot.rulebook import Rulebook
+from bot.standing import Standing
 from store.engine import SqliteStore
 from store.schema import prepare
 from store.tables import FullView
@@ -134,7 +137,10 @@ class House:
     instances: Instances
     creation: Creation
     approvals: Approvals
+    passcodes: Passcodes
     decisions: Decisions
+    standing: Standing
+    memory: Memory
     deadlines: Deadlines
     outbox: Outbox
     queries: Queries
@@ -214,6 +220,7 @@ async def house(store: SqliteStore, clock: StandingClock, town: Town, settings: 
 
 async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings: Settings) -> House:
     rulebook = await Rulebook.load(store, settings, clock)
+    passcodes = Passcodes(store, clock, b"k" * 32)
     return House(
         store=store,
         clock=clock,
@@ -222,7 +229,10 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         instances=Instances(store, clock, b"k" * 32),
         creation=Creation(store, clock, rulebook),
         approvals=Approvals(store, clock, rulebook),
-        decisions=Decisions(store, clock, rulebook, town),
+        passcodes=passcodes,
+        decisions=Decisions(store, clock, rulebook, town, passcodes),
+        standing=Standing(store, clock, rulebook, town, passcodes),
+        memory=Memory(store, clock, rulebook, town),
         deadlines=Deadlines(store, clock),
         outbox=Outbox(store, clock, rulebook, "test"),
         queries=Queries(store, clock, rulebook, town),

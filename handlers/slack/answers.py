@@ -149,6 +149,12 @@ def _passcode_enrolled(kind: str, given: Facts) -> tuple[str, list[str]]:
     return title, ["If nobody handed them a code for it, somebody else did this: run `signoff enroll` for them anew."]
 
 
+def _enrolment_ended(kind: str, given: Facts) -> tuple[str, list[str]]:
+    tries = f" after {how_many(int(given['tries']), 'wrong code')}" if given.get("tries") else ""
+    title = f"Setting up a device for passcodes of {_person(given)} was ended{tries}."
+    return title, ["If that was not they, somebody else may be using their Slack account: ask them."]
+
+
 def _unworded(kind: str, given: Facts) -> tuple[str, list[str]]:
     facts_given = [f"{mrkdwn(name)}: {mrkdwn(str(value))}" for name, value in sorted(given.items())]
     return f"Signoff reports: {mrkdwn(kind)}", facts_given
@@ -159,6 +165,7 @@ _NOTICES: dict[str, Callable[[str, Facts], tuple[str, list[str]]]] = {
     NoticeKind.CONFIG_REFUSED: _config_refused,
     NoticeKind.PASSCODE_LOCKED: _passcode_locked,
     NoticeKind.PASSCODE_ENROLLED: _passcode_enrolled,
+    NoticeKind.ENROLMENT_ENDED: _enrolment_ended,
 }
 
 

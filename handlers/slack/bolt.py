@@ -36,7 +36,8 @@ from bot.config import SlackSettings
 from handlers.manifest import EVENTS_PATH
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.client import SlackClient, is_on_loopback
-from handlers.slack.intake import Body, Intake
+from handlers.slack.intake import Intake
+from handlers.slack.payloads import Body
 from handlers.slack.signature import is_genuine
 from handlers.slack.trouble import SlackTrouble
 

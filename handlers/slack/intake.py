@@ -15,9 +15,7 @@ from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.commands import Commands
 from handlers.slack.hometab import HomeTab
-from handlers.slack.payloads import BadPayload
-
-Body = dict[str, Any]
+from handlers.slack.payloads import BadPayload, Body
 
 log = structlog.get_logger(__name__)
 

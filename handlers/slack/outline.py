@@ -92,7 +92,7 @@ def outline(arguments: str, previous: str | None = None) -> Outline:
     pen = _Pen()
     old = SAME if previous is None else decode(previous)
     sent = tuple(
-        Entry(key, tuple(pen.entry(_key(key), value, 0, was, (_path(key),))))
+        Entry(key, tuple(pen.entry(_key(key), value, 0, was, (shown_key(key),))))
         for (key, value), was in zip(pairs, pen.of_pairs(pairs, old, ()), strict=True)
     )
     entries = tuple(sorted(sent, key=lambda entry: 0 if entry.is_short else entry.height))
@@ -142,7 +142,7 @@ class _Pen:
             yield SAME if is_same else before
         for key, value in was:
             if key in old:
-                self._leave((*path, _path(key)), "", value)
+                self._leave((*path, shown_key(key)), "", value)
 
     def _object(self, label: str, value: Object, depth: int, was: Any, path: Path) -> Iterator[Line]:
         head = self._marked(f"{_margin(depth)}{label.rstrip()}", value, was)
@@ -151,7 +151,7 @@ class _Pen:
         lines: Iterator[Line] = (
             line
             for (key, item), old in zip(value, self.of_pairs(value, was, path), strict=True)
-            for line in self.entry(_key(key), item, depth + 1, old, (*path, _path(key)))
+            for line in self.entry(_key(key), item, depth + 1, old, (*path, shown_key(key)))
         )
         if label == "- ":  # an item of a list: its first line takes the dash
             first = next(lines)
@@ -266,10 +266,11 @@ def _lines(value: str) -> list[str]:
 
 
 def _key(key: str) -> str:
-    return f"{_path(key)}: "
+    return f"{shown_key(key)}: "
 
 
-def _path(key: str) -> str:
+def shown_key(key: str) -> str:
+    """Write the name of an argument: as it is, or in quotes if it is more than a plain name."""
     return key if _PLAIN_KEY.fullmatch(key) else quoted(key)
 
 

@@ -12,7 +12,9 @@ from typing import Any, Literal, NoReturn
 
 Surface = Literal["card", "modal", "home"]
 Values = Mapping[str, Mapping[str, str | None]]
-"""What was put into a view: block id, action id, text or the value of what was chosen."""
+"""What was put into a view: block id, action id, text or the value of what was chosen (several with commas between)."""
+Body = dict[str, Any]
+"""The body of an acknowledgement: what Slack is to do with what was sent."""
 
 MAX_ID = 127  # two of them and a colon name a submission, and an act's name has at most 255 characters
 MAX_TEXT = 3000
@@ -319,7 +321,10 @@ def _view_surface(view: dict[str, Any]) -> Surface:
 
 
 def _chosen(element: dict[str, Any]) -> str | None:
-    """What an element says: a button's or input's value, or the value of the option that was chosen."""
+    """What an element says: a button's or input's value, or that of what was chosen; of several with commas between."""
+    if isinstance(element.get("selected_options"), list):
+        chosen = (_object(option, "selected_options") for option in element["selected_options"])
+        return ",".join(_text(option, "value", MAX_TEXT) for option in chosen)
     if isinstance(element.get("selected_option"), dict):
         return _optional(element["selected_option"], "value", MAX_TEXT)
     return _optional(element, "value", MAX_TEXT)

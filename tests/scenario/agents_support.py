@@ -29,7 +29,7 @@ from handlers.logs import configure_logging
 from store.engine import SqliteStore
 from store.statements import CHAIN_START
 from store.tables import FullView, Instance, Request, Status, VoteKind
-from tests.conftest import TEAM, House, StandingClock, Town, furnish, sample_settings
+from tests.conftest import SAMPLE, TEAM, House, StandingClock, Town, furnish, sample_settings
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 20  # after which a test that hangs has failed
@@ -182,7 +182,7 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(database: Path) -> AsyncIterator[Api]:
+async def running_api(database: Path, text: str = SAMPLE) -> AsyncIterator[Api]:
     """Serve the API over the database at ``database`` until the block ends."""
     clock = StandingClock(datetime.now(UTC))
     town = Town(clock, people={}, groups={"S0FINANCE": frozenset({"U0BOB"})})
@@ -190,7 +190,7 @@ async def running_api(database: Path) -> AsyncIterator[Api]:
         town.add(user)
     store = await WatchedStore.open(database)
     assert isinstance(store, WatchedStore)
-    house = await furnish(store, clock, town, sample_settings())
+    house = await furnish(store, clock, town, sample_settings(text))
     instance, token = await house.instances.create("till", "refund-bot")
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(AgentsApi(house.creation, house.approvals, house.instances).routes())

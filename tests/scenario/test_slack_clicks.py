@@ -363,7 +363,7 @@ async def test_a_form_that_slack_does_not_open_is_told(bot: Bot) -> None:
 
 
 async def test_a_form_that_takes_its_time_says_so_first(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.actions, "_loading_after", timedelta(milliseconds=20))
+    monkeypatch.setattr(bot.actions.desk, "loading_after", timedelta(milliseconds=20))
     request = await bot.submit()
     card = await bot.card(request)
     await bot.advance(minutes=1)
@@ -377,7 +377,7 @@ async def test_a_form_that_takes_its_time_says_so_first(bot: Bot, monkeypatch: p
 
 
 async def test_a_form_that_took_its_time_may_still_be_a_no(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.actions, "_loading_after", timedelta(milliseconds=20))
+    monkeypatch.setattr(bot.actions.desk, "loading_after", timedelta(milliseconds=20))
     request = await bot.submit()
     card = await bot.card(request)
     await bot.advance(minutes=1)

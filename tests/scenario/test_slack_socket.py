@@ -136,10 +136,10 @@ async def test_stopping_finishes_the_click_that_is_under_way(database: Path, mon
         begun, gate = asyncio.Event(), asyncio.Event()
         vote = bot.decisions.vote
 
-        async def slow(*args: Any) -> Request:
+        async def slow(*args: Any, **named: Any) -> Request:
             begun.set()
             await gate.wait()
-            return await vote(*args)  # handed through as it came
+            return await vote(*args, **named)  # handed through as it came
 
         monkeypatch.setattr(bot.decisions, "vote", slow)
         clicking = asyncio.create_task(bot.slack.click("U0ALICE", card.channel, card.ts, "approve"))
@@ -156,7 +156,7 @@ async def test_stopping_does_not_wait_for_ever(database: Path, monkeypatch: pyte
         card = await bot.card(await bot.submit())
         begun, gate = asyncio.Event(), asyncio.Event()
 
-        async def hang(*args: object) -> Request:
+        async def hang(*args: object, **named: object) -> Request:
             begun.set()
             await gate.wait()
             raise ZeroDivisionError

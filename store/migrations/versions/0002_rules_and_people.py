@@ -120,6 +120,16 @@ def _add_indexes() -> None:
     )
     repeating = sa.text("repeats IS NOT NULL")
     op.create_index("ix_requests_repeats", "requests", ["repeats"], sqlite_where=repeating, postgresql_where=repeating)
+    pending = sa.text("status = 'pending'")
+    op.create_index(
+        "ix_requests_waiting",
+        "requests",
+        ["agent", "instance_id", "deadline_at"],
+        sqlite_where=pending,
+        postgresql_where=pending,
+    )
+    general = sa.text("request_number IS NULL")
+    op.create_index("ix_events_general", "events", ["number"], sqlite_where=general, postgresql_where=general)
     alive = sa.text("taken_at IS NULL AND lifted_at IS NULL")
     op.create_index(
         "uq_standing_votes_call",

@@ -1,0 +1,158 @@
+"""The statements about what is decided ahead or remembered: standing votes, remembered denials, near repeats.
+
+The conventions are those of ``store.statements``.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, bindparam, func, insert, or_, select, text, update
+from sqlmodel import SQLModel
+
+from store import tables as t
+from store.compiled import Statement
+from store.statements import cards, outbox, requests
+
+standing_votes = SQLModel.metadata.tables["standing_votes"]
+
+
+def _p(name: str, column: Column[Any]) -> Any:
+    return bindparam(name, type_=column.type)
+
+
+_now = _p("now", requests.c.created_at)
+
+# --- standing votes ---------------------------------------------------------------------------------------
+
+_BY_ITSELF = ("id", "taken_at", "taken_by", "lifted_at")
+INSERT_STANDING = Statement(
+    insert(standing_votes)
+    .values(
+        {column.name: _p(column.name, column) for column in standing_votes.c if column.name not in _BY_ITSELF},
+    )
+    .returning(standing_votes),
+    t.StandingVote,
+)
+# Spelled out rather than bound, so that SQLite sees that the partial index serves.
+_is_alive = text("standing_votes.taken_at IS NULL AND standing_votes.lifted_at IS NULL")
+_of_call = (
+    standing_votes.c.instance_id == _p("instance_id", standing_votes.c.instance_id),
+    standing_votes.c.digest == _p("digest", standing_votes.c.digest),
+    standing_votes.c.canonical_version == _p("canonical_version", standing_votes.c.canonical_version),
+)
+STANDING_FOR = Statement(
+    select(standing_votes)
+    .where(_is_alive, *_of_call, standing_votes.c.expires_at > _now)
+    .order_by(standing_votes.c.id),
+    t.StandingVote,
+)
+# What one person granted on a request; also what was taken, lifted or has expired.
+STANDING_GRANTED_ON = Statement(
+    select(standing_votes)
+    .where(standing_votes.c.request_number == _p("request_number", standing_votes.c.request_number))
+    .order_by(standing_votes.c.id),
+    t.StandingVote,
+)
+STANDING = Statement(select(standing_votes).where(standing_votes.c.id == _p("id", standing_votes.c.id)), t.StandingVote)
+# Also one that has expired: it would be in the way of a new one.
+LIFT_STANDING = Statement(
+    update(standing_votes)
+    .where(_is_alive, *_of_call, standing_votes.c.user_id == _p("user_id", standing_votes.c.user_id))
+    .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
+    .returning(standing_votes),
+    t.StandingVote,
+)
+TAKE_STANDING = Statement(
+    update(standing_votes)
+    .where(
+        standing_votes.c.id == _p("standing_id", standing_votes.c.id),
+        standing_votes.c.taken_at.is_(None),
+        standing_votes.c.lifted_at.is_(None),
+        standing_votes.c.expires_at > _now,
+    )
+    .values(
+        taken_at=_p("taken_at_", standing_votes.c.taken_at),
+        taken_by=_p("taken_by_", standing_votes.c.taken_by),
+    )
+)
+
+# --- remembered denials -----------------------------------------------------------------------------------
+
+_was_denied = text("requests.status = 'denied' AND requests.decided_by_kind = 'person'")
+_denied_since = (
+    _was_denied,
+    requests.c.agent == _p("agent", requests.c.agent),
+    requests.c.tool == _p("tool", requests.c.tool),
+    requests.c.decided_at > _p("since", requests.c.created_at),
+)
+# The newest denial of a call, whether it was reopened or not: what is older than a reopened one is forgotten with it.
+LAST_DENIED = Statement(
+    select(requests)
+    .where(
+        *_denied_since,
+        requests.c.digest == _p("digest", requests.c.digest),
+        requests.c.canonical_version == _p("canonical_version", requests.c.canonical_version),
+    )
+    .order_by(requests.c.decided_at.desc(), requests.c.number.desc())
+    .limit(1),
+    t.Request,
+)
+REOPEN = Statement(
+    update(requests)
+    .where(
+        requests.c.number == _p("number", requests.c.number),
+        requests.c.status == t.Status.DENIED,
+        requests.c.reopened_at.is_(None),
+    )
+    .values(
+        reopened_at=_p("reopened_at_", requests.c.reopened_at),
+        reopened_by=_p("reopened_by_", requests.c.reopened_by),
+    )
+    .returning(requests),
+    t.Request,
+)
+
+
+def _tries(count: int, last: datetime | None) -> tuple[int, datetime | None]:
+    return count, last
+
+
+# How often a denied call was asked again, and when last.
+TRIES = Statement(
+    select(func.count(), func.max(requests.c.created_at)).where(
+        text("requests.repeats IS NOT NULL"), requests.c.repeats == _p("number", requests.c.number)
+    ),
+    _tries,
+)
+# Denials by people of the same agent and tool, before a request was made, newest first.
+DENIALS_BEFORE = Statement(
+    select(requests)
+    .where(
+        *_denied_since,
+        requests.c.decided_at <= _p("until", requests.c.created_at),
+        requests.c.number < _p("number", requests.c.number),
+    )
+    .order_by(requests.c.decided_at.desc(), requests.c.number.desc())
+    .limit(bindparam("limit")),
+    t.Request,
+)
+# A wish to draw a card that nobody has begun to fulfil, so that its drawing will show what is written now.
+WAITING_DRAW = Statement(
+    select(outbox.c.id)
+    .where(
+        outbox.c.card_id == _p("card_id", outbox.c.card_id),
+        outbox.c.leased_until.is_(None),
+        or_(outbox.c.kind == t.IntentKind.POST_CARD, outbox.c.kind == t.IntentKind.DRAW_CARD),
+    )
+    .limit(1),
+    int,
+)
+CARDS_IN_PLACE = Statement(
+    select(cards)
+    .where(
+        cards.c.request_number == _p("request_number", cards.c.request_number),
+        cards.c.place == _p("place", cards.c.place),
+    )
+    .order_by(cards.c.id),
+    t.Card,
+)

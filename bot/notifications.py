@@ -1,20 +1,108 @@
 """News for receivers: that a request was decided, for whoever does not wait for it on an open line.
 
-Written in the transaction of the decision, for an instance that has a receiver then; sent until acknowledged. A
-notification carries no outcome: its receiver reads the request.
+Written in the transaction of the decision, for an instance that has a receiver then; sent, to the receiver that it has
+at that time, until it is acknowledged, seven days have passed or delivery ends. A notification carries no outcome: its
+receiver reads the request. How it is sent is ``handlers.webhooks``' business.
 """
 
 import json
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from uuid_utils import uuid7
 
 from bot.changes import NotificationsFilled
+from bot.clock import Clock
+from bot.receivers import Signing
 from store import statements_delivery as statements
+from store.delivery_tables import Notification
+from store.engine import Store
 from store.tables import Request
 from store.unit import Unit
 
+LEASE = timedelta(seconds=60)  # an attempt takes ten at most
+KEEP_TRYING = timedelta(days=7)
+"""From the decision on (agent-api.md)."""
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A claimed notification, where it goes now, and the secret that signs it; None if that cannot be read any more."""
+
+    notification: Notification
+    url: str
+    secret: bytes | None = field(repr=False)
+
+
+class Notifications:
+    """Use cases of whoever sends notifications. ``worker`` names this process in its leases."""
+
+    def __init__(self, store: Store, clock: Clock, signing: Signing, worker: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._signing = signing
+        self._worker = worker
+
+    async def release_leases(self) -> None:
+        """Free what a process before this one held. Only where one process owns the database."""
+        await self._store.write(lambda unit: unit.run(statements.RELEASE_NOTIFICATIONS))
+
+    async def claim(self, limit: int) -> list[Letter]:
+        """Lease due notifications, oldest first, each with its instance's receiver of this moment.
+
+        What has been tried for ``KEEP_TRYING`` is given up instead.
+        """
+
+        async def work(unit: Unit) -> list[Letter]:
+            now = self._clock()
+            await unit.run(statements.GIVE_UP_OLD, now=now, before=now - KEEP_TRYING, given_up_at_=now, due_at_=None)
+            claimed = await unit.all(
+                statements.CLAIM_NOTIFICATIONS, now=now, limit=limit, leased_by_=self._worker, leased_until_=now + LEASE
+            )
+            letters = []
+            for notification in sorted(claimed, key=lambda one: (one.created_at, one.id)):
+                delivery = await unit.one(statements.DELIVERY, instance_id=notification.instance_id)
+                if delivery is not None:
+                    letters.append(Letter(notification, delivery.url, self._signing.open(delivery)))
+            return letters
+
+        return await self._store.write(work)
+
+    async def next_due(self) -> datetime | None:
+        """Return when a notification next becomes due, or its lease ends."""
+        return await self._store.read(lambda unit: unit.one(statements.NEXT_NOTIFICATION_DUE))
+
+    async def waiting(self) -> int:
+        """Count what is not acknowledged yet."""
+        return await self._store.read(lambda unit: unit.one(statements.WAITING_NOTIFICATIONS)) or 0
+
+    async def delivered(self, letter: Letter) -> None:
+        """Record that the receiver has it."""
+        await self._store.write(
+            lambda unit: unit.run(
+                statements.NOTIFICATION_DELIVERED,
+                notification_id=letter.notification.id,
+                is_fence=letter.notification.fence,
+                delivered_at_=self._clock(),
+                due_at_=None,
+                last_code_=None,
+            )
+        )
+
+    async def failed(self, letter: Letter, code: str, delay: timedelta, *, counts: bool = True) -> None:
+        """Record a failed attempt, to be repeated after ``delay``. ``counts``: whether it was one at all."""
+        attempts = letter.notification.attempts - (0 if counts else 1)
+        await self._store.write(
+            lambda unit: unit.run(
+                statements.POSTPONE_NOTIFICATION,
+                notification_id=letter.notification.id,
+                is_fence=letter.notification.fence,
+                due_at_=self._clock() + delay,
+                attempts_=attempts,
+                last_code_=code,
+            )
+        )
 
 
 async def notify_resolved(unit: Unit, request: Request, now: datetime) -> None:

@@ -86,11 +86,11 @@ class Service:
         self.metrics = Metrics(version("signoff"))
         self._lock: ServingLock | None = None
         self.instances = Instances(store, clock, secrets.secret_key)
-        self.creation = Creation(store, clock, rulebook)
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
         self.directory = SlackDirectory(self.client, clock)
         self.passcodes = Passcodes(store, clock, secrets.secret_key)
+        self.creation = Creation(store, clock, rulebook, self.directory)
         self.decisions = Decisions(store, clock, rulebook, self.directory, self.passcodes)
         self.standing = Standing(store, clock, rulebook, self.directory, self.passcodes)
         self.memory = Memory(store, clock, rulebook, self.directory)

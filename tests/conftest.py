@@ -229,7 +229,7 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         town=town,
         rulebook=rulebook,
         instances=Instances(store, clock, b"k" * 32),
-        creation=Creation(store, clock, rulebook),
+        creation=Creation(store, clock, rulebook, town),
         approvals=Approvals(store, clock, rulebook),
         passcodes=passcodes,
         decisions=Decisions(store, clock, rulebook, town, passcodes),

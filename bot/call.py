@@ -77,7 +77,7 @@ def parse_submission(body: bytes) -> Submission:
         timeout=timeout,
         canonical=canonical,
         digest=hashlib.sha256(canonical).digest(),
-        fields_digest=_digest_of_form({name: value for name, (value, _) in fields.items()}),
+        fields_digest=digest_of_form({name: value for name, (value, _) in fields.items()}),
     )
 
 
@@ -176,7 +176,7 @@ def canonical_form(value: Any, most_characters: int | None = None) -> bytes:
         return "".join(pieces).encode()
 
 
-def _digest_of_form(value: Any) -> bytes:
+def digest_of_form(value: Any) -> bytes:
     """Return the SHA-256 of ``canonical_form(value)`` without ever holding the form as a whole."""
     try:
         return hashlib.sha256(_ENCODER.encode(value).encode()).digest()

@@ -13,12 +13,13 @@ from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from bot.config_faults import nearest, shown, wrong
 from bot.config_tables import ReviewerGroup, Table
 from bot.config_values import ChannelId, Duration, ListOf, Pattern, RuleName, Standing, Timeout, Validity
 from bot.durations import render_duration
+from bot.redaction import parse_pattern
 from store.tables import StepUp
 
 Stage = Literal["approve", "autonomous"]
@@ -53,6 +54,20 @@ _Group = Annotated[ReviewerGroup, BeforeValidator(_group)]
 
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _hidden(value: str) -> str:
+    try:
+        parse_pattern(value)
+    except ValueError as error:
+        raise wrong(
+            f"{shown(value)} {error}",
+            'write a key, or keys with dots between them and * for any one, such as "card_number" or "cards.*.number"',
+        ) from error
+    return value
+
+
+_Hidden = Annotated[str, AfterValidator(_hidden)]
 
 
 class Seat(Table):
@@ -102,7 +117,7 @@ class _Terms(Table):
     """Whether Approve asks once more, in a dialog."""
     step_up: StepUp | None = Field(None, strict=False, examples=["totp"])
     """What an approval takes beyond a click: `totp`, a six-digit passcode."""
-    redact: ListOf[str] = Field((), examples=[["card_number", "*.password"]])
+    redact: ListOf[_Hidden] = Field((), examples=[["card_number", "*.password"]])
     """Arguments whose values are shown to nobody."""
     owner_may_decide: bool = Field(False, examples=[False])
     """For teams of one: whether owners may decide for their own agent. Cards say so."""

@@ -1,48 +1,93 @@
 """How a request comes to be: an agent's call meets the rules, and what follows at once is written in one transaction.
 
-A rule may approve or deny it there and then; else it waits for people, and its card is planned. A repeated submission
-is the request that was made before. Waiting, cancelling, consuming and outcomes are ``bot.approvals``'.
+A rule may approve or deny it there and then. Where it asks people, standing votes for the call are taken first; without
+any, a remembered denial is given again, and what nobody can decide is denied; else the request waits, and its card is
+planned. A repeated submission is the request that was made before. Waiting, cancelling, consuming and outcomes are
+``bot.approvals``'.
 """
 
 import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from uuid_utils import uuid7
 
+from bot.availability import Availability
 from bot.call import CANONICAL_VERSION, Submission
 from bot.cards import add_card
 from bot.changes import RequestChanged
 from bot.clock import Clock
-from bot.decisions import record_decision
+from bot.config import Rule
+from bot.decisions import Election, record_decision
 from bot.durations import parse_capped
-from bot.errors import BadCredential, IdempotencyConflict, Limited
+from bot.errors import BadCredential, FactsUnavailable, IdempotencyConflict, Limited
 from bot.events import EventType, append_event, commit
 from bot.limits import Admission, Limits
-from bot.policy import DEFAULT_TIMEOUT, Course, Ruling
+from bot.memory import count_try, recall
+from bot.people import Directory, Facts
+from bot.policy import DEFAULT_TIMEOUT, Course, Parties, Ruling, reviewer_usergroups
 from bot.rulebook import Edition, Rulebook, RulesChanged
-from store import statements
+from bot.standing import take_standing
+from store import statements, statements_ahead
 from store.compiled import make_record
 from store.engine import Store
-from store.tables import DeciderKind, Instance, Place, Request, Status
+from store.tables import DeciderKind, Instance, Place, Request, StandingVote, Status
 from store.unit import Unit
 
 _SALT_BYTES = 16
+_OVERTAKEN_AT_MOST = 5  # how often what a call meets may change between our look at it and our writing
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """What a call that people are to decide meets, as read before its request is written.
+
+    ``facts`` are about the voters of ``standing``, None where there are none or Slack could not be asked. ``lack`` says
+    why nobody can decide. ``is_binding``: whether to look again if something else is met when the request is written.
+    """
+
+    standing: tuple[StandingVote, ...] = ()
+    denial: Request | None = None
+    facts: Facts | None = None
+    lack: str | None = None
+    is_binding: bool = False
+
+    def differs(self, other: "_Met") -> bool:
+        """Whether ``other`` standing votes or another denial are met."""
+        return [one.id for one in self.standing] != [one.id for one in other.standing] or (
+            (self.denial.number if self.denial else None) != (other.denial.number if other.denial else None)
+        )
+
+
+_NOTHING = _Met()
+
+
+class _Overtaken(Exception):
+    """Something else is met now than when Slack was asked."""
 
 
 class Creation:
     """The use case of submitting a call."""
 
-    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook) -> None:
+    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory) -> None:
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
+        self._directory = directory
+        self._availability = Availability(clock, directory)
         self._limits = Limits()
 
     async def submit(self, instance: Instance, submission: Submission, key: str) -> tuple[Request, bool]:
         """Make a request, or find the one made before under the same ``key``; the flag tells whether it is new.
 
-        Raises ``IdempotencyConflict`` when the key was used for other fields, ``BadCredential`` for an instance that
-        was revoked meanwhile, ``RateLimited`` or ``TooManyPending`` for a new one beyond its agent's limits.
+        Slack is asked only where people are to decide, and nothing fails because it does not answer. Raises
+        ``IdempotencyConflict`` when the key was used for other fields, ``BadCredential`` for an instance that was
+        revoked meanwhile, ``RateLimited`` or ``TooManyPending`` for a new one beyond its agent's limits.
         """
         while True:
             edition = await self._rulebook.edition()
@@ -56,35 +101,86 @@ class Creation:
     ) -> tuple[Request, bool]:
         policy = edition.policy
         ruling = policy.rule_on(instance.agent, submission.tool, submission.server, submission.timeout)
+        call = _Call(edition, instance, submission, key, ruling)
         with self._limits.admission(policy.agent(instance.agent), instance.id) as admission:
-            return await self._store.write(
-                lambda unit: self._submit(unit, edition, instance, submission, key, ruling, admission)
-            )
+            if ruling.course is not Course.ASK:
+                return await self._store.write(lambda unit: self._submit(unit, call, admission, None))
+            for tries_left in reversed(range(_OVERTAKEN_AT_MOST)):
+                foreseen = await self._look_ahead(call)
+                if not tries_left:
+                    foreseen = replace(foreseen, is_binding=False)
+                try:
+                    return await self._store.write(
+                        partial(self._submit, call=call, admission=admission, foreseen=foreseen)
+                    )
+                except _Overtaken:
+                    continue
+        raise LookupError("a request that was not bound to what it met was overtaken")
+
+    # --- before the transaction: what needs Slack ---
+
+    async def _look_ahead(self, call: "_Call") -> _Met:
+        rule = call.ruling.rule
+
+        async def look(unit: Unit) -> _Met | None:
+            if await unit.one(statements.REQUEST_BY_KEY, instance_id=call.instance.id, create_key=call.key) is not None:
+                return None
+            return await self._meet(unit, call, self._clock())
+
+        met = await self._store.peek(look)
+        if met is None or rule is None:
+            return _NOTHING  # nothing new will be made
+        facts = None
+        if met.standing:
+            voters = {standing.user_id for standing in met.standing}
+            with suppress(FactsUnavailable):  # then they wait for another try of the agent's, and this one for people
+                facts = await self._directory.load_facts(voters, reviewer_usergroups(rule.as_frozen))
+        lack = None
+        if met.denial is None:
+            version = call.edition.version_of(rule)
+            lack = await self._availability.find_lack(version, rule.as_frozen, call.parties)
+        return replace(met, facts=facts, lack=lack, is_binding=True)
+
+    @staticmethod
+    async def _meet(unit: Unit, call: "_Call", now: datetime) -> _Met:
+        """Look for standing votes for the call, and if there are none for a denial that is remembered."""
+        submission, instance = call.submission, call.instance
+        standing = await unit.all(
+            statements_ahead.STANDING_FOR,
+            instance_id=instance.id,
+            digest=submission.digest,
+            canonical_version=CANONICAL_VERSION,
+            now=now,
+        )
+        if standing:
+            return _Met(standing=tuple(standing))
+        return _Met(denial=await recall(unit, instance.agent, submission.tool, submission.digest, now))
+
+    # --- the transaction ---
 
     async def _submit(
-        self,
-        unit: Unit,
-        edition: Edition,
-        instance: Instance,
-        submission: Submission,
-        key: str,
-        ruling: Ruling,
-        admission: Admission | None,
+        self, unit: Unit, call: "_Call", admission: Admission | None, foreseen: _Met | None
     ) -> tuple[Request, bool]:
-        self._rulebook.refuse_outdated(edition)
+        self._rulebook.refuse_outdated(call.edition)
         now = self._clock()
+        instance, submission, ruling = call.instance, call.submission, call.ruling
         rule = ruling.rule
+        met = _NOTHING
+        if foreseen is not None:
+            met = await self._meet(unit, call, now)
+            if foreseen.is_binding and foreseen.differs(met):
+                raise _Overtaken
+            met = replace(met, facts=foreseen.facts, lack=foreseen.lack)
         deadline_at = now + parse_capped(submission.timeout, rule.max_timeout if rule else DEFAULT_TIMEOUT)
-        asked = ruling.course is Course.ASK
-        if admission is not None and (limited := await admission.enter(unit, now, waits=asked)) is not None:
-            return await self._find_submitted(unit, instance, submission, key, limited), False
-        approved = ruling.course is Course.APPROVE
-        expires_at = now + rule.validity if rule and approved else None
-        values: dict[str, Any] = {
+        decision = _decision(ruling, met, now, deadline_at)
+        waits = decision["status"] is Status.PENDING
+        if admission is not None and (limited := await admission.enter(unit, now, waits=waits)) is not None:
+            return await self._find_submitted(unit, call, limited), False
+        values: Values = {
             "id": str(uuid7()),
             "instance_id": instance.id,
             "agent": instance.agent,
-            "create_key": key,
+            "create_key": call.key,
             "submission_digest": submission.fields_digest,
             "tool": submission.tool,
             "server": submission.server,
@@ -95,24 +191,17 @@ class Creation:
             "canonical_version": CANONICAL_VERSION,
             "digest": submission.digest,
             "salt": os.urandom(_SALT_BYTES),
-            "rule_id": edition.version_of(rule) if rule else None,
-            "status": Status.PENDING if asked else Status.APPROVED if approved else Status.DENIED,
+            "rule_id": call.edition.version_of(rule) if rule else None,
             "created_at": now,
             "deadline_at": deadline_at,
-            "due_at": deadline_at if asked else expires_at,
-            "decided_at": None if asked else now,
-            "decided_by_kind": None if asked else DeciderKind.RULE,
-            "decided_by": rule.name if rule and not asked else None,
-            "decision_code": None if asked else ruling.code,
-            "note": None if asked or approved else ruling.reason,
-            "expires_at": expires_at,
-            "repeats": None,
+            "repeats": met.denial.number if met.denial else None,
+            **decision,
         }
         number = await unit.one(statements.INSERT_REQUEST, **values)
         if number is None:
             if admission is not None:
                 admission.leave()
-            return await self._find_submitted(unit, instance, submission, key), False
+            return await self._find_submitted(unit, call), False
         # What was just written need not be read back.
         request = make_record(Request, number=number, **values)
         await append_event(
@@ -120,25 +209,83 @@ class Creation:
             agent=request.agent, instance=instance.id, tool=request.tool, server=request.server,
             call=commit(request.salt, submission.canonical), canonical=CANONICAL_VERSION,
             rule=rule.name if rule else None, rule_version=request.rule_id, deadline_at=deadline_at.isoformat(),
+            repeats=request.repeats,
         )  # fmt: skip
-        if asked and rule and rule.channel:
-            await add_card(unit, request, Place.CHANNEL, rule.channel, now, reason="asked")
-        if not asked:
+        if request.status is not Status.PENDING:
             await record_decision(unit, request, now)
+            if met.denial is not None:
+                await count_try(unit, met.denial, now)
+        elif rule is not None:
+            request = await self._take_votes(unit, request, rule, call, met, now)
+            if request.status is not Status.PENDING:
+                return request, True  # announced where it was decided
+            if rule.channel:
+                await add_card(unit, request, Place.CHANNEL, rule.channel, now, reason="asked")
         unit.announce(RequestChanged(request))
         return request, True
 
-    async def _find_submitted(
-        self, unit: Unit, instance: Instance, submission: Submission, key: str, limited: Limited | None = None
+    async def _take_votes(
+        self, unit: Unit, request: Request, rule: Rule, call: "_Call", met: _Met, now: datetime
     ) -> Request:
+        """Let standing votes count on a new request, which they may decide. Returns it as it is then."""
+        if met.facts is None:
+            return request
+        votes = await take_standing(unit, request, rule, call.parties, met.facts, met.standing, now)
+        if not votes:
+            return request
+        return await Election(request, rule.as_frozen, call.parties, met.facts, self._rulebook).weigh(unit, votes, now)
+
+    @staticmethod
+    async def _find_submitted(unit: Unit, call: "_Call", limited: Limited | None = None) -> Request:
         """Say why a request was not written: the instance is revoked, its key was used before, or it is ``limited``."""
-        await refuse_revoked(unit, instance)
-        known = await unit.one(statements.REQUEST_BY_KEY, instance_id=instance.id, create_key=key)
+        await refuse_revoked(unit, call.instance)
+        known = await unit.one(statements.REQUEST_BY_KEY, instance_id=call.instance.id, create_key=call.key)
         if known is None:
             raise limited or LookupError("a request was not written and is not there")
-        if known.submission_digest != submission.fields_digest:
+        if known.submission_digest != call.submission.fields_digest:
             raise IdempotencyConflict
         return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What an instance submitted under which key, and how it was judged by which edition of the rules."""
+
+    edition: Edition
+    instance: Instance
+    submission: Submission
+    key: str
+    ruling: Ruling
+
+    @property
+    def parties(self) -> Parties:
+        """Whose own business the call is."""
+        return self.edition.policy.parties(self.instance.agent, self.instance)
+
+
+def _decision(ruling: Ruling, met: _Met, now: datetime, deadline_at: datetime) -> Values:
+    """How a request starts: decided by its rule or by a remembered denial, or pending."""
+    decided: Values = {
+        "status": Status.DENIED,
+        "decided_at": now,
+        "decided_by_kind": DeciderKind.RULE,
+        "decided_by": ruling.rule.name if ruling.rule else None,
+        "decision_code": ruling.code,
+        "note": ruling.reason,
+        "expires_at": None,
+        "due_at": None,
+    }
+    if ruling.course is Course.DENY or ruling.rule is None:
+        return decided
+    if ruling.course is Course.APPROVE:
+        expires_at = now + ruling.rule.validity
+        return decided | {"status": Status.APPROVED, "note": None, "expires_at": expires_at, "due_at": expires_at}
+    if met.denial is not None:
+        memory = {"decided_by_kind": DeciderKind.MEMORY, "decided_by": None, "decision_code": "denied_before"}
+        return decided | memory | {"note": met.denial.note}
+    if met.lack is not None:
+        return decided | {"decision_code": "nobody_can_decide", "note": met.lack}
+    return dict.fromkeys(decided) | {"status": Status.PENDING, "due_at": deadline_at}
 
 
 async def refuse_revoked(unit: Unit, instance: Instance) -> None:

@@ -18,6 +18,7 @@ from bot.events import EventType, append_event
 from bot.memory import find_near_denial, load_tries
 from bot.notices import Fact, facts_of
 from bot.policy import Parties
+from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import load_granted, load_taken
 from store import statements
@@ -41,6 +42,9 @@ class Drawing:
     ``granted`` are the standing votes that were left on this request, ``taken`` those that were cast on it.
     ``tries`` counts how often its denial was met again, ``last_try_at`` says when last; before ``remembered_until`` it
     would be met once more, and may be reopened.
+
+    What the rule hides is in none of it: requests, and notes of votes, are as people may see them (``bot.redaction``).
+    ``copies`` counts the places of the call that the rule shows and that are hidden too: they repeat what it hides.
     """
 
     request: Request
@@ -55,6 +59,7 @@ class Drawing:
     tries: int = 0
     last_try_at: datetime | None = None
     remembered_until: datetime | None = None
+    copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,13 @@ class Notice:
     admins: frozenset[str]
 
 
-async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, compare: bool = True) -> Drawing:
-    """Gather what a card of ``request`` is drawn from, in one snapshot. ``compare``: with what it is compared with."""
+async def load_drawing(
+    unit: Unit, rulebook: Rulebook, redactor: Redactor, request: Request, *, compare: bool = True
+) -> Drawing:
+    """Gather what a card of ``request`` is drawn from, in one snapshot. ``compare``: with what it is compared with.
+
+    Here, and nowhere else, what people may see is parted from what is stored.
+    """
     instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
     if instance is None:
         raise LookupError(f"request {request.id} has no instance")
@@ -95,18 +105,29 @@ async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, comp
         near_denial = await find_near_denial(unit, request)
     votes = tuple(await unit.all(statements.VOTES_OF, request_number=request.number))
     tries = await load_tries(unit, request)
+    drawn = redactor.redact(request, rule.redact if rule is not None else ())
+
+    async def redacted(other: Request | None) -> Request | None:
+        """What its own rule hides is not shown under a later one, and what this one hides is not shown of it."""
+        if other is None:
+            return None
+        theirs = await rulebook.frozen(unit, other.rule_id) if other.rule_id is not None else None
+        patterns = (*(rule.redact if rule is not None else ()), *(theirs.redact if theirs is not None else ()))
+        return redactor.redact(other, dict.fromkeys(patterns), beside=drawn).request
+
     return Drawing(
-        request=request,
+        request=drawn.request,
         rule=rule,
-        previous=previous,
+        previous=await redacted(previous),
+        near_denial=await redacted(near_denial),
         instance=instance,
-        votes=votes,
-        near_denial=near_denial,
-        granted=await load_granted(unit, request),
-        taken=await load_taken(unit, votes),
+        votes=tuple(map(drawn.noted, votes)),
+        granted=tuple(map(drawn.noted, await load_granted(unit, request))),
+        taken=tuple(map(drawn.noted, await load_taken(unit, votes))),
         tries=tries.count,
         last_try_at=tries.last_at,
         remembered_until=tries.remembered_until,
+        copies=drawn.copies,
         parties=rulebook.policy.parties(request.agent, instance),
     )
 
@@ -114,11 +135,12 @@ async def load_drawing(unit: Unit, rulebook: Rulebook, request: Request, *, comp
 class Outbox:
     """Use cases of the deliverer. ``worker`` names this process in its leases."""
 
-    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, worker: str) -> None:
+    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, worker: str, redactor: Redactor) -> None:
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
         self._worker = worker
+        self._redactor = redactor
 
     async def release_leases(self) -> None:
         """Free what a process before this one held. Only where one process owns the database."""
@@ -159,7 +181,7 @@ class Outbox:
             if intent.card_id is not None:
                 card = await unit.one(statements.CARD, card_id=intent.card_id)
             last = await unit.one(statements.LAST_DRAW_OF_CARD, card_id=intent.card_id)
-            return Job(intent, card, await load_drawing(unit, self._rulebook, request), last)
+            return Job(intent, card, await load_drawing(unit, self._rulebook, self._redactor, request), last)
 
         return await self._store.peek(work)
 

@@ -13,6 +13,7 @@ from bot.config import FrozenRule
 from bot.outbox import Drawing, load_drawing
 from bot.people import Directory, Facts
 from bot.policy import judge, reviewer_usergroups
+from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from store import statements
 from store.engine import Store
@@ -35,11 +36,14 @@ class Seen:
 class Queries:
     """Use cases that only read."""
 
-    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory, redactor: Redactor
+    ) -> None:
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
         self._directory = directory
+        self._redactor = redactor
 
     async def pending(self, user_id: str) -> list[Seen]:
         """Return the pending requests that a person may see, by deadline, at most some ``MAX_LISTED`` of the oldest.
@@ -89,7 +93,7 @@ class Queries:
 
         async def work(unit: Unit) -> Drawing | None:
             request = await unit.one(statements.REQUEST, number=number)
-            return await load_drawing(unit, self._rulebook, request) if request else None
+            return await load_drawing(unit, self._rulebook, self._redactor, request) if request else None
 
         return await self._store.peek(work)
 
@@ -136,7 +140,7 @@ class Queries:
 
     async def _with_cards(self, unit: Unit, request: Request, *, compare: bool = True) -> tuple[Drawing, list[Card]]:
         return (
-            await load_drawing(unit, self._rulebook, request, compare=compare),
+            await load_drawing(unit, self._rulebook, self._redactor, request, compare=compare),
             await unit.all(statements.CARDS_OF, request_number=request.number),
         )
 

@@ -8,13 +8,12 @@ matches that: never more than a vote, and never twice.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from bot.call import CANONICAL_VERSION, MAX_BODY_BYTES, canonical_call, parse_object
+from bot.call import CANONICAL_VERSION, MAX_BODY_BYTES, Submission, canonical_call, parse_object
 from bot.clock import Clock
 from bot.config import Rule
 from bot.decisions import Election, StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
@@ -46,16 +45,6 @@ class Granted:
     request: Request
     standing: StandingVote | None
     arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedCall:
-    """A call as a person wants it: the same tool and server, other arguments."""
-
-    arguments: str
-    value: Mapping[str, Any]
-    canonical: bytes
-    digest: bytes
 
 
 class Standing:
@@ -111,7 +100,7 @@ class Standing:
         unit: Unit,
         hearing: Hearing,
         act: Act,
-        call: ChangedCall,
+        call: Submission,
         ruling: Ruling,
         seen: FullView | None,
         reason: str | None,
@@ -150,13 +139,13 @@ class Standing:
         return Granted(denied, standing, call.arguments)
 
     @staticmethod
-    async def _granted_before(unit: Unit, request: Request, act: Act, call: ChangedCall) -> StandingVote | None:
+    async def _granted_before(unit: Unit, request: Request, act: Act, call: Submission) -> StandingVote | None:
         granted = await unit.all(statements_ahead.STANDING_GRANTED_ON, request_number=request.number)
         return next((one for one in granted if (one.user_id, one.digest) == (act.user_id, call.digest)), None)
 
     @staticmethod
     async def _grant(
-        unit: Unit, request: Request, act: Act, call: ChangedCall, rule: Rule, reason: str | None, now: datetime
+        unit: Unit, request: Request, act: Act, call: Submission, rule: Rule, reason: str | None, now: datetime
     ) -> StandingVote:
         """Write a standing vote down, in place of an older one of the same person for the same call."""
         lifted = await unit.all(
@@ -262,8 +251,11 @@ def _as_vote(standing: StandingVote) -> Vote:
 # --- the changed call -------------------------------------------------------------------------------------
 
 
-def parse_changed(request: Request, text: str) -> ChangedCall:
-    """Parse the arguments of a changed call, as strictly as an agent's. Raises ``BadInput`` or ``CallTooLarge``."""
+def parse_changed(request: Request, text: str) -> Submission:
+    """Return the call of ``request`` with other arguments, as its agent would submit it, parsed as strictly.
+
+    Raises ``BadInput`` or ``CallTooLarge``.
+    """
     try:
         body = b'{"arguments":' + text.encode() + b"}"
     except UnicodeEncodeError as error:
@@ -274,7 +266,18 @@ def parse_changed(request: Request, text: str) -> ChangedCall:
     if not isinstance(value, dict):
         raise BadInput("arguments must be a JSON object.", param="arguments", code="invalid_field")
     canonical = canonical_call(request.tool, request.server, value)
-    return ChangedCall(_SPACES.sub(r"\1", kept), value, canonical, hashlib.sha256(canonical).digest())
+    digest = hashlib.sha256(canonical).digest()
+    return Submission(
+        tool=request.tool,
+        server=request.server,
+        arguments=_SPACES.sub(r"\1", kept),
+        agent_reasoning=None,
+        context=None,
+        timeout=request.timeout,
+        canonical=canonical,
+        digest=digest,
+        fields_digest=digest,
+    )
 
 
 def render_note(request: Request, shown: str, ruling: Ruling, now: datetime, reason: str | None) -> str:

@@ -30,6 +30,7 @@ from bot.memory import Memory
 from bot.outbox import Outbox
 from bot.passcodes import Passcodes
 from bot.queries import Queries
+from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
 from bot.standing import Standing
@@ -85,16 +86,17 @@ class Service:
         self.metrics = Metrics(version("signoff"))
         self._lock: ServingLock | None = None
         self.instances = Instances(store, clock, secrets.secret_key)
-        self.creation = Creation(store, clock, rulebook)
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
         self.directory = SlackDirectory(self.client, clock)
         self.passcodes = Passcodes(store, clock, secrets.secret_key)
+        self.creation = Creation(store, clock, rulebook, self.directory)
         self.decisions = Decisions(store, clock, rulebook, self.directory, self.passcodes)
         self.standing = Standing(store, clock, rulebook, self.directory, self.passcodes)
         self.memory = Memory(store, clock, rulebook, self.directory)
-        self.queries = Queries(store, clock, rulebook, self.directory)
-        self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}")
+        redactor = Redactor(secrets.secret_key)
+        self.queries = Queries(store, clock, rulebook, self.directory, redactor)
+        self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}", redactor)
         self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
         self.afterwards = Afterwards()
         self.commands = Commands(self.client, self.afterwards, reading_commands(self.queries, clock))

@@ -26,6 +26,7 @@ from bot.outbox import Outbox
 from bot.passcodes import Passcodes
 from bot.people import Channel, Facts, Person
 from bot.queries import Queries
+from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import Standing
 from store.engine import SqliteStore
@@ -221,21 +222,22 @@ async def house(store: SqliteStore, clock: StandingClock, town: Town, settings: 
 async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings: Settings) -> House:
     rulebook = await Rulebook.load(store, settings, clock)
     passcodes = Passcodes(store, clock, b"k" * 32)
+    redactor = Redactor(b"k" * 32)
     return House(
         store=store,
         clock=clock,
         town=town,
         rulebook=rulebook,
         instances=Instances(store, clock, b"k" * 32),
-        creation=Creation(store, clock, rulebook),
+        creation=Creation(store, clock, rulebook, town),
         approvals=Approvals(store, clock, rulebook),
         passcodes=passcodes,
         decisions=Decisions(store, clock, rulebook, town, passcodes),
         standing=Standing(store, clock, rulebook, town, passcodes),
         memory=Memory(store, clock, rulebook, town),
         deadlines=Deadlines(store, clock),
-        outbox=Outbox(store, clock, rulebook, "test"),
-        queries=Queries(store, clock, rulebook, town),
+        outbox=Outbox(store, clock, rulebook, "test", redactor),
+        queries=Queries(store, clock, rulebook, town, redactor),
     )
 
 

@@ -53,7 +53,7 @@ def _command(args: Namespace) -> Command | None:
     """Return what carries the command out; None where the line ends before it is named."""
     if args.command == "instance":
         return _instance if args.act else None
-    return {"serve": _serve, "demo": _demo, "check": _check, "manifest": _manifest}.get(args.command)
+    return {"serve": _serve, "demo": _demo, "check": _check, "manifest": _manifest, "enroll": _enroll}.get(args.command)
 
 
 def _serve(args: Namespace, env: Mapping[str, str]) -> int:
@@ -84,6 +84,13 @@ def _manifest(args: Namespace, env: Mapping[str, str]) -> int:
     from handlers.cli.manifest import print_manifest
 
     print_manifest(args, env, config_path(args, env))
+    return DONE
+
+
+def _enroll(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.enroll import run
+
+    run(args, env, config_path(args, env))
     return DONE
 
 

@@ -13,16 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from bot.clock import monotonic_clock
 from bot.config import Settings, load_settings
-from bot.config_values import UserId
 from bot.instances import InstanceListing, Instances
-from bot.secrets import load_secret_key
+from handlers.cli.beside import checked_user, database_of, open_beside, secret_key
 from handlers.cli.say import CommandFailed, say, shown
-from store.engine import SqliteStore
-from store.schema import prepare
 from store.tables import Credential
 
 _LONGEST_NAME_CHARS = 75
@@ -40,8 +35,8 @@ async def _create(args: Namespace, env: Mapping[str, str], settings: Settings) -
     if args.agent not in settings.agents:
         configured = ", ".join(sorted(settings.agents)) or "none"
         raise CommandFailed(f"There is no agent {shown(args.agent)} in the configuration. Configured: {configured}.")
-    person = _checked_person(args.person)
-    async with _instances(settings, _secret_key(env, settings)) as instances:
+    person = checked_user(args.person, "--person") if args.person is not None else None
+    async with _instances(settings, secret_key(env, settings)) as instances:
         _, token = await instances.create(name, args.agent, person)
     _hand_out(token, name)
     made_for = f" for {person}, who will not decide on its requests" if person else ""
@@ -50,7 +45,7 @@ async def _create(args: Namespace, env: Mapping[str, str], settings: Settings) -
 
 async def _list(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
     listings: list[InstanceListing] = []
-    if _database(settings).exists():
+    if database_of(settings).exists():
         async with _instances(settings) as instances:
             listings = await instances.list_all()
     if args.json:
@@ -69,7 +64,7 @@ async def _rotate(args: Namespace, env: Mapping[str, str], settings: Settings) -
             retired = await instances.retire(name)
         print(f"Revoked {_count(retired, 'older token')} of {shown(name)}; the newest goes on working.")
         return
-    async with _instances(settings, _secret_key(env, settings)) as instances:
+    async with _instances(settings, secret_key(env, settings)) as instances:
         token = await instances.rotate(name)
     _hand_out(token, name)
     say(f"This is {shown(name)}'s new token, shown this once.")
@@ -87,37 +82,17 @@ async def _revoke(args: Namespace, env: Mapping[str, str], settings: Settings) -
 
 
 @asynccontextmanager
-async def _instances(settings: Settings, secret_key: bytes = b"") -> AsyncIterator[Instances]:
-    """Open the store for the use cases. Without ``secret_key`` no token can be made, and none is."""
+async def _instances(settings: Settings, key: bytes = b"") -> AsyncIterator[Instances]:
+    """Open the store for the use cases. Without ``key`` no token can be made, and none is."""
     clock = monotonic_clock()
-    path = _database(settings)
-    # Never a migration: the server may be running on the schema that is there.
-    prepare(path, clock(), upgrade=False)
-    store = await SqliteStore.open(path)
-    try:
-        yield Instances(store, clock, secret_key)
-    finally:
-        await store.close()
-
-
-def _database(settings: Settings) -> Path:
-    path = settings.store.sqlite_path
-    if path is None:
-        raise CommandFailed("PostgreSQL is not supported yet.")
-    return path
+    async with open_beside(settings, clock) as store:
+        yield Instances(store, clock, key)
 
 
 def _expect_database(settings: Settings) -> None:
-    path = _database(settings)
+    path = database_of(settings)
     if not path.exists():
         raise CommandFailed(f"There is no database {path} yet, so there is no instance either.")
-
-
-def _secret_key(env: Mapping[str, str], settings: Settings) -> bytes:
-    key = load_secret_key(env, settings.store, create_key=True)
-    if key.created is not None:
-        say(f"Made the secret key {key.created}. Keep it with your backups, but apart from the database's.")
-    return key.as_bytes()
 
 
 # --- words ---
@@ -129,17 +104,6 @@ def _checked_name(name: str) -> str:
     if not name.isprintable() or name != name.strip():
         raise CommandFailed("An instance's name has printable characters only, and no space at its ends.", exit_code=2)
     return name
-
-
-def _checked_person(person: str | None) -> str | None:
-    """Check that an id has the form of a Slack user's; whether there is such a user, only Slack knows."""
-    if person is None:
-        return None
-    try:
-        return TypeAdapter(UserId).validate_python(person)
-    except ValidationError as error:
-        detail = error.errors()[0]["ctx"]
-        raise CommandFailed(f"--person: {detail['problem']}; {detail['remedy']}.", exit_code=2) from error
 
 
 def _hand_out(token: str, name: str) -> None:

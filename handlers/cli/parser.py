@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 CONFIG_VARIABLE = "SIGNOFF_CONFIG"
 DEFAULT_CONFIG = "config.toml"
-COMMANDS = ("serve", "demo", "check", "manifest", "instance")
+COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "instance")
 INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
 
 _EPILOG = """\
@@ -15,6 +15,7 @@ try it:          signoff demo
 set it up:       signoff manifest, then signoff check
 run it:          signoff serve --config config.toml
 let an agent in: signoff instance create billing-prod --agent refund-bot
+passcodes:       signoff enroll U0ALICE
 
 Every command has a --help of its own. Exit codes: 0 done, 1 refused or failed, 2 not understood."""
 
@@ -90,6 +91,16 @@ def build_parser() -> argparse.ArgumentParser:
     _config(source, default_is_used="the mode and the address are taken from it")
     source.add_argument("--public-url", metavar="URL", help="the https address that Slack is to call, for http mode")
     _json(manifest, "print the manifest alone, without advice on stderr")
+
+    enroll = _command(
+        commands, "enroll", "print a code with which a person sets up passcodes",
+        "Print a one-time code with which a person sets up a device for passcodes, first or again. It is alone on "
+        "stdout, this once, and good for 15 minutes. Hand it over yourself, not through Slack. What the person has now "
+        "goes on working until the new device is confirmed.",
+        "signoff enroll U0ALICE",
+    )  # fmt: skip
+    enroll.add_argument("user", metavar="USER", help="the person's Slack id, U… or W…")
+    _config(enroll)
 
     _add_instance(commands)
     return parser

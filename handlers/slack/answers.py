@@ -10,7 +10,7 @@ from bot.notices import Fact, NoticeKind
 from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.slack.blocks import Block, Message, context, line, said, section
-from handlers.slack.call_parts import card_call, claim, decider_groups, facts, wanted, warning
+from handlers.slack.call_parts import card_call, claim, decider_groups, facts, hidden_copies, wanted, warning
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
 from handlers.slack.states import is_over, render_state
@@ -49,6 +49,7 @@ def render_show(seen: Seen, now: datetime) -> Message:
             line(headline(request), "head"),
             *card_call(drawing),
             *compared(drawing),
+            *hidden_copies(drawing),
             *warning(request),
             *claim(request),
             context([*facts(drawing), f"May decide: {decider_groups(drawing)}", *where], "facts"),

@@ -150,6 +150,17 @@ def warning(request: Request, block_id: str = "warning") -> list[Block]:
     return _warning(_warned(request.arguments, request.tool, request.server or ""), block_id)
 
 
+def hidden_copies(drawing: Drawing, block_id: str = "copies") -> list[Block]:
+    """Say so where more is hidden than the rule hides: an agent may hide anything by repeating it in a hidden place."""
+    if not drawing.copies:
+        return []
+    words = (
+        f":warning: *Hidden beyond what the rule hides: {how_many(drawing.copies, 'place')}* where a hidden value is "
+        "repeated. Equal marks stand for equal values."
+    )
+    return [section(words, block_id)]
+
+
 def _warning(found: Iterable[Oddity], block_id: str) -> list[Block]:
     parts: list[Part] = []
     for odd in found:

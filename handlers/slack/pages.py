@@ -9,8 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bot.outbox import Drawing
+from bot.redaction import MARK_SIGN
 from handlers.slack.blocks import SECTION_CHARACTERS, Block, context, frame, frames, line, quote, said, section
-from handlers.slack.call_parts import deciders, facts_in_full, in_sections, names_in_full, order, wanted, warning
+from handlers.slack.call_parts import (
+    deciders,
+    facts_in_full,
+    hidden_copies,
+    in_sections,
+    names_in_full,
+    order,
+    wanted,
+    warning,
+)
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.marks import Line, draw, fill
 from handlers.slack.states import history
@@ -44,7 +54,12 @@ def review_page(drawing: Drawing, index: int) -> Page:
     """Draw a page of the whole call; beyond the ends the nearest."""
     contents = _call_frames(drawing)
     at = min(max(index, 0), len(contents) - 1)
-    blocks = [*_draw_frames(drawing, contents[at]), *order(call_outline(drawing)), *compared(drawing)]
+    blocks = [
+        *_draw_frames(drawing, contents[at]),
+        *order(call_outline(drawing)),
+        *compared(drawing),
+        *hidden_copies(drawing),
+    ]
     return Page(at, len(contents), [*(names_in_full(drawing.request) if at == 0 else []), *blocks])
 
 
@@ -93,7 +108,8 @@ def _pieces(drawing: Drawing) -> Iterator[_Piece]:
         size = sum(len(one.text) + 1 for lines in shown for one in lines)
         yield _Piece(size, _drawing_of_call(drawing, shown, is_first=at == 0))
     yield _Piece(800, lambda: compared(drawing))
-    yield from _text("Arguments, as the JSON text that was sent", request.arguments)
+    but = ", but for what is hidden" if MARK_SIGN in request.arguments else ""
+    yield from _text(f"Arguments, as the JSON text that was sent{but}", request.arguments)
     yield from _text("The agent's claim, not checked", request.agent_reasoning)
     yield from _text("Context from the agent, not checked", request.context)
     for mentions in in_sections(deciders(drawing), SECTION_CHARACTERS - 50):
@@ -112,7 +128,7 @@ def _summary(drawing: Drawing) -> list[Block]:
         *([section("\n".join(lines))] if lines else []),
         section("\n".join(facts_in_full(drawing))),
     ]
-    return [line(wanted(request)), *names_in_full(request), *told, *warning(request)]
+    return [line(wanted(request)), *names_in_full(request), *told, *hidden_copies(drawing), *warning(request)]
 
 
 def _drawing_of_call(drawing: Drawing, shown: list[list[Line]], *, is_first: bool) -> Callable[[], list[Block]]:

@@ -2,8 +2,9 @@
 
 Whatever comes out is inert and visible. Characters that a reader could not see, or that would move others about, are
 written as ``\\u{…}``; what is markup in Slack is not. The notation is unambiguous: text that itself says ``\\u{``
-comes out as ``\\u{5C}u{``. The tables follow Unicode's categories as this Python knows them; what it does not know
-yet is shown as a code point, never trusted to be visible.
+comes out as ``\\u{5C}u{``, and so is the mark of what is hidden (``bot.redaction``): where text that is not one begins
+like it, its bracket is written as a code point. The tables follow Unicode's categories as this Python knows them; what
+it does not know yet is shown as a code point, never trusted to be visible.
 
 Pure. Knows neither requests nor blocks. It cuts nothing but in ``excerpt``, which says how much it left out.
 """
@@ -13,6 +14,8 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+
+from bot.redaction import MARK, MARK_SIGN
 
 MAX_SPACES = 24
 """A longer run of spaces is written as a count, so that nothing is pushed out of sight."""
@@ -55,6 +58,7 @@ def _tables() -> _Tables:
     for code in (*range(0x20), *_BLANK, *_DRAWN_OVER):
         hidden[code] = True
     hidden[0x0A] = False
+    hidden[ord(MARK_SIGN)] = False  # comes from Signoff alone, and is drawn as a bracket
     return _Tables(
         hidden=re.compile(f"[{_class_of(hidden)}{chr(_LAST_SCANNED + 1)}-\U0010ffff]"),
         marks=re.compile(f"[{_class_of(marks)}]+"),
@@ -71,6 +75,7 @@ def _class_of(flags: bytearray) -> str:
 _LITERAL_ESCAPE = re.compile(r"\\(?=u\{)")
 _LITERAL_COUNT = re.compile(r"(?<= )\{(?=x\d)")
 _LITERAL_SIGNS = re.compile("[⇥␍]")
+_LIKE_A_MARK = re.compile(r"[\[［⁅⟦〚【〖〔〘❲⦗「｢⎡](?=\W{0,3}redacted)", re.IGNORECASE)  # noqa: RUF001
 _MANY_SPACES = re.compile(rf" {{{MAX_SPACES + 1},}}")
 _TRAILING_SPACES = re.compile(r" +(?=\n|\Z)")
 
@@ -87,6 +92,7 @@ def visible(text: str, *, lines: bool = False) -> str:
     text is full of, as ``⇥`` and ``␍``; otherwise all are written as code points.
     """
     shown = _LITERAL_COUNT.sub(r"\\u{7B}", _LITERAL_ESCAPE.sub(r"\\u{5C}", text))
+    shown = _like_no_mark(shown)
     if lines:
         shown = shown if shown.isascii() else _LITERAL_SIGNS.sub(lambda found: code_point(found[0]), shown)
         shown = shown.replace("\t", "⇥").replace("\r", "␍")
@@ -97,16 +103,27 @@ def visible(text: str, *, lines: bool = False) -> str:
         shown = _MANY_SPACES.sub(lambda run: rf"\u{{20}}{{x{len(run[0])}}}", shown)
     if shown.endswith(" ") or " \n" in shown:
         shown = _TRAILING_SPACES.sub(lambda run: _spaces(len(run[0])), shown)
-    return rf"\u{{20}}{shown[1:]}" if shown.startswith(" ") and not lines else shown
+    shown = rf"\u{{20}}{shown[1:]}" if shown.startswith(" ") and not lines else shown
+    return shown.replace(MARK_SIGN, "[")
 
 
 def quoted(text: str) -> str:
-    """Show ``text`` on one line in double quotes, as JSON would, so that where it ends is beyond doubt."""
+    """Show ``text`` on one line in double quotes, as JSON would, so that where it ends is beyond doubt.
+
+    A mark that stands for all of it has no quotes: what is hidden may have been no text.
+    """
+    if MARK.fullmatch(text):
+        return text.replace(MARK_SIGN, "[")
     shown = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\t", r"\t")
-    shown = _show_hidden(shown.replace("\r", r"\r"))
+    shown = _show_hidden(_like_no_mark(shown.replace("\r", r"\r")))
     if "  " in shown:
         shown = _MANY_SPACES.sub(lambda run: rf"\u{{20}}{{x{len(run[0])}}}", shown)
-    return f'"{shown}"'
+    return f'"{shown.replace(MARK_SIGN, "[")}"'
+
+
+def _like_no_mark(text: str) -> str:
+    """Break what looks like a mark and is none."""
+    return _LIKE_A_MARK.sub(lambda found: code_point(found[0]), text)
 
 
 def barred(shown: str) -> str:

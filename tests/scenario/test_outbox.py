@@ -8,6 +8,7 @@ import pytest
 
 from bot.decisions import Act, wish_to_draw
 from bot.outbox import LEASE, Outbox
+from bot.redaction import Redactor
 from store.tables import CardState, FullView, Instance, IntentKind, Place, Request, VoteKind
 from tests.conftest import TEAM, House, submission
 
@@ -73,7 +74,7 @@ async def test_a_lease_that_ran_out_can_be_taken_and_its_holder_finishes_nothing
     [held] = await house.outbox.claim(10)
     slow = await house.outbox.load(held)
     house.clock.now += LEASE
-    other = Outbox(house.store, house.clock, house.rulebook, "other")
+    other = Outbox(house.store, house.clock, house.rulebook, "other", Redactor(b"k" * 32))
     [taken] = await other.claim(10)
     assert taken.id == held.id
     assert taken.fence == held.fence + 1

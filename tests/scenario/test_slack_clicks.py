@@ -62,6 +62,7 @@ async def test_somebody_deactivated_since_is_refused(bot: Bot) -> None:
     card = await bot.card(request)
     click = bot.slack.click_payload("U0ALICE", card.channel, card.ts, "approve")
     bot.slack.workspace.change_user("U0ALICE", deleted=True)
+    await bot.advance(seconds=21)
     assert (await bot.slack.deliver(click)).ok
     await _told(bot, "U0ALICE", "deactivated")
     assert await bot.status(request) is Status.PENDING

@@ -79,6 +79,7 @@ async def test_hidden_and_unknown_are_answered_alike(bot: Bot) -> None:
 
 async def test_slack_that_cannot_be_asked_is_said(bot: Bot) -> None:
     await bot.submit()
+    await bot.advance(seconds=21)
     bot.slack.faults.add(Fault("500", methods="users.info"))
     assert "could not be asked" in await _answer(bot, "U0ALICE", "pending")
 

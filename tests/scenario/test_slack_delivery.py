@@ -415,13 +415,12 @@ async def test_a_fallback_that_closes_later_leads_to_dms(bot: Bot) -> None:
 
 
 async def test_nobody_left_to_ask_is_a_fault_of_its_own(database: Path) -> None:
-    def arrange(slack: Playground) -> None:
-        _archived(slack)
-        for user in ("U0ALICE", "U0BOB", "U0CAROL"):
-            slack.workspace.change_user(user, deleted=True)
-
-    async with running_bot(database, text=NO_FALLBACK, arrange=arrange) as bot:
+    async with running_bot(database, text=NO_FALLBACK, arrange=_archived, delivers=False) as bot:
         request = await bot.submit()
+        for user in ("U0ALICE", "U0BOB", "U0CAROL"):
+            bot.slack.workspace.change_user(user, deleted=True)
+        await bot.advance(seconds=21)
+        await bot.deliverer.start()
         await bot.slack.until(lambda: bot.slack.messages("U0OWNER"))
         await bot.until_delivered()
         assert bot.faults == ["is_archived", "nobody_can_be_asked"]

@@ -66,3 +66,27 @@ async def test_the_call_is_denied_and_the_changed_one_waits(house: House, asked:
     drawing = await house.queries.drawing(asked.number)
     assert drawing is not None
     assert drawing.granted == (granted.standing,)
+
+
+async def test_the_changed_call_is_approved_when_it_comes(
+    house: House, instance: Instance, asked: Request, filled: Acts
+) -> None:
+    granted = await _change(house, asked, filled("U0ALICE"))
+    assert granted.standing is not None
+    house.clock.advance(minutes=1)
+    retried, _ = await house.creation.submit(instance, submission(arguments=granted.arguments), "second")
+    assert (retried.status, retried.decided_by, retried.decision_code) == (
+        Status.APPROVED, "U0ALICE", "decided_by_votes",
+    )  # fmt: skip
+    assert retried.expires_at == house.clock.now + timedelta(minutes=5)
+    drawing = await house.queries.drawing(retried.number)
+    assert drawing is not None
+    (taken,) = drawing.taken
+    assert (taken.id, taken.taken_by, taken.taken_at) == (granted.standing.id, retried.number, house.clock.now)
+    assert [vote.standing_id for vote in drawing.votes] == [taken.id]
+    assert _rows(house, f"SELECT type FROM events WHERE request_number = {retried.number} ORDER BY number") == [
+        ("request.made",), ("standing.taken",), ("vote.cast",), ("request.decided",),
+    ]  # fmt: skip
+    again, _ = await house.creation.submit(instance, submission(arguments=granted.arguments), "third")
+    assert again.status is Status.PENDING  # it is used up
+    assert again.repeats is None

@@ -12,6 +12,7 @@ from structlog.typing import EventDict
 
 from bot.errors import FactsUnavailable
 from bot.outbox import LEASE, Job, Outbox
+from bot.redaction import Redactor
 from handlers.delivery import LONGEST_BACKOFF, Deliverer, NotNow
 from store import statements
 from store.tables import Instance, Intent, IntentKind, Request
@@ -129,7 +130,9 @@ async def test_it_begins_with_what_was_left(
     house: House, instance: Instance, deliverer: Deliverer, hands: Hands
 ) -> None:
     await _submit(house, instance)
-    assert len(await Outbox(house.store, house.clock, house.rulebook, "died").claim(9)) == 1  # leased for a minute
+    assert (
+        len(await Outbox(house.store, house.clock, house.rulebook, "died", Redactor(b"k" * 32)).claim(9)) == 1
+    )  # leased for a minute
     await deliverer.start()
     await hands.until(1)
 
@@ -138,7 +141,7 @@ async def test_a_lease_of_another_live_process_is_left_alone(
     house: House, instance: Instance, hands: Hands, faults: list[str]
 ) -> None:
     await _submit(house, instance)
-    await Outbox(house.store, house.clock, house.rulebook, "other").claim(9)
+    await Outbox(house.store, house.clock, house.rulebook, "other", Redactor(b"k" * 32)).claim(9)
     deliverer = Deliverer(house.store, house.outbox, hands, house.clock, faults.append, owns_database=False)
     await deliverer.start()
     await _submit(house, instance, "another")
@@ -181,7 +184,7 @@ async def test_it_wakes_by_itself_when_an_intent_becomes_due(
     def running() -> datetime:
         return START + timedelta(seconds=time.monotonic() - began)
 
-    outbox = Outbox(house.store, running, house.rulebook, "test")
+    outbox = Outbox(house.store, running, house.rulebook, "test", Redactor(b"k" * 32))
     hands = Hands(outbox)
 
     async def wait_first(job: Job) -> None:

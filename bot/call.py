@@ -81,11 +81,11 @@ def parse_submission(body: bytes) -> Submission:
     )
 
 
-def parse_object(body: bytes, known: tuple[str, ...]) -> dict[str, tuple[Any, str]]:
+def parse_object(body: bytes, known: tuple[str, ...], *, nullable: tuple[str, ...] = ()) -> dict[str, tuple[Any, str]]:
     """Parse a protocol object: each field's value, and its text to the letter.
 
-    Raises ``BadInput`` for anything but one JSON object in UTF-8 whose fields are all ``known`` and not null,
-    without duplicate keys, NaN, lone surrogates, more than 64 levels, or numbers beyond 1e±400.
+    Raises ``BadInput`` for anything but one JSON object in UTF-8 whose fields are all ``known`` and not null (unless
+    ``nullable``), without duplicate keys, NaN, lone surrogates, more than 64 levels, or numbers beyond 1e±400.
     """
     try:
         text = body.decode()
@@ -111,7 +111,7 @@ def parse_object(body: bytes, known: tuple[str, ...]) -> dict[str, tuple[Any, st
             raise BadInput(
                 "The body has a field that the protocol does not know.", param=name[:75], code="unknown_field"
             )
-        if value is None:
+        if value is None and name not in nullable:
             raise BadInput(f"{name} is null; leave an absent field out.", param=name, code="invalid_field")
     return fields
 

@@ -58,6 +58,12 @@ class UnknownRequest(Refusal):
     code = "request_not_found"
 
 
+class UnknownInstance(Refusal):
+    """There is no such instance among those that this provisioner made."""
+
+    code = "instance_not_found"
+
+
 class Conflict(Refusal):
     """The request is in another state."""
 
@@ -68,6 +74,12 @@ class IdempotencyConflict(Conflict):
     """This Idempotency-Key was used for other fields."""
 
     code = "idempotency_conflict"
+
+
+class InstanceDeleted(Conflict):
+    """The instance that was made under this key was deleted. It is not made again."""
+
+    code = "instance_deleted"
 
 
 class AlreadyTerminal(Conflict):

@@ -11,10 +11,11 @@ from uuid_utils import uuid7
 from bot.changes import CredentialsChanged
 from bot.clock import Clock
 from bot.decisions import close_request
-from bot.errors import BadCredential, OperatorError
+from bot.errors import BadCredential, OperatorError, WrongCredential
 from bot.events import EventType, append_event
-from bot.tokens import instance_token, looks_like_instance_token, token_hash
-from store import statements
+from bot.notifications import end_delivery
+from bot.tokens import instance_token, looks_like_instance_token, looks_like_provisioner_token, token_hash
+from store import statements, statements_delivery
 from store.engine import ChangedElsewhere, Store
 from store.tables import Credential, DeciderKind, Instance, Request, Status
 from store.unit import Unit
@@ -42,13 +43,20 @@ class Instances:
         store.subscribe(self._on_change)
 
     async def authenticate(self, token: str) -> Instance:
-        """Return the instance that ``token`` opens. Raises ``BadCredential``."""
+        """Return the instance that ``token`` opens. Raises ``BadCredential`` or ``WrongCredential``."""
         if not token.isascii():
             raise BadCredential
         hashed = token_hash(token)
         known = self._known.get(hashed)
         if known is not None:
             return known
+        if looks_like_provisioner_token(token):
+            provisioner = await self._store.peek(
+                lambda unit: unit.one(statements_delivery.PROVISIONER_BY_TOKEN, token_hash=hashed)
+            )
+            if provisioner is None:
+                raise BadCredential
+            raise WrongCredential("A provisioner's token manages instances; it makes and reads no requests.")
         if not looks_like_instance_token(token):
             raise BadCredential
         generation = self._generation
@@ -77,7 +85,7 @@ class Instances:
             await append_event(
                 unit, now, EventType.INSTANCE_CREATED, instance=instance.id, name=name, agent=agent, person=person
             )
-            return instance, await self._add_credential(unit, instance, now)
+            return instance, await add_credential(unit, self._secret_key, instance, now)
 
         return await self._store.write(work)
 
@@ -96,7 +104,7 @@ class Instances:
         """Add a credential beside those that work, and return its token. Raises ``OperatorError``."""
 
         async def work(unit: Unit) -> str:
-            return await self._add_credential(unit, await self._named(unit, name), self._clock())
+            return await add_credential(unit, self._secret_key, await self._named(unit, name), self._clock())
 
         return await self._store.write(work)
 
@@ -107,7 +115,7 @@ class Instances:
             instance = await self._named(unit, name)
             credentials = await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)
             live = [credential for credential in credentials if credential.revoked_at is None]
-            return await self._revoke_credentials(unit, instance, live[:-1], self._clock())
+            return await _revoke_credentials(unit, instance, live[:-1], self._clock())
 
         return await self._store.write(work)
 
@@ -119,56 +127,66 @@ class Instances:
 
         async def work(unit: Unit) -> list[Request]:
             instance = await self._named(unit, name)
-            now = self._clock()
-            await unit.run(statements.REVOKE_INSTANCE, instance_id=instance.id, revoked_at_=now)
-            credentials = await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)
-            live = [credential for credential in credentials if credential.revoked_at is None]
-            await self._revoke_credentials(unit, instance, live, now)
-            await append_event(unit, now, EventType.INSTANCE_REVOKED, instance=instance.id)
-            cancelled = []
-            for request in await unit.all(statements.PENDING_OF_INSTANCE, instance_id=instance.id):
-                closed = await close_request(
-                    unit, request, now,
-                    status=Status.CANCELLED, by_kind=DeciderKind.OPERATOR, by=None, code="instance_revoked",
-                )  # fmt: skip
-                cancelled.append(closed)
-            return cancelled
+            return await end_instance(unit, instance, self._clock(), DeciderKind.OPERATOR)
 
         return await self._store.write(work)
 
     async def _named(self, unit: Unit, name: str) -> Instance:
         named = await unit.all(statements.LIVE_INSTANCES_NAMED, name=name)
+        if not named:  # names may be taken twice over the wire; an id never is
+            named = await unit.all(statements.LIVE_INSTANCE_WITH_ID, instance_id=name)
         if not named:
             raise OperatorError(
                 f"There is no live instance named {name}. `signoff instance list` shows those there are."
             )
         if len(named) > 1:
-            raise OperatorError(f"Several instances are named {name}: {', '.join(instance.id for instance in named)}.")
+            ids = ", ".join(instance.id for instance in named)
+            raise OperatorError(f"Several instances are named {name}. Say which by its id: {ids}.")
         return named[0]
-
-    async def _add_credential(self, unit: Unit, instance: Instance, now: datetime) -> str:
-        credential_id = str(uuid7())
-        token = instance_token(self._secret_key, credential_id)
-        await unit.run(
-            statements.INSERT_CREDENTIAL,
-            id=credential_id,
-            instance_id=instance.id,
-            token_hash=token_hash(token),
-            created_at=now,
-        )
-        await append_event(unit, now, EventType.CREDENTIAL_CREATED, instance=instance.id, credential=credential_id)
-        return token
-
-    async def _revoke_credentials(
-        self, unit: Unit, instance: Instance, credentials: list[Credential], now: datetime
-    ) -> int:
-        for credential in credentials:
-            await unit.run(statements.REVOKE_CREDENTIAL, credential_id=credential.id, revoked_at_=now)
-            await append_event(unit, now, EventType.CREDENTIAL_REVOKED, instance=instance.id, credential=credential.id)
-        unit.announce(CredentialsChanged())
-        return len(credentials)
 
     def _on_change(self, change: object) -> None:
         if isinstance(change, (ChangedElsewhere, CredentialsChanged)):
             self._generation += 1
             self._known.clear()
+
+
+async def add_credential(unit: Unit, secret_key: bytes, instance: Instance, now: datetime) -> str:
+    """Add a credential beside those that an instance has, and return its token."""
+    credential_id = str(uuid7())
+    token = instance_token(secret_key, credential_id)
+    await unit.run(
+        statements.INSERT_CREDENTIAL,
+        id=credential_id,
+        instance_id=instance.id,
+        token_hash=token_hash(token),
+        created_at=now,
+    )
+    await append_event(unit, now, EventType.CREDENTIAL_CREATED, instance=instance.id, credential=credential_id)
+    return token
+
+
+async def end_instance(unit: Unit, instance: Instance, now: datetime, by_kind: DeciderKind) -> list[Request]:
+    """Revoke an instance and its credentials, end its delivery, and cancel what it has pending: those it returns.
+
+    Nobody is notified of these cancellations: the receiver goes with the instance (agent-api.md).
+    """
+    await unit.run(statements.REVOKE_INSTANCE, instance_id=instance.id, revoked_at_=now)
+    await end_delivery(unit, instance.id, now)
+    credentials = await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)
+    live = [credential for credential in credentials if credential.revoked_at is None]
+    await _revoke_credentials(unit, instance, live, now)
+    await append_event(unit, now, EventType.INSTANCE_REVOKED, instance=instance.id)
+    return [
+        await close_request(
+            unit, request, now, status=Status.CANCELLED, by_kind=by_kind, by=None, code="instance_revoked"
+        )
+        for request in await unit.all(statements.PENDING_OF_INSTANCE, instance_id=instance.id)
+    ]
+
+
+async def _revoke_credentials(unit: Unit, instance: Instance, credentials: list[Credential], now: datetime) -> int:
+    for credential in credentials:
+        await unit.run(statements.REVOKE_CREDENTIAL, credential_id=credential.id, revoked_at_=now)
+        await append_event(unit, now, EventType.CREDENTIAL_REVOKED, instance=instance.id, credential=credential.id)
+    unit.announce(CredentialsChanged())
+    return len(credentials)

@@ -13,6 +13,7 @@ from uuid_utils import uuid7
 
 from bot.changes import NotificationsFilled
 from bot.clock import Clock
+from bot.events import EventType, append_event
 from bot.receivers import Signing
 from store import statements_delivery as statements
 from store.delivery_tables import Notification
@@ -130,6 +131,13 @@ async def notify_resolved(unit: Unit, request: Request, now: datetime) -> None:
     )
     if written:
         unit.announce(NotificationsFilled())
+
+
+async def end_delivery(unit: Unit, instance_id: str, now: datetime) -> None:
+    """Stop notifying an instance's receiver: of what comes, and of what is still to be sent."""
+    if await unit.run(statements.END_DELIVERY, instance_id=instance_id, ended_at_=now):
+        await unit.run(statements.GIVE_UP_OF_INSTANCE, instance_id=instance_id, given_up_at_=now, due_at_=None)
+        await append_event(unit, now, EventType.DELIVERY_ENDED, instance=instance_id)
 
 
 def timestamp(at: datetime) -> str:

@@ -1,9 +1,9 @@
 """Carries notifications to their receivers, and challenges a receiver before it becomes one.
 
-Messages are signed as Standard Webhooks has it, with the wall clock's time of this very attempt: a receiver refuses what
-is older than five minutes by its own watch, whatever our clock was moved to. Any 2xx is an acknowledgement; anything
-else is tried again, ever more rarely. Whom to call and for how long is ``bot.notifications``'; that nobody inward is
-called is ``handlers.outbound``'s.
+Messages are signed as Standard Webhooks has it, with the wall clock's time of this very attempt: a receiver refuses
+what is older than five minutes by its own watch, whatever our clock was moved to. Any 2xx is an acknowledgement;
+anything else is tried again, ever more rarely. Whom to call and for how long is ``bot.notifications``'; that nobody
+inward is called is ``handlers.outbound``'s.
 """
 
 import random
@@ -18,7 +18,7 @@ from bot.addresses import UnsafeAddress
 from bot.changes import NotificationsFilled
 from bot.clock import Clock
 from bot.notifications import Letter, Notifications
-from bot.receivers import Receiver
+from bot.receivers import Receiver, TooManyChallenges
 from handlers.outbound import Busy, CallFailed, Outbound
 from handlers.worker import Worker
 from store.engine import ChangedElsewhere, Store
@@ -85,11 +85,16 @@ class Webhooks:
         self._outbound.parse(url)
 
     async def challenge(self, receiver: Receiver, message_id: str, body: bytes) -> bytes | None:
-        """Post a signed message once; return the body of a 200, None for anything else. Raises ``UnsafeAddress``."""
+        """Post a signed message once; return the body of a 200, None for anything else.
+
+        Raises ``UnsafeAddress`` or ``TooManyChallenges``.
+        """
         try:
             answer = await self._outbound.post(receiver.url, body, self._headers(receiver.secret, message_id, body))
-        except (CallFailed, Busy) as trouble:
-            log.info("receiver_not_verified", code=getattr(trouble, "code", "busy"))
+        except Busy as busy:
+            raise TooManyChallenges from busy
+        except CallFailed as trouble:
+            log.info("receiver_not_verified", code=trouble.code)
             return None
         if answer.status != 200:
             log.info("receiver_not_verified", code=f"http_{answer.status}")

@@ -30,11 +30,12 @@ class ProvisionerTable(Provisioner, table=True):
 
 
 class InstanceUpdate(Record):
-    """An Idempotency-Key under which an instance was changed, and the SHA-256 of the fields it came with."""
+    """A key under which an instance was changed, the SHA-256 of the fields it came with, and what was answered."""
 
     instance_id: str = Field(primary_key=True, foreign_key="instances.id", max_length=MAX_ID)
     key: str = Field(primary_key=True, max_length=255)
     digest: bytes = Field(sa_type=LargeBinary)
+    answer: str = Field(sa_type=Text)
     at: datetime = Field(sa_type=UtcDateTime)
 
 

@@ -100,6 +100,10 @@ LIVE_INSTANCE = Statement(
     select(instances.c.id).where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None)),
     str,
 )
+LIVE_INSTANCE_WITH_ID = Statement(
+    select(instances).where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None)),
+    t.Instance,
+)
 INSTANCE_BY_ID = Statement(select(instances).where(instances.c.id == _p("instance_id", instances.c.id)), t.Instance)
 
 # --- rules as they were -----------------------------------------------------------------------------------

@@ -6,11 +6,16 @@ The conventions are those of ``store.statements``.
 from typing import Any
 
 from sqlalchemy import Column, Table, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlmodel import SQLModel
 
 from store import delivery_tables as t
 from store.compiled import Statement
+from store.tables import Instance
 
+provisioners = SQLModel.metadata.tables["provisioners"]
+instances = SQLModel.metadata.tables["instances"]
+updates = SQLModel.metadata.tables["instance_updates"]
 deliveries = SQLModel.metadata.tables["deliveries"]
 notifications = SQLModel.metadata.tables["notifications"]
 
@@ -46,6 +51,57 @@ INSERT_NOTIFICATION = Statement(
     )
 )
 
+# --- provisioners and their instances ---------------------------------------------------------------------
+
+INSERT_PROVISIONER = Statement(
+    insert(provisioners).values(_given(provisioners, "id", "name", "agent", "token_hash", "created_at"))
+)
+ALL_PROVISIONERS = Statement(select(provisioners).order_by(provisioners.c.created_at, provisioners.c.id), t.Provisioner)
+LIVE_PROVISIONERS_NAMED = Statement(
+    select(provisioners).where(
+        provisioners.c.name == _p("name", provisioners.c.name), provisioners.c.revoked_at.is_(None)
+    ),
+    t.Provisioner,
+)
+PROVISIONER_BY_TOKEN = Statement(
+    select(provisioners).where(
+        provisioners.c.token_hash == _p("token_hash", provisioners.c.token_hash), provisioners.c.revoked_at.is_(None)
+    ),
+    t.Provisioner,
+)
+LIVE_PROVISIONER = Statement(
+    select(provisioners.c.id).where(
+        provisioners.c.id == _p("provisioner_id", provisioners.c.id), provisioners.c.revoked_at.is_(None)
+    ),
+    str,
+)
+REVOKE_PROVISIONER = Statement(
+    update(provisioners)
+    .where(provisioners.c.id == _p("provisioner_id", provisioners.c.id), provisioners.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("revoked_at_", type_=provisioners.c.revoked_at.type))
+)
+INSTANCE_BY_CREATE_KEY = Statement(
+    select(instances).where(
+        instances.c.provisioner_id == _p("provisioner_id", instances.c.provisioner_id),
+        instances.c.create_key == _p("create_key", instances.c.create_key),
+    ),
+    Instance,
+)
+RENAME_INSTANCE = Statement(
+    update(instances)
+    .where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None))
+    .values(name=bindparam("name_", type_=instances.c.name.type))
+)
+INSTANCE_UPDATE = Statement(
+    select(updates).where(
+        updates.c.instance_id == _p("instance_id", updates.c.instance_id), updates.c.key == _p("key", updates.c.key)
+    ),
+    t.InstanceUpdate,
+)
+INSERT_INSTANCE_UPDATE = Statement(
+    insert(updates).values(_given(updates, "instance_id", "key", "digest", "answer", "at"))
+)
+
 # --- receivers --------------------------------------------------------------------------------------------
 
 DELIVERY = Statement(
@@ -53,6 +109,20 @@ DELIVERY = Statement(
         deliveries.c.instance_id == _p("instance_id", deliveries.c.instance_id), deliveries.c.ended_at.is_(None)
     ),
     t.Delivery,
+)
+_receiver = ("url", "registration_id", "secret", "configured_at")
+CONFIGURE_DELIVERY = Statement(
+    upsert(deliveries)
+    .values(_given(deliveries, "instance_id", *_receiver) | {"ended_at": None})
+    .on_conflict_do_update(
+        index_elements=["instance_id"],
+        set_={name: _p(name, deliveries.c[name]) for name in _receiver} | {"ended_at": None},
+    )
+)
+END_DELIVERY = Statement(
+    update(deliveries)
+    .where(deliveries.c.instance_id == _p("instance_id", deliveries.c.instance_id), deliveries.c.ended_at.is_(None))
+    .values(ended_at=bindparam("ended_at_", type_=deliveries.c.ended_at.type))
 )
 
 # --- notifications ----------------------------------------------------------------------------------------

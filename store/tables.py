@@ -125,7 +125,8 @@ class Instance(Record):
     """One installation of an agent, made for a person or a service.
 
     ``person`` is the Slack user it was made for, who never decides on its requests. One that was made over the wire has
-    the provisioner that made it, the ``create_key`` it was made under and the digest of the fields that came with it.
+    the provisioner that made it, the ``create_key`` it was made under, the digest of the fields that came with it, and
+    what was answered but for the token.
     """
 
     id: str = Field(primary_key=True, max_length=MAX_ID)
@@ -137,6 +138,7 @@ class Instance(Record):
     provisioner_id: str | None = Field(default=None, foreign_key="provisioners.id", max_length=MAX_ID)
     create_key: str | None = Field(default=None, max_length=255)
     creation_digest: bytes | None = _bytes(optional=True)
+    creation_answer: str | None = _long(optional=True)
 
 
 class InstanceTable(Instance, table=True):

@@ -39,12 +39,14 @@ def upgrade() -> None:
         )
         batch_op.add_column(sa.Column("create_key", sa.String(length=255), nullable=True))
         batch_op.add_column(sa.Column("creation_digest", sa.LargeBinary(), nullable=True))
+        batch_op.add_column(sa.Column("creation_answer", sa.Text(), nullable=True))
     op.create_index("uq_instances_create_key", "instances", ["provisioner_id", "create_key"], unique=True)
     op.create_table(
         "instance_updates",
         sa.Column("instance_id", sa.String(length=36), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["instance_id"], ["instances.id"]),
         sa.PrimaryKeyConstraint("instance_id", "key"),

@@ -22,6 +22,7 @@ from bot.config_tables import (
     SLACK_API_URL,
     AdminSettings,
     Agent,
+    DeliverySettings,
     ReviewerGroup,
     ServerSettings,
     SlackSettings,
@@ -37,6 +38,7 @@ __all__ = [
     "AdminSettings",
     "Agent",
     "BadConfig",
+    "DeliverySettings",
     "Fault",
     "FrozenRule",
     "RateLimit",
@@ -61,6 +63,7 @@ TABLES: Mapping[str, type[Table]] = MappingProxyType(
         "server": ServerSettings,
         "slack": SlackSettings,
         "store": StoreSettings,
+        "delivery": DeliverySettings,
         "admins": AdminSettings,
         "agents": Agent,
         "reviewers": ReviewerGroup,
@@ -81,6 +84,7 @@ class Settings:
     server: ServerSettings
     slack: SlackSettings
     store: StoreSettings
+    delivery: DeliverySettings
     admins: AdminSettings
     agents: Mapping[str, Agent]
     reviewers: Mapping[str, ReviewerGroup]
@@ -149,16 +153,18 @@ class _Reader:
         server = self._table(ServerSettings, self._toml.get("server", {}), ("server",))
         slack = self._table(SlackSettings, self._toml.get("slack", {}), ("slack",))
         store = self._store()
+        delivery = self._delivery(server)
         admins = self._table(AdminSettings, self._toml.get("admins", {}), ("admins",))
         agents = dict(self._named(Agent, "agents"))
         groups = dict(self._named(ReviewerGroup, "reviewers"))
         rules = list(self._rules(self._known(groups)))
-        if not (server and slack and store and admins):
+        if not (server and slack and store and delivery and admins):
             return None
         return Settings(
             server=server,
             slack=slack,
             store=store,
+            delivery=delivery,
             admins=admins,
             agents=MappingProxyType(agents),
             reviewers=MappingProxyType(groups),
@@ -183,6 +189,13 @@ class _Reader:
             remedy = 'use SQLite for now: "sqlite:///signoff.db"'
             self.faults.append(Fault(where, "is a PostgreSQL address: PostgreSQL is not supported yet", remedy))
         return store
+
+    def _delivery(self, server: ServerSettings | None) -> DeliverySettings | None:
+        delivery = self._table(DeliverySettings, self._toml.get("delivery", {}), ("delivery",))
+        if delivery and delivery.allow_loopback and server and not server.is_public_url_loopback:
+            remedy = "remove it; receivers on this machine are for development, where public_url is loopback too"
+            self.faults.append(Fault("delivery.allow_loopback", "is true, and public_url is not loopback", remedy))
+        return delivery
 
     def _named(self, model: type[_T], key: str) -> Iterator[tuple[str, _T]]:
         tables = self._toml.get(key, {})

@@ -59,9 +59,14 @@ class ServerSettings(Table):
         return value.rstrip("/")
 
     @property
+    def is_public_url_loopback(self) -> bool:
+        """Whether only this machine reaches us under the public address."""
+        return is_loopback_host(urlsplit(self.public_url).hostname or "")
+
+    @property
     def is_loopback_only(self) -> bool:
         """Whether the listening and the public address are both loopback, so that only this machine gets in."""
-        return is_loopback_host(self.host) and is_loopback_host(urlsplit(self.public_url).hostname or "")
+        return is_loopback_host(self.host) and self.is_public_url_loopback
 
 
 class SlackSettings(Table):
@@ -113,6 +118,13 @@ class StoreSettings(Table):
         """The database file, relative to the working directory unless absolute; None for PostgreSQL."""
         scheme, _, path = self.url.partition(":///")
         return Path(path) if scheme == "sqlite" else None
+
+
+class DeliverySettings(Table):
+    """`[delivery]`: how notifications go to agents' receivers."""
+
+    allow_loopback: bool = Field(False, examples=[False])
+    """For development: whether receivers on this machine are called too, and by plain http."""
 
 
 class AdminSettings(Table):

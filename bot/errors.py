@@ -131,7 +131,7 @@ class OutcomeConflict(Conflict):
 
 
 class Limited(Refusal):
-    """The agent may not make this request now. ``retry_after`` is when it is worth asking again."""
+    """This is too much for now. ``retry_after`` is when it is worth asking again."""
 
     code = "limited"
 

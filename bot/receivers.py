@@ -15,7 +15,7 @@ from typing import Protocol
 
 from uuid_utils import uuid4
 
-from bot.errors import BadInput, Refusal
+from bot.errors import BadInput, Limited, Refusal
 from bot.sealing import Seal, Unreadable
 from store.delivery_tables import Delivery
 
@@ -30,8 +30,8 @@ class NotVerified(Refusal):
     code = "webhook_verification_failed"
 
 
-class TooManyChallenges(Refusal):
-    """As many receivers as may be are being challenged at this host or address. Try again in a moment."""
+class TooManyChallenges(Limited):
+    """As many receivers as may be are being challenged at this host or address. Nothing was stored; try again."""
 
     code = "too_many_verifications"
 

@@ -2,8 +2,8 @@
 
 A token is ``so_i_`` (an instance's) or ``so_p_`` (a provisioner's), 43 characters of HMAC, and 6 of a CRC-32
 checksum, all base62: the prefix lets secret scanners find leaks and the checksum lets them, and us, dismiss a mistyped
-one without looking it up. It is derived by HMAC from the secret key and the credential's id, so that a replayed creation
-can give it again; the store keeps only its SHA-256.
+one without looking it up. It is derived by HMAC from the secret key and the credential's id, so that a repeated
+creation can give it again; the store keeps only its SHA-256.
 """
 
 import hashlib

@@ -27,9 +27,13 @@ from bot.decisions import Decisions
 from bot.instances import Instances
 from bot.lifecycle import state_of
 from bot.memory import Memory
+from bot.notifications import Notifications
 from bot.outbox import Outbox
 from bot.passcodes import Passcodes
+from bot.provisioners import Provisioners
+from bot.provisioning import Provisioning
 from bot.queries import Queries
+from bot.receivers import Signing
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
@@ -38,8 +42,11 @@ from handlers.agents import AgentsApi
 from handlers.clock import SweepClock
 from handlers.delivery import Deliverer
 from handlers.health import Health, build_health
+from handlers.instances_api import InstancesApi
 from handlers.metrics import Metrics, count_answers, metrics_route
+from handlers.outbound import Outbound
 from handlers.pacing import Pace
+from handlers.protocol import rest_of_routes
 from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
@@ -49,6 +56,7 @@ from handlers.slack.directory import SlackDirectory
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
+from handlers.webhooks import Webhooks
 from store import statements
 from store.engine import SqliteStore
 from store.lock import ServingLock
@@ -96,7 +104,8 @@ class Service:
         self.memory = Memory(store, clock, rulebook, self.directory)
         redactor = Redactor(secrets.secret_key)
         self.queries = Queries(store, clock, rulebook, self.directory, redactor)
-        self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}", redactor)
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.outbox = Outbox(store, clock, rulebook, worker, redactor)
         self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
         self.afterwards = Afterwards()
         self.commands = Commands(self.client, self.afterwards, reading_commands(self.queries, clock))
@@ -115,7 +124,17 @@ class Service:
             self.client, self.directory, self.outbox, clock, self.note_fault, posts=tempo.posts, draws=tempo.draws
         )
         self.deliverer = Deliverer(store, self.outbox, self.carrier, clock, self.note_fault)
-        self.metrics.read_gauges_from(pending=self.queries.pending_count, outbox=self.outbox.waiting)
+        signing = Signing(secrets.secret_key)
+        notifications = Notifications(store, clock, signing, worker)
+        outbound = Outbound(allow_loopback=settings.delivery.allow_loopback)
+        self.webhooks = Webhooks(store, notifications, outbound, clock, self.metrics.notification)
+        self.provisioners = Provisioners(store, clock, secrets.secret_key)
+        self.provisioning = Provisioning(
+            store, clock, lambda: rulebook.policy, secrets.secret_key, signing, self.webhooks
+        )
+        self.metrics.read_gauges_from(
+            pending=self.queries.pending_count, outbox=self.outbox.waiting, notifications=notifications.waiting
+        )
         self.health = self._build_health()
         self.base_url = ""
         # Last, so that whoever waits for a change hears of it before it is counted and logged.
@@ -161,8 +180,9 @@ class Service:
         await self.door.open()
 
     async def begin_delivering(self) -> None:
-        """Begin to send what the outbox holds."""
+        """Begin to send what the outbox and the notifications hold."""
         await self.deliverer.start()
+        await self.webhooks.start()
 
     def note_fault(self, code: str) -> None:
         """Count a call to Slack that failed."""
@@ -172,6 +192,8 @@ class Service:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         count_answers(app, self.metrics)
         app.add_routes(self._agents_api().routes())
+        app.add_routes(InstancesApi(self.provisioners, self.provisioning).routes())
+        app.add_routes(rest_of_routes())
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
         if self.settings.slack.mode == "http":
@@ -213,7 +235,7 @@ class Service:
         self.approvals.stop_waiting()
         await asyncio.gather(self._runner.cleanup(), self.door.close(_PAYLOADS))
         await self.sweeper.stop()
-        await self.deliverer.stop(_SENDING)
+        await asyncio.gather(self.deliverer.stop(_SENDING), self.webhooks.stop(_SENDING))
         await self.directory.close()
         await self.client.close()
         await self.store.close()

@@ -34,6 +34,9 @@ api_url = "{api_url}"
 [store]
 url = "sqlite:///{database}"
 
+[delivery]
+allow_loopback = true
+
 [admins]
 users = ["U0ADMIN"]
 
@@ -157,6 +160,7 @@ def _clock_hand(clock: MovableClock, service: Service) -> Callable[[timedelta], 
         clock.advance(by)
         service.sweeper.wake()
         service.deliverer.wake()
+        service.webhooks.wake()
 
     return advance
 

@@ -71,9 +71,18 @@ class Metrics:
             registry=self.registry,
         )
         self._pending = Gauge("signoff_requests_pending", "Requests that wait for a decision.", registry=self.registry)
+        self._undelivered = Gauge(
+            "signoff_notifications_waiting", "Notifications that no receiver acknowledged yet.", registry=self.registry
+        )
         self._outbox = Gauge("signoff_outbox_waiting", "What Slack is still to be told.", registry=self.registry)
         self._slack_faults = Counter(
             "signoff_slack_faults", "Calls to Slack that failed, by error code.", ["code"], registry=self.registry
+        )
+        self._notifications = Counter(
+            "signoff_notifications",
+            "Attempts to notify agents' receivers, by what became of them.",
+            ["result"],
+            registry=self.registry,
         )
         self._http = Counter(
             "signoff_http_responses",
@@ -88,8 +97,7 @@ class Metrics:
         self._answers: dict[tuple[str | None, int], Counter] = {}
         self._decisions: dict[tuple[str, str], Counter] = {}
         self._codes: set[str] = set()
-        self._count_pending: Count | None = None
-        self._count_outbox: Count | None = None
+        self._counted: dict[Gauge, Count] = {}
         for state in (State.EXPIRED, State.LAPSED, State.OVERDUE):
             self._swept.labels(state)
 
@@ -141,6 +149,10 @@ class Metrics:
         """Count a request that was refused with 429; ``code`` is that of the answer."""
         self._limited.labels(code).inc()
 
+    def notification(self, result: str) -> None:
+        """Count an attempt to notify a receiver; ``result`` is ``delivered`` or a code of ours."""
+        self._notifications.labels(result).inc()
+
     def http_response(self, route: str | None, status: int) -> None:
         """Count an answer. ``route`` is the route's pattern, never the path that was asked for; None: no route."""
         key = (route, status // 100)
@@ -155,16 +167,13 @@ class Metrics:
 
     # --- what is so now ---
 
-    def read_gauges_from(self, *, pending: Count, outbox: Count) -> None:
+    def read_gauges_from(self, *, pending: Count, outbox: Count, notifications: Count) -> None:
         """Name the queries behind the gauges. They may raise ``StoreUnavailable``."""
-        self._count_pending = pending
-        self._count_outbox = outbox
+        self._counted = {self._pending: pending, self._outbox: outbox, self._undelivered: notifications}
 
     async def render(self) -> bytes:
         """Return everything in Prometheus' text format. A gauge that cannot be read becomes NaN."""
-        for gauge, count in ((self._pending, self._count_pending), (self._outbox, self._count_outbox)):
-            if count is None:
-                continue
+        for gauge, count in self._counted.items():
             try:
                 gauge.set(await count())
             except StoreUnavailable:

@@ -92,7 +92,7 @@ class Webhooks:
         try:
             answer = await self._outbound.post(receiver.url, body, self._headers(receiver.secret, message_id, body))
         except Busy as busy:
-            raise TooManyChallenges from busy
+            raise TooManyChallenges(_CROWDED) from busy
         except CallFailed as trouble:
             log.info("receiver_not_verified", code=trouble.code)
             return None

@@ -26,6 +26,7 @@ ERROR_TYPES = {
     409: "conflict",
     413: "invalid_request",
     415: "invalid_request",
+    422: "invalid_request",
     429: "rate_limit",
     500: "internal",
     503: "dependency",
@@ -97,10 +98,10 @@ def render_error(status: int, code: str, message: str, http_id: str, param: str 
 def parse_bearer(headers: Sequence[str]) -> str:
     """Return the token of the ``Authorization`` headers. Raises ``BadCredential`` unless there is exactly one."""
     if len(headers) != 1:
-        raise BadCredential("Send one Authorization header: Bearer and the instance's token.")
+        raise BadCredential("Send one Authorization header: Bearer and the token.")
     match = _BEARER.fullmatch(headers[0])
     if match is None:
-        raise BadCredential("The Authorization header must be: Bearer and the instance's token.")
+        raise BadCredential("The Authorization header must be: Bearer and the token.")
     return match[1]
 
 
@@ -128,9 +129,14 @@ def parse_wait(values: Sequence[str]) -> timedelta:
     return parse_capped(values[0], MAX_WAIT)
 
 
+def is_uuid(text: str) -> bool:
+    """Whether a text has the form of our ids."""
+    return _UUID.fullmatch(text) is not None
+
+
 def parse_request_id(text: str) -> str:
     """Return a request's id. Raises ``UnknownRequest`` for what cannot be one: then no look-up is needed."""
-    if _UUID.fullmatch(text) is None:
+    if not is_uuid(text):
         raise UnknownRequest
     return text
 

@@ -3,8 +3,10 @@
 Nothing here ever migrates: the server may be running on the schema that is there.
 """
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,9 +15,11 @@ from bot.clock import Clock
 from bot.config import Settings
 from bot.config_values import UserId
 from bot.secrets import load_secret_key
-from handlers.cli.say import CommandFailed, say
+from handlers.cli.say import CommandFailed, say, shown
 from store.engine import SqliteStore
 from store.schema import prepare
+
+_LONGEST_NAME_CHARS = 75
 
 
 @asynccontextmanager
@@ -53,3 +57,36 @@ def checked_user(user: str, argument: str) -> str:
     except ValidationError as error:
         detail = error.errors()[0]["ctx"]
         raise CommandFailed(f"{argument}: {detail['problem']}; {detail['remedy']}.", exit_code=2) from error
+
+
+def checked_agent(agent: str, settings: Settings) -> str:
+    """Check that an agent is configured. Raises ``CommandFailed``."""
+    if agent not in settings.agents:
+        configured = ", ".join(sorted(settings.agents)) or "none"
+        raise CommandFailed(f"There is no agent {shown(agent)} in the configuration. Configured: {configured}.")
+    return agent
+
+
+def checked_name(name: str, kind: str) -> str:
+    """Check the name of a new thing. Raises ``CommandFailed``."""
+    if not 1 <= len(name) <= _LONGEST_NAME_CHARS:
+        raise CommandFailed(f"{kind}'s name has 1 to {_LONGEST_NAME_CHARS} characters.", exit_code=2)
+    if not name.isprintable() or name != name.strip():
+        raise CommandFailed(f"{kind}'s name has printable characters only, and no space at its ends.", exit_code=2)
+    return name
+
+
+def hand_out(token: str, if_lost: str) -> None:
+    """Print a token alone on stdout, this once. ``if_lost`` says what to do if it could not be written."""
+    try:
+        print(token)
+        sys.stdout.flush()
+    except OSError as error:
+        raise CommandFailed(
+            f"The token could not be written ({error.strerror}), though it was made. {if_lost}"
+        ) from error
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """A time as lists have it."""
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -51,8 +51,9 @@ def config_path(args: Namespace, env: Mapping[str, str]) -> Path:
 
 def _command(args: Namespace) -> Command | None:
     """Return what carries the command out; None where the line ends before it is named."""
-    if args.command == "instance":
-        return _instance if args.act else None
+    if args.command in ("instance", "provisioner"):
+        run = _instance if args.command == "instance" else _provisioner
+        return run if args.act else None
     return {"serve": _serve, "demo": _demo, "check": _check, "manifest": _manifest, "enroll": _enroll}.get(args.command)
 
 
@@ -96,6 +97,13 @@ def _enroll(args: Namespace, env: Mapping[str, str]) -> int:
 
 def _instance(args: Namespace, env: Mapping[str, str]) -> int:
     from handlers.cli.instances import run
+
+    run(args, env, config_path(args, env))
+    return DONE
+
+
+def _provisioner(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.provisioners import run
 
     run(args, env, config_path(args, env))
     return DONE

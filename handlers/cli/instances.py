@@ -5,7 +5,6 @@ A token goes to stdout, alone and once; it is never logged, stored or listed.
 
 import asyncio
 import json
-import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,11 +15,18 @@ from typing import Any
 from bot.clock import monotonic_clock
 from bot.config import Settings, load_settings
 from bot.instances import InstanceListing, Instances
-from handlers.cli.beside import checked_user, database_of, open_beside, secret_key
+from handlers.cli.beside import (
+    checked_agent,
+    checked_name,
+    checked_user,
+    database_of,
+    hand_out,
+    open_beside,
+    secret_key,
+    stamp,
+)
 from handlers.cli.say import CommandFailed, say, shown
 from store.tables import Credential
-
-_LONGEST_NAME_CHARS = 75
 
 
 def run(args: Namespace, env: Mapping[str, str], config: Path) -> None:
@@ -31,16 +37,13 @@ def run(args: Namespace, env: Mapping[str, str], config: Path) -> None:
 
 
 async def _create(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
-    name = _checked_name(args.name)
-    if args.agent not in settings.agents:
-        configured = ", ".join(sorted(settings.agents)) or "none"
-        raise CommandFailed(f"There is no agent {shown(args.agent)} in the configuration. Configured: {configured}.")
+    name, agent = checked_name(args.name, "An instance"), checked_agent(args.agent, settings)
     person = checked_user(args.person, "--person") if args.person is not None else None
     async with _instances(settings, secret_key(env, settings)) as instances:
-        _, token = await instances.create(name, args.agent, person)
-    _hand_out(token, name)
+        _, token = await instances.create(name, agent, person)
+    hand_out(token, _if_lost(name))
     made_for = f" for {person}, who will not decide on its requests" if person else ""
-    say(f"Made instance {name} of agent {args.agent}{made_for}. Its token is shown this once.")
+    say(f"Made instance {name} of agent {agent}{made_for}. Its token is shown this once.")
 
 
 async def _list(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
@@ -66,7 +69,7 @@ async def _rotate(args: Namespace, env: Mapping[str, str], settings: Settings) -
         return
     async with _instances(settings, secret_key(env, settings)) as instances:
         token = await instances.rotate(name)
-    _hand_out(token, name)
+    hand_out(token, _if_lost(name))
     say(f"This is {shown(name)}'s new token, shown this once.")
     say(f"Older ones work until: signoff instance rotate {shown(name)} --retire")
 
@@ -98,23 +101,8 @@ def _expect_database(settings: Settings) -> None:
 # --- words ---
 
 
-def _checked_name(name: str) -> str:
-    if not 1 <= len(name) <= _LONGEST_NAME_CHARS:
-        raise CommandFailed(f"An instance's name has 1 to {_LONGEST_NAME_CHARS} characters.", exit_code=2)
-    if not name.isprintable() or name != name.strip():
-        raise CommandFailed("An instance's name has printable characters only, and no space at its ends.", exit_code=2)
-    return name
-
-
-def _hand_out(token: str, name: str) -> None:
-    try:
-        print(token)
-        sys.stdout.flush()
-    except OSError as error:
-        raise CommandFailed(
-            f"The token could not be written ({error.strerror}), though it was made. Run `signoff instance rotate "
-            f"{shown(name)}` for another, and then the same with --retire."
-        ) from error
+def _if_lost(name: str) -> str:
+    return f"Run `signoff instance rotate {shown(name)}` for another, and then the same with --retire."
 
 
 def _as_json(listing: InstanceListing) -> dict[str, Any]:
@@ -125,14 +113,14 @@ def _as_json(listing: InstanceListing) -> dict[str, Any]:
         "agent": instance.agent,
         "person": instance.person,
         "state": _state(instance.revoked_at),
-        "created_at": _stamp(instance.created_at),
-        "revoked_at": _stamp(instance.revoked_at),
+        "created_at": stamp(instance.created_at),
+        "revoked_at": stamp(instance.revoked_at),
         "credentials": [
             {
                 "id": credential.id,
                 "state": _state(credential.revoked_at),
-                "created_at": _stamp(credential.created_at),
-                "revoked_at": _stamp(credential.revoked_at),
+                "created_at": stamp(credential.created_at),
+                "revoked_at": stamp(credential.revoked_at),
             }
             for credential in listing.credentials
         ],
@@ -153,10 +141,6 @@ def _credential_text(credential: Credential) -> str:
 
 def _state(revoked_at: datetime | None) -> str:
     return "live" if revoked_at is None else "revoked"
-
-
-def _stamp(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _minute(at: datetime) -> str:

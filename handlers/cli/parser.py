@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 
 CONFIG_VARIABLE = "SIGNOFF_CONFIG"
 DEFAULT_CONFIG = "config.toml"
-COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "instance")
+COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "instance", "provisioner")
 INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
+PROVISIONER_COMMANDS = ("create", "list", "revoke")
 
 _EPILOG = """\
 try it:          signoff demo
@@ -103,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     _config(enroll)
 
     _add_instance(commands)
+    _add_provisioner(commands)
     return parser
 
 
@@ -158,6 +160,43 @@ def _add_instance(commands: Any) -> None:
         acts, "revoke", "end an instance: its tokens and its pending requests",
         "Revoke an instance for good, with all its tokens. Its pending requests are cancelled.",
         "signoff instance revoke billing-prod",
+    )  # fmt: skip
+    revoke.add_argument("name", metavar="NAME")
+    _config(revoke)
+
+
+def _add_provisioner(commands: Any) -> None:
+    provisioner = _command(
+        commands, "provisioner", "make, list and revoke tokens that make instances",
+        "A provisioner's token lets a platform make instances of one agent over the agents' webhook, with their "
+        "receivers, and manage those it made. It makes no requests. These commands work while the server runs.",
+        """
+        signoff provisioner create fleet --agent refund-bot > token
+        signoff provisioner revoke fleet
+        """,
+    )  # fmt: skip
+    acts = provisioner.add_subparsers(dest="act", metavar="COMMAND", parser_class=_Parser)
+    create = _command(
+        acts, "create", "make a provisioner and print its token",
+        "Make a provisioner of a configured agent. Its token is printed alone on stdout, this once: it is not stored.",
+        "signoff provisioner create fleet --agent refund-bot > token",
+    )  # fmt: skip
+    create.add_argument("name", metavar="NAME", help="1 to 75 printable characters; not one of a live provisioner")
+    create.add_argument("--agent", required=True, help="the name of an agent in the configuration")
+    _config(create)
+
+    listing = _command(
+        acts, "list", "list the provisioners, never tokens",
+        "List every provisioner: its agent, whether it lives, and when it was made and revoked.",
+        "signoff provisioner list --json",
+    )  # fmt: skip
+    _config(listing)
+    _json(listing)
+
+    revoke = _command(
+        acts, "revoke", "end a provisioner's token",
+        "Revoke a provisioner for good. The instances that it made live on, each until it is revoked itself.",
+        "signoff provisioner revoke fleet",
     )  # fmt: skip
     revoke.add_argument("name", metavar="NAME")
     _config(revoke)

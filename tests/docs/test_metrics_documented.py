@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.cli.parser import COMMANDS, INSTANCE_COMMANDS, build_parser, help_of
+from handlers.cli.parser import COMMANDS, INSTANCE_COMMANDS, PROVISIONER_COMMANDS, build_parser, help_of
 from handlers.metrics import Metrics
 
 DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -38,7 +38,14 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     assert documented() == exposed()
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[:-1], *(f"instance {word}" for word in INSTANCE_COMMANDS)])
+COMMAND_LINES = [
+    *(command for command in COMMANDS if command not in ("instance", "provisioner")),
+    *(f"instance {word}" for word in INSTANCE_COMMANDS),
+    *(f"provisioner {word}" for word in PROVISIONER_COMMANDS),
+]
+
+
+@pytest.mark.parametrize("command", COMMAND_LINES)
 def test_every_command_is_documented_and_explains_itself(command: str) -> None:
     assert f"`signoff {command}" in DOCS
     text = help_of(build_parser(), command.split())

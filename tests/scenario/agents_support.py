@@ -26,6 +26,7 @@ from bot.changes import RequestChanged
 from bot.decisions import Act
 from handlers.agents import AgentsApi
 from handlers.logs import configure_logging
+from handlers.protocol import rest_of_routes
 from store.engine import SqliteStore
 from store.statements import CHAIN_START
 from store.tables import FullView, Instance, Request, Status, VoteKind
@@ -194,6 +195,7 @@ async def running_api(database: Path, text: str = SAMPLE) -> AsyncIterator[Api]:
     instance, token = await house.instances.create("till", "refund-bot")
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(AgentsApi(house.creation, house.approvals, house.instances).routes())
+    app.add_routes(rest_of_routes())
 
     async def stop_waiting(_: web.Application) -> None:
         house.approvals.stop_waiting()

@@ -14,7 +14,7 @@ from agentapprovalprotocol._wire import loads, parse_request
 
 from bot.errors import OperatorError
 from bot.lifecycle import State, state_of
-from handlers.agents import _HEADERS_OF, _STATUS_OF, _answer_failure
+from handlers.protocol import _HEADERS_OF, _STATUS_OF, _answer_failure
 from handlers.wire import ERROR_TYPES
 from store.tables import Status, VoteKind
 from tests.scenario.agents_support import CALL, READ, Api, logged, running_api, within

@@ -10,7 +10,7 @@ import pytest
 from agentapprovalprotocol import Allow, AsyncClient, AsyncGate, Call
 from structlog.testing import capture_logs
 
-from handlers.agents import _HEADERS_OF, RETRY_AFTER_SECONDS
+from handlers.protocol import _HEADERS_OF, RETRY_AFTER_SECONDS
 from store import engine
 from store.tables import Status, VoteKind
 from tests.scenario.agents_support import READ, Api, Reply, running_api, until, within

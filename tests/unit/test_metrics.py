@@ -33,7 +33,7 @@ def metrics(house: House) -> Metrics:
     async def pending() -> int:
         return await house.store.read(lambda unit: unit.one(statements.PENDING_COUNT)) or 0
 
-    metrics.read_gauges_from(pending=pending, outbox=house.outbox.waiting)
+    metrics.read_gauges_from(pending=pending, outbox=house.outbox.waiting, notifications=pending)
     return metrics
 
 
@@ -180,9 +180,9 @@ async def test_a_database_that_is_away_does_not_take_the_other_metrics_along(met
     async def three() -> int:
         return 3
 
-    metrics.read_gauges_from(pending=three, outbox=three)
+    metrics.read_gauges_from(pending=three, outbox=three, notifications=three)
     assert (await samples(metrics))["requests_pending"] == 3
-    metrics.read_gauges_from(pending=away, outbox=three)
+    metrics.read_gauges_from(pending=away, outbox=three, notifications=three)
     text = (await metrics.render()).decode()
     assert "signoff_requests_pending NaN" in text  # not the 3 of before
     assert "signoff_outbox_waiting 3.0" in text

@@ -13,7 +13,7 @@ from bot.decisions import Decisions
 from bot.errors import UnknownCard
 from bot.outbox import Outbox
 from bot.queries import Queries
-from handlers.slack import cards, views
+from handlers.slack import approve_form, cards, views
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.client import SlackClient
 from handlers.slack.deciding import Deciding
@@ -43,10 +43,13 @@ class Actions:
     ) -> None:
         self.desk = desk = Desk(client, decisions, queries, outbox, home, afterwards)
         deciding, looking = Deciding(desk), Looking(desk)
-        # Only these decide at a press, and are done before the acknowledgement.
+        # Only these decide or take back at a press, and are done before the acknowledgement.
         self._at_once: dict[tuple[Surface, str], OnClick] = {
             ("card", cards.APPROVE): deciding.approve_on_card,
             ("modal", views.REVIEW_APPROVE): deciding.approve_on_review,
+            ("card", cards.WITHDRAW): deciding.withdraw,
+            ("home", cards.WITHDRAW): deciding.withdraw,
+            ("modal", cards.WITHDRAW): deciding.withdraw,
         }
         # These open or turn something, after the acknowledgement.
         self._later: dict[tuple[Surface, str], OnClick] = {
@@ -65,6 +68,7 @@ class Actions:
         # in its place. They are done before the acknowledgement.
         self._submitted: dict[str, OnSubmission] = {
             views.DENY_SUBMITTED: deciding.deny,
+            approve_form.APPROVE_SUBMITTED: deciding.approve_in_form,
         }
 
     async def click(self, click: Click) -> None:

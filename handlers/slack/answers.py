@@ -13,6 +13,7 @@ from handlers.slack.blocks import Block, Message, context, line, said, section
 from handlers.slack.call_parts import card_call, claim, decider_groups, facts, hidden_copies, wanted, warning
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
+from handlers.slack.quorum import needs, score, still_needed, votes_so_far
 from handlers.slack.states import is_over, render_state
 from handlers.slack.text import channel_mention, date, how_many, mrkdwn, user_mention, visible
 from store.tables import CardState, Place
@@ -31,8 +32,9 @@ def render_pending(seen: Sequence[Seen], now: datetime) -> Message:
     for one in open_[:MAX_LISTED]:
         request = one.drawing.request
         blocks.append(line([said(f"#{request.number} ", bold=True), *wanted(request)], f"head_{request.number}"))
+        far = f" · {counted} approved" if (counted := score(one.drawing)) else ""
         mine = " · *you may decide*" if one.may_decide else ""
-        blocks.append(context([f"by {date(request.deadline_at)}{_where(one)}{mine}"], f"facts_{request.number}"))
+        blocks.append(context([f"by {date(request.deadline_at)}{far}{_where(one)}{mine}"], f"facts_{request.number}"))
     if len(open_) > MAX_LISTED:
         blocks.append(context([f"{len(open_) - MAX_LISTED} more are not listed here."], "rest"))
     return Message(title, blocks)
@@ -52,8 +54,8 @@ def render_show(seen: Seen, now: datetime) -> Message:
             *hidden_copies(drawing),
             *warning(request),
             *claim(request),
-            context([*facts(drawing), f"May decide: {decider_groups(drawing)}", *where], "facts"),
-            *render_state(drawing),
+            context([*facts(drawing), _may_decide(drawing), *where], "facts"),
+            *(render_state(drawing) or votes_so_far(drawing)),
         ],
     )
 
@@ -85,7 +87,7 @@ def render_refusal_text(message: str, drawing: Drawing | None = None) -> Message
     """Tell somebody why they could not do what they tried, and how the request stands."""
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
-        blocks += [line(headline(drawing.request), "head"), *render_state(drawing)]
+        blocks += [line(headline(drawing.request), "head"), *(render_state(drawing) or still_needed(drawing))]
     return Message(mrkdwn(message), blocks)
 
 
@@ -176,6 +178,11 @@ def _digest(given: Facts, label: str) -> list[str]:
 
 def _person(given: Facts) -> str:
     return user_mention(str(given.get("user", "")))
+
+
+def _may_decide(drawing: Drawing) -> str:
+    rule = drawing.rule
+    return f"Needs {needs(rule)}" if rule and rule.people_needed > 1 else f"May decide: {decider_groups(drawing)}"
 
 
 def _where(seen: Seen) -> str:

@@ -15,6 +15,7 @@ from functools import partial
 
 from bot.call import CANONICAL_VERSION, MAX_BODY_BYTES, Submission, canonical_call, parse_object
 from bot.clock import Clock
+from bot.conditions import Call
 from bot.config import Rule
 from bot.decisions import Election, StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
 from bot.errors import BadInput, CallTooLarge, ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
@@ -88,7 +89,9 @@ class Standing:
         if request is None:
             raise UnknownRequest
         call = parse_changed(request, changed_arguments_text)
-        ruling = self._rulebook.policy.rule_on(request.agent, request.tool, request.server, request.timeout)
+        changed = Call(request.agent, request.tool, request.server, call.arguments)
+        edition = await self._rulebook.edition()
+        ruling = await edition.rule_on(changed, request.timeout)
         work = partial(
             self._approve, act=act, call=call, ruling=ruling, seen=seen, reason=reason or None, passcode=passcode
         )

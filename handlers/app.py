@@ -46,6 +46,7 @@ from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
 from handlers.slack.client import SlackClient
 from handlers.slack.commands import Commands, reading_commands
 from handlers.slack.directory import SlackDirectory
+from handlers.slack.enrolment import Enrolment
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
@@ -99,9 +100,13 @@ class Service:
         self.outbox = Outbox(store, clock, rulebook, f"{socket.gethostname()}:{os.getpid()}", redactor)
         self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
         self.afterwards = Afterwards()
-        self.commands = Commands(self.client, self.afterwards, reading_commands(self.queries, clock))
+        enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
+        self.commands = Commands(
+            self.client, self.afterwards, [*reading_commands(self.queries, clock), enrolment.subcommand()]
+        )
         home = HomeTab(self.client, self.queries, clock)
         self.actions = Actions(self.client, self.decisions, self.queries, self.outbox, home, self.afterwards)
+        enrolment.join(self.actions)
         self.door = SlackDoor(
             settings.slack,
             self.client,

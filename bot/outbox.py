@@ -40,8 +40,8 @@ class Drawing:
     one argument (``bot.memory``).
 
     ``withdrawn`` are votes that were taken back, ``granted`` the standing votes that were left on this request,
-    ``taken`` those that were cast on it. ``tries`` counts how often its denial was met again, ``last_try_at`` says when last; before ``remembered_until`` it
-    would be met once more, and may be reopened.
+    ``taken`` those that were cast on it. ``tries`` counts how often its denial was met again, ``last_try_at`` says when
+    last; before ``remembered_until`` it would be met once more, and may be reopened.
 
     What the rule hides is in none of it: requests, and notes of votes, are as people may see them (``bot.redaction``).
     ``copies`` counts the places of the call that the rule shows and that are hidden too: they repeat what it hides.

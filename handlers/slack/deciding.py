@@ -4,10 +4,6 @@ Every way ends in ``bot.decisions``, which judges; here it is only found out wha
 person had seen the call. A vote is committed before these return.
 """
 
-import hashlib
-import hmac
-import secrets
-
 import structlog
 
 from bot.decisions import Act, Ballot
@@ -19,7 +15,6 @@ from handlers.slack.call_parts import fits_card
 from handlers.slack.desk import Desk, channel_of
 from handlers.slack.pages import review_page
 from handlers.slack.payloads import BadPayload, Body, Click, Submission
-from handlers.slack.quorum import has_approved
 from store.tables import FullView, ModalKind, Status, Vote, VoteKind
 
 log = structlog.get_logger(__name__)
@@ -30,7 +25,6 @@ class Deciding:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._key = secrets.token_bytes(32)  # for the names of acts that carry a passcode
 
     # --- approve ---
 
@@ -94,8 +88,7 @@ class Deciding:
         given = approve_form.read_approve(submission.values)
         if faults := approve_form.faults_in(given):
             return _errors(faults)
-        name = self._name(submission.act_id, given.passcode)
-        act = Act(name, submission.user_id, submission.team_id, "modal", modal.channel, modal.full_view)
+        act = Act(submission.act_id, submission.user_id, submission.team_id, "modal", modal.channel, modal.full_view)
         try:
             request = await desk.decisions.vote(
                 modal.request_number, act, VoteKind.APPROVE, given.reason, confirmed=True, passcode=given.passcode
@@ -106,19 +99,9 @@ class Deciding:
                 raise
             log.info("submission_refused", user=submission.user_id, code=refusal.code)
             return _errors(told)
-        # A repeat of what was refused changes nothing and is no error there; here nobody may take it for a vote.
-        may_be_refused = given.passcode is not None and request.status is Status.PENDING
-        if may_be_refused and not has_approved(await desk.recognition.drawing(request.number), submission.user_id):
-            return _errors({approve_form.PASSCODE_BLOCK: "This was tried before. Wait for the next passcode."})
         log.info("approved", request=request.number, user=submission.user_id, surface="modal", status=request.status)
         desk.refresh_home(submission.user_id)
         return {"response_action": "clear"}
-
-    def _name(self, act_id: str, passcode: str | None) -> str:
-        """Name a submission. A form that was refused is sent again under the same id, with another passcode."""
-        if passcode is None:
-            return act_id
-        return hmac.new(self._key, f"{act_id}:{passcode}".encode(), hashlib.sha256).hexdigest()
 
     async def _show_done(self, click: Click) -> None:
         desk = self._desk

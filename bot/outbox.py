@@ -284,6 +284,12 @@ class Outbox:
 
         return await self._store.write(work)
 
+    async def card_above(self, card: Card) -> Card | None:
+        """Return the card of the same request under which ``card`` is a reply: its first live one in that channel."""
+        others = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=card.request_number))
+        above = (one for one in others if one.state is CardState.LIVE and one.place not in (Place.DM, Place.THREAD))
+        return next((one for one in above if one.channel == card.target), None)
+
     async def cards_being_posted(self, request_number: int) -> list[Card]:
         """Return the cards of a request that may be in Slack although their message is not known yet."""
         cards = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))

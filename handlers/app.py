@@ -105,7 +105,9 @@ class Service:
             self.client, self.afterwards, [*reading_commands(self.queries, clock), enrolment.subcommand()]
         )
         home = HomeTab(self.client, self.queries, clock)
-        self.actions = Actions(self.client, self.decisions, self.queries, self.outbox, home, self.afterwards)
+        self.actions = Actions(
+            self.client, self.decisions, self.queries, self.outbox, home, self.afterwards, self.standing, self.memory
+        )
         enrolment.join(self.actions)
         self.door = SlackDoor(
             settings.slack,

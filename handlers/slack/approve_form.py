@@ -90,37 +90,39 @@ def _inputs(drawing: Drawing) -> list[Block]:
     rule = drawing.rule
     asked: list[Block] = []
     if rule is not None and rule.reason is not None:
-        asked.append(
-            {
-                "type": "input",
-                "block_id": REASON_BLOCK,
-                "optional": rule.reason == "optional",
-                "label": plain("Why is this right?"),
-                "hint": plain("It is kept on record; the agent gets the reason of the vote that decides."),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": REASON_INPUT,
-                    "multiline": True,
-                    "max_length": MAX_REASON,
-                },
-            }
-        )
+        asked.append(reason_input(is_required=rule.reason == "required"))
     if rule is not None and rule.step_up is StepUp.TOTP:
-        asked.append(
-            {
-                "type": "input",
-                "block_id": PASSCODE_BLOCK,
-                "label": plain("Passcode"),
-                "hint": plain(
-                    "The six digits that your authenticator app shows now; each works once. No app yet? Ask an "
-                    "operator to run “signoff enroll” for you, then type “/signoff enroll”."
-                ),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": PASSCODE_INPUT,
-                    "placeholder": plain("123456"),
-                    "max_length": 11,
-                },
-            }
-        )
+        asked.append(passcode_input())
     return asked or [section("Press *Approve* to vote for it.", "sure")]
+
+
+def reason_input(*, is_required: bool, typed: str | None = None) -> Block:
+    """The field for a reason. ``typed``: what stands in it at first."""
+    element = {"type": "plain_text_input", "action_id": REASON_INPUT, "multiline": True, "max_length": MAX_REASON}
+    return {
+        "type": "input",
+        "block_id": REASON_BLOCK,
+        "optional": not is_required,
+        "label": plain("Why is this right?"),
+        "hint": plain("It is kept on record; the agent gets the reason of the vote that decides."),
+        "element": element | ({"initial_value": typed} if typed else {}),
+    }
+
+
+def passcode_input() -> Block:
+    """The field for a passcode. It is never drawn with one in it."""
+    return {
+        "type": "input",
+        "block_id": PASSCODE_BLOCK,
+        "label": plain("Passcode"),
+        "hint": plain(
+            "The six digits that your authenticator app shows now; each works once. No app yet? Ask an "
+            "operator to run “signoff enroll” for you, then type “/signoff enroll”."
+        ),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": PASSCODE_INPUT,
+            "placeholder": plain("123456"),
+            "max_length": 11,
+        },
+    }

@@ -26,6 +26,7 @@ from handlers.slack.call_parts import (
 )
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.quorum import is_pending_vote, needs, votes_so_far
+from handlers.slack.remembered import cast_ahead, memory, near_repeat
 from handlers.slack.states import is_over, render_state, state_sign, state_word
 from handlers.slack.text import mrkdwn, name_in_mrkdwn, plain_date, visible
 from store.tables import Request
@@ -33,6 +34,7 @@ from store.tables import Request
 __all__ = ["APPROVE", "CARD_EVENT", "DENY", "DETAILS", "REVIEW", "WITHDRAW", "Message", "card_metadata", "render_card"]
 
 APPROVE = "approve"
+CHANGE = "change"
 DENY = "deny"
 DETAILS = "details"
 WITHDRAW = "withdraw"
@@ -49,22 +51,28 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         line(headline(request), "head"),
         *card_call(drawing),
         *compared(drawing, pings=_pings(drawing)),
+        *([] if over else near_repeat(drawing, _pings(drawing))),
         *hidden_copies(drawing),
         *warning(request),
         *claim(request),
         context(facts(drawing), "facts"),
+        *cast_ahead(drawing, _pings(drawing)),
         *([] if over else [*_ask(drawing), *votes_so_far(drawing)]),
         *(_decided(drawing) if over else [_buttons(drawing)]),
         actions(second_row(drawing, over=over), "details"),
+        *memory(drawing),
     ]
     return Message(notification(request), blocks)
 
 
 def second_row(drawing: Drawing, *, over: bool = False) -> list[dict[str, Any]]:
-    """The buttons that look or take back; what comes and goes stands last, so that the others keep their places."""
+    """The buttons that look, change or take back; what comes and goes stands last, so that no other moves."""
     number = str(drawing.request.number)
-    first = button("Details", DETAILS, number)
-    return [first, button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) and not over else [first]
+    row = [button("Details", DETAILS, number)]
+    if not over:
+        row.append(button("Approve with changes…", CHANGE, number))
+        row += [button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) else []
+    return row
 
 
 def card_metadata(request: Request, card_id: int) -> dict[str, Any]:

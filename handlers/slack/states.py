@@ -11,6 +11,7 @@ from bot.lifecycle import State, state_of
 from bot.outbox import Drawing
 from handlers.slack.blocks import Block, context, frame, quote, section
 from handlers.slack.quorum import approvals, joined
+from handlers.slack.remembered import changed_call, is_changed
 from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention
 from store.tables import DeciderKind, Request, Status
 
@@ -41,7 +42,7 @@ def state_sign(request: Request) -> str:
 
 
 def state_word(request: Request) -> str:
-    return WORDS[state_of(request)][1]
+    return "Denied: approved with changes" if is_changed(request) else WORDS[state_of(request)][1]
 
 
 def history(drawing: Drawing) -> list[str]:
@@ -73,6 +74,8 @@ def _decision(drawing: Drawing) -> str:
         return f"⌛ *Expired*{when}: nobody decided in time. Nothing was approved."
     if state is State.CANCELLED:
         return f"🚫 *Cancelled*{when} {_by(request)}."
+    if is_changed(request):
+        return f"⛔ *Denied: approved with changes* {_by(request)}{',' if when else ''}{when}."
     word = "⛔ *Denied*" if state is State.DENIED else "✅ *Approved*"
     by = _by(request) if state is State.DENIED else _approved_by(drawing)
     return f"{word} {by}{',' if when else ''}{when}."
@@ -95,6 +98,8 @@ def _by(request: Request) -> str:
             return f"by admin {user_mention(request.decided_by)}"
         case DeciderKind.RULE:
             return f"by rule {mrkdwn(request.decided_by)}" if request.decided_by else "because no rule allows it"
+        case DeciderKind.MEMORY:
+            return f"without asking, as #{request.repeats} was before" if request.repeats else "without asking"
         case DeciderKind.AGENT:
             return "by the agent"
         case DeciderKind.OPERATOR:
@@ -110,7 +115,9 @@ def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
         return []
     request = drawing.request
     blocks = [section("\n".join(lines[:1]), block_id)]
-    if request.note:
+    if is_changed(request):
+        blocks += changed_call(drawing, f"{block_id}_changed")
+    elif request.note:
         blocks += _note(request.note, f"{block_id}_note")
     blocks += _other_reasons(drawing, block_id)
     if lines[1:]:

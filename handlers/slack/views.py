@@ -26,6 +26,7 @@ from handlers.slack.cards import WITHDRAW, headline
 from handlers.slack.pages import Page, details_page, review_page
 from handlers.slack.payloads import BadPayload, Values
 from handlers.slack.quorum import is_pending_vote, still_needed
+from handlers.slack.remembered import near_repeat
 from handlers.slack.states import render_state
 from handlers.slack.text import visible
 
@@ -34,6 +35,7 @@ REVIEW_BACK = "review_back"
 REVIEW_NEXT = "review_next"
 REVIEW_APPROVE = "review_approve"
 REVIEW_DENY = "review_deny"
+REVIEW_CHANGE = "review_change"
 DETAILS_BACK = "details_back"
 DETAILS_NEXT = "details_next"
 
@@ -115,6 +117,7 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     state = render_state(drawing)
     if shown.is_last:
         blocks += [
+            *near_repeat(drawing),
             *warning(request),
             *claim(request),
             context(facts(drawing), "facts"),
@@ -123,6 +126,7 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     if shown.is_last and not state:
         approve = button("Approve", REVIEW_APPROVE, number, "primary")
         blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
+        blocks.append(actions([button("Approve with changes…", REVIEW_CHANGE, number)], "change"))
     if turn:  # last on every page: what a second press on Next meets where Next was is never Approve
         blocks.append(actions(turn, "turn"))
     return modal(_title("Review", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))

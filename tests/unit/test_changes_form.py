@@ -305,7 +305,7 @@ def test_what_nobody_may_see_is_not_in_the_form_and_stays() -> None:
     one = drawing(f'{{"card": "{hidden}", "amount": 1, "to": {{"a": ["{hidden}"]}}, "{hidden}": 2}}')
     view = render_changes(one, "m", Asks())
     check_modal(view)
-    assert [block["label"]["text"] for block in view["blocks"] if block["type"] == "input"][0] == "amount"
+    assert next(block["label"]["text"] for block in view["blocks"] if block["type"] == "input") == "amount"
     kept = next(block for block in view["blocks"] if block["block_id"] == "kept")
     assert "".join(part["text"] for part in kept["elements"][0]["elements"]) == (
         "Not shown to anybody, and kept as they are: card, to, [redacted · hmac:00112233]."

@@ -19,6 +19,9 @@ from bot.people import Facts
 from bot.seats import are_filled
 from store.tables import Instance, Vote, VoteKind
 
+FORBIDDEN = "forbidden_by_configuration"
+"""The code of what ended because the configuration came to forbid it, see ``Policy.forbids``."""
+
 DEFAULT_TIMEOUT = timedelta(hours=1)  # of a request that no rule is there to shorten
 QUICK_CHARACTERS = 4 * 1024
 """Arguments up to this, as JSON text, are judged in some milliseconds whatever the conditions and schemas."""
@@ -159,7 +162,7 @@ class Policy:
 
     def forbids(self, agent: str, tool: str) -> Ruling | None:
         """Return the denial of a call that no rule could allow: its agent is gone, or may not use the tool."""
-        if agent not in self._tools:
+        if self.agent(agent) is None:
             return Ruling(Course.DENY, "unknown_agent", f"Agent {agent} is not in the configuration.")
         if not any(matches(tool) for matches in self._tools[agent]):
             return Ruling(Course.DENY, "tool_not_allowed", f"Agent {agent} may not use the tool {tool}.")

@@ -78,7 +78,7 @@ class Rulebook:
             raise RulesChanged
 
     async def replace(
-        self, store: Store, settings: Settings, clock: Clock, record: Callable[[Unit], Awaitable[T]]
+        self, store: Store, settings: Settings, clock: Clock, record: Callable[[Unit, Policy], Awaitable[T]]
     ) -> T:
         """Put other rules in force, in the transaction in which ``record`` says so; returns what that does.
 
@@ -94,7 +94,7 @@ class Rulebook:
         self._coming = settled = asyncio.Event()
 
         async def work(unit: Unit) -> T:
-            done = await record(unit)
+            done = await record(unit, edition.policy)
             self._edition = edition
             return done
 

@@ -108,10 +108,15 @@ _LISTS = {
     "rules_added": "Rules added",
     "rules_changed": "Rules changed",
     "rules_removed": "Rules removed",
+    "rules_reordered": "Rules in another order",
     "agents_added": "Agents added",
     "agents_changed": "Agents changed",
     "agents_removed": "Agents removed",
-    "other_changed": "Also changed",
+    "groups_added": "Groups added",
+    "groups_changed": "Groups changed",
+    "groups_removed": "Groups removed",
+    "admins_added": "Admins added",
+    "admins_removed": "Admins removed",
 }
 
 
@@ -124,7 +129,7 @@ def render_admin_notice(kind: str, given: Facts) -> Message:
 
 def _config_reloaded(kind: str, given: Facts) -> tuple[str, list[str]]:
     lines = [f"{label}: {mrkdwn(str(given[name]))}" for name, label in _LISTS.items() if given.get(name)]
-    lines = lines or ["No rule and no agent differs."]
+    lines = lines or ["No rule, agent, group or admin differs."]
     for name, done in (("cancelled", "cancelled"), ("revoked", "revoked")):
         if count := given.get(name):
             lines.append(f"{how_many(int(count), 'request')} {done}: the new configuration forbids them.")

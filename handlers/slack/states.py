@@ -9,6 +9,7 @@ from datetime import datetime
 from bot.durations import render_duration
 from bot.lifecycle import State, state_of
 from bot.outbox import Drawing
+from bot.policy import FORBIDDEN
 from handlers.slack.blocks import Block, context, frame, quote, section
 from handlers.slack.quorum import approvals, joined
 from handlers.slack.remembered import changed_call, is_changed
@@ -56,7 +57,8 @@ def history(drawing: Drawing) -> list[str]:
     if state is State.LAPSED and request.expires_at:
         lines.append(f"Not used until {date(request.expires_at)}; the approval is void.")
     if state is State.REVOKED and request.revoked_at:
-        lines.append(f"Withdrawn {date(request.revoked_at)}, before it was used.")
+        why = " The configuration no longer allows it." if request.revoked_code == FORBIDDEN else ""
+        lines.append(f"Withdrawn {date(request.revoked_at)}, before it was used.{why}")
     if request.consumed_at:
         lines.append(f"The agent took the approval {date(request.consumed_at)}.")
     if request.overdue_at:
@@ -103,6 +105,8 @@ def _by(request: Request) -> str:
         case DeciderKind.AGENT:
             return "by the agent"
         case DeciderKind.OPERATOR:
+            if request.decision_code == FORBIDDEN:
+                return "because the configuration no longer allows it"
             return "because the agent's access was revoked"
         case _:
             return "by the clock"

@@ -120,6 +120,9 @@ _LISTS = {
 }
 
 
+_NOT_THEM = "If it was not them, somebody else may be using their Slack account: ask them."
+
+
 def render_admin_notice(kind: str, given: Facts) -> Message:
     """Tell an admin what happened (``bot.notices``). A kind without words of its own is shown as it is."""
     title, lines = _NOTICES.get(kind, _unworded)(kind, given)
@@ -148,19 +151,19 @@ def _config_refused(kind: str, given: Facts) -> tuple[str, list[str]]:
 def _passcode_locked(kind: str, given: Facts) -> tuple[str, list[str]]:
     minutes = f" for {how_many(int(given['minutes']), 'minute')}" if given.get("minutes") else ""
     title = f"The passcode of {_person(given)} is locked{minutes}, after wrong ones in a row."
-    return title, ["If that was not they, somebody else may be using their Slack account: ask them."]
+    return title, [_NOT_THEM]
 
 
 def _passcode_enrolled(kind: str, given: Facts) -> tuple[str, list[str]]:
     again = " The one before it no longer works." if given.get("again") else ""
     title = f"{_person(given)} set up a device for passcodes.{again}"
-    return title, ["If nobody handed them a code for it, somebody else did this: run `signoff enroll` for them anew."]
+    return title, ["If it was not them: run `signoff enroll` and hand them the code. Their new device ends this one."]
 
 
 def _enrolment_ended(kind: str, given: Facts) -> tuple[str, list[str]]:
-    tries = f" after {how_many(int(given['tries']), 'wrong code')}" if given.get("tries") else ""
-    title = f"Setting up a device for passcodes of {_person(given)} was ended{tries}."
-    return title, ["If that was not they, somebody else may be using their Slack account: ask them."]
+    tries = f" after {given['tries']} wrong tries" if given.get("tries") else ""
+    title = f"{_person(given)} tried to set up a device for passcodes; that was ended{tries}."
+    return title, [_NOT_THEM]
 
 
 def _unworded(kind: str, given: Facts) -> tuple[str, list[str]]:

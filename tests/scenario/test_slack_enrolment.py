@@ -128,7 +128,7 @@ async def test_five_wrong_first_passcodes_take_the_key_away(one_bot: Bot) -> Non
     over = await one_bot.modal(ALICE, "The time to set this up is over")
     assert device.seed not in over.all_text()
     await one_bot.until_delivered()
-    assert "was ended after 5 wrong codes" in one_bot.slack.messages("U0ADMIN")[-1].text
+    assert "that was ended after 5 wrong" in one_bot.slack.messages("U0ADMIN")[-1].text
 
 
 async def test_an_offer_that_came_too_late_takes_the_key_away(one_bot: Bot) -> None:

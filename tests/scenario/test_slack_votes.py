@@ -339,9 +339,7 @@ async def test_a_passcode_is_asked_for_and_a_wrong_one_told_at_its_field(databas
         assert told.response_action == "errors"
         assert "wrong" in told.errors["passcode"]
         again = await bot.slack.submit("U0ALICE", asked.id, values | {"passcode": wrong})
-        assert (
-            "wrong" in again.errors["passcode"]
-        )  # a repeat of what was refused is refused, and never taken for a vote
+        assert "wrong" in again.errors["passcode"]  # a repeat of it is never taken for a vote
         assert await bot.status(request) is Status.PENDING
         assert await votes_of(bot, request) == []
         done = await bot.slack.submit("U0ALICE", asked.id, values | {"passcode": f"{right[:3]} {right[3:]}"})

@@ -27,6 +27,7 @@ from bot.errors import (
 )
 from bot.events import EventType, append_event, commit_to_text
 from bot.lifecycle import Happening, State, after, state_of
+from bot.policy import FORBIDDEN
 from bot.rulebook import Rulebook
 from bot.waiters import Waiters
 from store import statements
@@ -122,10 +123,12 @@ class Approvals:
             raise AlreadyConsumed
         if request.status is not Status.APPROVED:
             raise NotApproved(f"The request is {request.status}, not approved.")
+        forbidden = self._rulebook.policy.forbids(request.agent, request.tool)
+        if request.revoked_code == FORBIDDEN or forbidden is not None:
+            why = forbidden.reason if forbidden else "The configuration no longer allowed it."
+            raise ApprovalRevoked(f"{why} What was approved is withdrawn.")
         if request.revoked_at is not None:
             raise ApprovalRevoked
-        if self._rulebook.policy.agent(request.agent) is None:
-            raise ApprovalRevoked(f"Agent {request.agent} is no longer configured; what it was approved is withdrawn.")
         if request.expires_at is None or now >= request.expires_at or state_of(request) is State.LAPSED:
             raise ApprovalExpired
         if digest_of(request.tool, request.server, request.arguments) != request.digest:

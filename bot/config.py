@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bot.config_faults import BadConfig, Fault, faults_of, key_path, shown, unknown_key
-from bot.config_rules import FrozenRule, Known, Rule, Seat, Stage, UnreadableRule
+from bot.config_rules import FrozenRule, Known, ReadFile, Rule, Seat, Stage, UnreadableRule
 from bot.config_tables import (
     SLACK_API_URL,
     AdminSettings,
@@ -103,12 +103,20 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     except OSError as error:
         fault = Fault(str(path), f"cannot be read ({error.strerror})", "start from config.example.toml")
         raise BadConfig(str(path), [fault]) from error
-    return parse_settings(content, env, source=str(path))
+
+    def read(name: str, most_bytes: int) -> bytes:
+        with (path.parent / name).open("rb") as file:
+            return file.read(most_bytes)
+
+    return parse_settings(content, env, source=str(path), read=read)
 
 
-def parse_settings(content: bytes, env: Mapping[str, str], *, source: str) -> Settings:
-    """The settings in a file's bytes. Pure; `source` is what BadConfig calls the file. Raises BadConfig."""
-    reader = _Reader(_parse_toml(content, source), env)
+def parse_settings(content: bytes, env: Mapping[str, str], *, source: str, read: ReadFile | None = None) -> Settings:
+    """The settings in a file's bytes; `source` is what BadConfig calls the file. Raises BadConfig.
+
+    Pure, but for what `read` does to give the files that rules name. Without it, naming one is a fault.
+    """
+    reader = _Reader(_parse_toml(content, source), env, read)
     settings = reader.settings(hashlib.sha256(content).hexdigest())
     if settings is None or reader.faults:
         raise BadConfig(source, reader.faults)
@@ -141,8 +149,9 @@ def _parse_toml(content: bytes, source: str) -> _Toml:
 class _Reader:
     """Reads one file's tables, going on after a fault: `faults` has them all in the end, in the file's order."""
 
-    def __init__(self, toml: _Toml, env: Mapping[str, str]) -> None:
+    def __init__(self, toml: _Toml, env: Mapping[str, str], read: ReadFile | None) -> None:
         self.faults: list[Fault] = []
+        self._read = read
         self._toml = toml
         self._env = env
 
@@ -232,7 +241,7 @@ class _Reader:
             name: ReviewerGroup.model_construct(name=name, users=(), usergroups=())
             for name in named.get("reviewers", {})
         }
-        return Known(agents=tuple(named.get("agents", {})), groups={**stand_ins, **groups})
+        return Known(agents=tuple(named.get("agents", {})), groups={**stand_ins, **groups}, read=self._read)
 
     def _table(
         self,

@@ -6,7 +6,7 @@ bot/policy.py.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
+from bot.arguments_schema import MOST_BYTES, ArgumentsSchema, BadSchema, compile_schema, parse_schema
+from bot.conditions import BadCondition, Condition, compile_condition
 from bot.config_faults import nearest, shown, wrong
 from bot.config_tables import ReviewerGroup, Table
 from bot.config_values import ChannelId, Duration, ListOf, Pattern, RuleName, Standing, Timeout, Validity
@@ -35,6 +37,12 @@ class Known:
 
     agents: tuple[str, ...] = ()
     groups: Mapping[str, ReviewerGroup] = field(default_factory=dict)
+    read: "ReadFile | None" = None
+    """Reads a file that a rule names; None where there is no place to read from."""
+
+
+ReadFile = Callable[[str, int], bytes]
+"""Gives at most so many bytes of the file of a path as written in the configuration. Raises ``OSError``."""
 
 
 def _group(value: object, info: ValidationInfo) -> object:
@@ -217,6 +225,41 @@ class Rule(_Terms):
             raise wrong(f"{shown(value)} fits no agent of this file", remedy)
         return value
 
+    @field_validator("when")
+    @classmethod
+    def _when_is_a_condition(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                compile_condition(value)
+            except BadCondition as error:
+                raise wrong(error.problem, error.remedy) from error
+        return value
+
+    @field_validator("arguments_schema", mode="before")
+    @classmethod
+    def _schema_is_a_schema(cls, value: object, info: ValidationInfo) -> object:
+        try:
+            schema = _schema_in_file(value, info.context) if isinstance(value, str) else value
+            if not isinstance(schema, dict):
+                raise wrong(
+                    f"is {shown(value)}", 'write a table, or the path of a JSON file, such as "schemas/refund.json"'
+                )
+            compile_schema(schema)
+        except BadSchema as error:
+            named = f"{shown(value)} " if isinstance(value, str) else ""
+            raise wrong(f"{named}{error.problem}", error.remedy) from error
+        return schema
+
+    @cached_property
+    def condition(self) -> Condition | None:
+        """`when`, compiled."""
+        return compile_condition(self.when) if self.when is not None else None
+
+    @cached_property
+    def schema_of_arguments(self) -> ArgumentsSchema | None:
+        """`arguments_schema`, ready to be asked."""
+        return compile_schema(self.arguments_schema) if self.arguments_schema is not None else None
+
     @cached_property
     def as_frozen(self) -> "FrozenRule":
         """This rule as it is stored with a request, its groups written out."""
@@ -230,6 +273,18 @@ class Rule(_Terms):
     def frozen(self) -> str:
         """Canonical JSON of `as_frozen`, to store with each request. Written once per rule, then kept."""
         return self._frozen_text
+
+
+def _schema_in_file(path: str, known: object) -> dict[str, Any]:
+    if not isinstance(known, Known) or known.read is None:
+        raise wrong(f"names the file {shown(path)}, and there is no place to read it from", "write the schema in place")
+    try:
+        return parse_schema(known.read(path, MOST_BYTES + 1))
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadSchema):
+            raise
+        why = getattr(error, "strerror", None) or "not a path"
+        raise wrong(f"{shown(path)} cannot be read ({why})", "name a file by its path from this one") from error
 
 
 class UnreadableRule(ValueError):

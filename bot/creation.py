@@ -20,6 +20,7 @@ from bot.call import CANONICAL_VERSION, Submission
 from bot.cards import add_card
 from bot.changes import RequestChanged
 from bot.clock import Clock
+from bot.conditions import Call
 from bot.config import Rule
 from bot.decisions import Election, record_decision
 from bot.durations import parse_capped
@@ -100,7 +101,8 @@ class Creation:
         self, edition: Edition, instance: Instance, submission: Submission, key: str
     ) -> tuple[Request, bool]:
         policy = edition.policy
-        ruling = policy.rule_on(instance.agent, submission.tool, submission.server, submission.timeout)
+        judged = Call(instance.agent, submission.tool, submission.server, submission.arguments)
+        ruling = await edition.rule_on(judged, submission.timeout)
         call = _Call(edition, instance, submission, key, ruling)
         with self._limits.admission(policy.agent(instance.agent), instance.id) as admission:
             if ruling.course is not Course.ASK:

@@ -23,7 +23,7 @@ from bot.errors import (
     UnknownRequest,
 )
 from bot.people import Directory, Facts
-from bot.policy import Parties, judge, reviewer_usergroups
+from bot.policy import FORBIDDEN, Parties, Ruling, judge, reviewer_usergroups
 from bot.rulebook import Rulebook
 from store import statements
 from store.engine import Store
@@ -62,7 +62,10 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """One act's moment inside its transaction. ``is_repeat``: the act was taken before and must do nothing."""
+    """One act's moment inside its transaction. ``is_repeat``: the act was taken before and must do nothing.
+
+    ``forbidden`` is what the configuration says of a call that it no longer allows.
+    """
 
     request: Request
     rule: FrozenRule
@@ -70,13 +73,13 @@ class Hearing:
     parties: Parties
     facts: Facts
     now: datetime
-    agent_is_known: bool = True
+    forbidden: Ruling | None = None
     is_repeat: bool = False
 
     def refuse_unless_entitled(self, user_id: str) -> None:
         """Raise ``NotYourDecision`` for somebody who may not decide the request as things are now."""
-        if not self.agent_is_known:
-            raise NotYourDecision(f"Agent {self.request.agent} is no longer configured.", code="unknown_agent")
+        if self.forbidden is not None:
+            raise NotYourDecision(self.forbidden.reason, code=FORBIDDEN)
         verdict = judge(user_id, self.rule, self.parties, self.facts, self.now)
         if not verdict.allowed:
             raise NotYourDecision(verdict.reason, code=verdict.code)
@@ -197,6 +200,6 @@ class Hearings:
             parties=policy.parties(request.agent, instance),
             facts=facts,
             now=self._clock(),
-            agent_is_known=policy.agent(request.agent) is not None,
+            forbidden=policy.forbids(request.agent, request.tool),
             is_repeat=is_repeat,
         )

@@ -26,8 +26,7 @@ class NoticeKind(StrEnum):
     """
 
     CONFIG_RELOADED = "config_reloaded"
-    """``digest``; ``rules_added``, ``rules_changed``, ``rules_removed``, ``agents_added``, ``agents_changed``,
-    ``agents_removed``, ``other_changed``: lists; ``cancelled``, ``revoked``: how many requests."""
+    """``digest``; the lists of ``bot.config_changes.Changes``; ``cancelled``, ``revoked``: how many requests."""
     CONFIG_REFUSED = "config_refused"
     """``faults``: how many; ``first_fault``: the first, in words; ``digest``: of the file that goes on being used."""
     PASSCODE_LOCKED = "passcode_locked"

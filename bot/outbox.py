@@ -39,9 +39,9 @@ class Drawing:
     of the same agent and tool that people had denied in the day before this one was made, and that differs from it in
     one argument (``bot.memory``).
 
-    ``granted`` are the standing votes that were left on this request, ``taken`` those that were cast on it.
-    ``tries`` counts how often its denial was met again, ``last_try_at`` says when last; before ``remembered_until`` it
-    would be met once more, and may be reopened.
+    ``withdrawn`` are votes that were taken back, ``granted`` the standing votes that were left on this request,
+    ``taken`` those that were cast on it. ``tries`` counts how often its denial was met again, ``last_try_at`` says when
+    last; before ``remembered_until`` it would be met once more, and may be reopened.
 
     What the rule hides is in none of it: requests, and notes of votes, are as people may see them (``bot.redaction``).
     ``copies`` counts the places of the call that the rule shows and that are hidden too: they repeat what it hides.
@@ -60,6 +60,7 @@ class Drawing:
     last_try_at: datetime | None = None
     remembered_until: datetime | None = None
     copies: int = 0
+    withdrawn: tuple[Vote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ async def load_drawing(
             rule=rule.name,
         )
         near_denial = await find_near_denial(unit, request)
-    votes = tuple(await unit.all(statements.VOTES_OF, request_number=request.number))
+    cast = await unit.all(statements.EVERY_VOTE_OF, request_number=request.number)
+    votes = tuple(vote for vote in cast if vote.withdrawn_at is None)
     tries = await load_tries(unit, request)
     drawn = redactor.redact(request, rule.redact if rule is not None else ())
 
@@ -128,6 +130,7 @@ async def load_drawing(
         last_try_at=tries.last_at,
         remembered_until=tries.remembered_until,
         copies=drawn.copies,
+        withdrawn=tuple(drawn.noted(vote) for vote in cast if vote.withdrawn_at is not None),
         parties=rulebook.policy.parties(request.agent, instance),
     )
 
@@ -280,6 +283,12 @@ class Outbox:
             return request
 
         return await self._store.write(work)
+
+    async def card_above(self, card: Card) -> Card | None:
+        """Return the card of the same request under which ``card`` is a reply: its first live one in that channel."""
+        others = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=card.request_number))
+        above = (one for one in others if one.state is CardState.LIVE and one.place not in (Place.DM, Place.THREAD))
+        return next((one for one in above if one.channel == card.target), None)
 
     async def cards_being_posted(self, request_number: int) -> list[Card]:
         """Return the cards of a request that may be in Slack although their message is not known yet."""

@@ -80,6 +80,15 @@ class Offer:
     expires_at: datetime
 
 
+def refuse_unless_member(user_id: str, facts: Facts, now: datetime) -> None:
+    """Raise ``NotAMember``, or ``FactsUnavailable`` for facts that are too old to tell."""
+    if not facts.are_fresh(now):
+        raise FactsUnavailable("Slack could not be asked who you are. Nothing changed; try again.")
+    verdict = barred(user_id, facts, now)
+    if verdict is not None:
+        raise NotAMember(f"{verdict.reason} So there is no passcode to set up.", code=verdict.code)
+
+
 class Passcodes:
     """Checks passcodes (``bot.decisions.StepUpCheck``) and sets devices up."""
 
@@ -183,7 +192,7 @@ class Passcodes:
 
     async def _offer(self, unit: Unit, user_id: str, code: str, facts: Facts) -> Offer | Refusal:
         now = self._clock()
-        _refuse_unless_member(user_id, facts, now)
+        refuse_unless_member(user_id, facts, now)
         letters = _letters_of(code)
         if letters is None:
             return WrongCode("A code is eight letters and digits, such as ABCD-2345.", code="code_malformed")
@@ -206,7 +215,7 @@ class Passcodes:
 
     async def _confirm(self, unit: Unit, user_id: str, passcode: str, facts: Facts) -> Refusal | None:
         now = self._clock()
-        _refuse_unless_member(user_id, facts, now)
+        refuse_unless_member(user_id, facts, now)
         person = await unit.one(statements.AUTHENTICATOR, user_id=user_id)
         if person is None or person.offered_seed is None or not _is_open(person, now):
             return EnrolmentOver()
@@ -253,15 +262,6 @@ def _unless_refused(done: T | Refusal) -> T:
     if isinstance(done, Refusal):
         raise done
     return done
-
-
-def _refuse_unless_member(user_id: str, facts: Facts, now: datetime) -> None:
-    """Raise ``NotAMember``, or ``FactsUnavailable`` for facts that are too old to tell."""
-    if not facts.are_fresh(now):
-        raise FactsUnavailable("Slack could not be asked who you are. Nothing changed; try again.")
-    verdict = barred(user_id, facts, now)
-    if verdict is not None:
-        raise NotAMember(f"{verdict.reason} So there is no passcode to set up.", code=verdict.code)
 
 
 def _is_open(person: Authenticator, now: datetime) -> bool:

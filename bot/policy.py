@@ -12,13 +12,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from bot.conditions import Call, Failure
 from bot.config import Agent, FrozenRule, Rule, Settings
 from bot.durations import parse_capped, render_duration
 from bot.people import Facts
 from bot.seats import are_filled
 from store.tables import Instance, Vote, VoteKind
 
+FORBIDDEN = "forbidden_by_configuration"
+"""The code of what ended because the configuration came to forbid it, see ``Policy.forbids``."""
+
 DEFAULT_TIMEOUT = timedelta(hours=1)  # of a request that no rule is there to shorten
+QUICK_CHARACTERS = 4 * 1024
+"""Arguments up to this, as JSON text, are judged in some milliseconds whatever the conditions and schemas."""
 
 
 class Course(StrEnum):
@@ -37,6 +43,43 @@ class Ruling:
     code: str
     reason: str
     rule: Rule | None = None
+    passed: tuple["Passed", ...] = ()
+    """The rules above that one, and why each is not the one; all rules where none fits."""
+
+
+class Why(StrEnum):
+    """Why a rule is passed over."""
+
+    NAMES = "names"
+    CONDITION_FALSE = "condition_false"
+    CONDITION_FAILED = "condition_failed"
+    AFTER_A_FAILURE = "after_a_failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A rule that was passed over, and why. ``reason`` quotes nothing of the call."""
+
+    rule: str
+    why: Why
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A rule whose patterns fit, and those passed over since the one before it."""
+
+    rule: Rule
+    passed: tuple[Passed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a call's names amount to: a ruling at once, or rules that want a look at its arguments."""
+
+    ruling: Ruling | None
+    candidates: tuple[_Candidate, ...] = ()
+    rest: tuple[Passed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +118,7 @@ class Policy:
         self.settings = settings
         self.admins = frozenset(settings.admins.users)
         self._tools = {name: [_matcher(glob) for glob in agent.tools] for name, agent in settings.agents.items()}
-        self._rules = [
-            (rule, _matcher(rule.agent), _matcher(rule.tool), _matcher(rule.server) if rule.server else None)
-            for rule in settings.rules
-        ]
+        self._rules = [_RuleNames(rule) for rule in settings.rules]
         # An agent may send any number of tool names, so what is remembered of them is bounded.
         self.match = lru_cache(maxsize=4096)(self._match)
 
@@ -94,11 +134,15 @@ class Policy:
         """Return whose own business the requests of ``instance`` are."""
         return Parties(self.owners(agent), instance.person)
 
-    def rule_on(self, call_agent: str, tool: str, server: str | None, timeout: str) -> Ruling:
-        """Judge a submitted call: the first rule that matches it, and whether its time suffices."""
-        ruling = self.match(call_agent, tool, server)
+    def rule_on(self, call: Call, timeout: str) -> Ruling:
+        """Judge a submitted call: the first rule that matches it, whether its arguments fit, whether its time suffices.
+
+        May take a while for large arguments, see ``is_quick``.
+        """
+        match = self.match(call.agent, call.tool, call.server)
+        ruling = match.ruling or _judge_arguments(match, call)
         rule = ruling.rule
-        if rule is None or rule.min_timeout is None:
+        if rule is None or rule.min_timeout is None or ruling.course is Course.DENY:
             return ruling
         if parse_capped(timeout, rule.max_timeout) < rule.min_timeout:
             return Ruling(
@@ -106,26 +150,109 @@ class Policy:
                 "timeout_too_short",
                 f"Rule {rule.name} wants a timeout of at least {render_duration(rule.min_timeout)}.",
                 rule,
+                ruling.passed,
             )
         return ruling
 
-    def _match(self, agent: str, tool: str, server: str | None) -> Ruling:
-        if agent not in self._tools:
+    def is_quick(self, call: Call) -> bool:
+        """Whether judging a call takes no time to speak of: its arguments are short, or its names suffice."""
+        return (
+            len(call.arguments) <= QUICK_CHARACTERS or self.match(call.agent, call.tool, call.server).ruling is not None
+        )
+
+    def forbids(self, agent: str, tool: str) -> Ruling | None:
+        """Return the denial of a call that no rule could allow: its agent is gone, or may not use the tool."""
+        if self.agent(agent) is None:
             return Ruling(Course.DENY, "unknown_agent", f"Agent {agent} is not in the configuration.")
         if not any(matches(tool) for matches in self._tools[agent]):
             return Ruling(Course.DENY, "tool_not_allowed", f"Agent {agent} may not use the tool {tool}.")
-        for rule, for_agent, for_tool, for_server in self._rules:
-            if (
-                for_agent(agent)
-                and for_tool(tool)
-                and (for_server is None or (server is not None and for_server(server)))
-            ):
-                if rule.stage == "autonomous":
-                    return Ruling(
-                        Course.APPROVE, "approved_by_rule", f"Rule {rule.name} approves this by itself.", rule
-                    )
-                return Ruling(Course.ASK, "asked", f"Rule {rule.name} asks people.", rule)
-        return Ruling(Course.DENY, "no_rule", "No rule matches this call, and what no rule matches is denied.")
+        return None
+
+    def _match(self, agent: str, tool: str, server: str | None) -> Match:
+        forbidden = self.forbids(agent, tool)
+        if forbidden is not None:
+            return Match(forbidden)
+        candidates: list[_Candidate] = []
+        passed: list[Passed] = []
+        for names in self._rules:
+            other = names.misfit(agent, tool, server)
+            if other is not None:
+                passed.append(other)
+                continue
+            rule = names.rule
+            if not candidates and rule.when is None and rule.arguments_schema is None:
+                return Match(_ruling_of(rule, passed))
+            candidates.append(_Candidate(rule, tuple(passed)))
+            passed = []
+        if not candidates:
+            return Match(_no_rule(passed))
+        return Match(None, tuple(candidates), tuple(passed))
+
+
+class _RuleNames:
+    """A rule's patterns, ready to be tried, with what is said where one does not fit."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self._agent, self._tool = _matcher(rule.agent), _matcher(rule.tool)
+        self._server = _matcher(rule.server) if rule.server is not None else None
+        said = {"agent": rule.agent, "tool": rule.tool, "server": rule.server}
+        self._passed = {
+            key: Passed(rule.name, Why.NAMES, f"It is for {key} {pattern}.") for key, pattern in said.items()
+        }
+
+    def misfit(self, agent: str, tool: str, server: str | None) -> Passed | None:
+        if not self._agent(agent):
+            return self._passed["agent"]
+        if not self._tool(tool):
+            return self._passed["tool"]
+        if self._server is not None and (server is None or not self._server(server)):
+            return self._passed["server"]
+        return None
+
+
+def _judge_arguments(match: Match, call: Call) -> Ruling:
+    """Find the first of the rules whose condition is true, and hold the arguments against its schema.
+
+    Nothing is approved behind a condition that failed: whatever it stood guard over, people must look.
+    """
+    passed: list[Passed] = []
+    failed: str | None = None
+    for candidate in match.candidates:
+        passed += candidate.passed
+        rule = candidate.rule
+        held = rule.condition.holds(call) if rule.condition is not None else True
+        if isinstance(held, Failure):
+            failed = failed or rule.name
+            passed.append(Passed(rule.name, Why.CONDITION_FAILED, f"Its condition failed: {held.value}."))
+        elif not held:
+            passed.append(Passed(rule.name, Why.CONDITION_FALSE, "Its condition is not true of this call."))
+        elif failed is not None and rule.stage != "approve":
+            reason = f"It would approve by itself, and the condition of rule {failed} failed."
+            passed.append(Passed(rule.name, Why.AFTER_A_FAILURE, reason))
+        else:
+            misfit = rule.schema_of_arguments.misfit(call.values) if rule.schema_of_arguments is not None else None
+            if misfit is None:
+                return _ruling_of(rule, passed)
+            reason = f"The arguments do not fit the schema of rule {rule.name}: {misfit}."
+            return Ruling(Course.DENY, "arguments_misfit", reason, rule, tuple(passed))
+    passed += match.rest
+    if failed is None:
+        return _no_rule(passed)
+    reason = f"The condition of rule {failed} failed, and no rule after it asks people."
+    return Ruling(Course.DENY, "condition_failed", reason, None, tuple(passed))
+
+
+def _ruling_of(rule: Rule, passed: Iterable[Passed]) -> Ruling:
+    if rule.stage == "autonomous":
+        reason = f"Rule {rule.name} approves this by itself."
+        return Ruling(Course.APPROVE, "approved_by_rule", reason, rule, tuple(passed))
+    return Ruling(Course.ASK, "asked", f"Rule {rule.name} asks people.", rule, tuple(passed))
+
+
+def _no_rule(passed: Iterable[Passed]) -> Ruling:
+    reason = "No rule matches this call, and what no rule matches is denied."
+    return Ruling(Course.DENY, "no_rule", reason, None, tuple(passed))
 
 
 @lru_cache(maxsize=1024)

@@ -84,9 +84,10 @@ class Queries:
         return seen[0] if seen else None
 
     async def card_at(self, channel: str, ts: str) -> Card | None:
-        """Return the live card that a message is, or None."""
+        """Return the live card that a message is, or None; also for a reply, which has nothing to press."""
         card = await self._store.peek(lambda unit: unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts))
-        return card if card is not None and card.state is CardState.LIVE else None
+        is_card = card is not None and card.state is CardState.LIVE and card.place is not Place.THREAD
+        return card if is_card else None
 
     async def drawing(self, number: int) -> Drawing | None:
         """Return what a request is drawn from, for somebody whose right to see it is settled."""

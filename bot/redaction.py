@@ -26,6 +26,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # there, but 
 from typing import Any, Final, TypeVar
 
 from bot.call import MAX_EXPONENT, digest_of_form, load_json
+from store.compiled import changed_record
 from store.tables import Request, StandingVote, Vote
 
 MARK_SIGN: Final = "\udfff"
@@ -106,7 +107,7 @@ class Redactor:
             text = getattr(request, name)
             if text is not None:
                 changed[name] = by.words(text)
-        return Redacted(request.model_copy(update=changed), copies, hiding)
+        return Redacted(changed_record(request, **changed), copies, hiding)
 
 
 class Hiding:
@@ -164,7 +165,7 @@ class Redacted:
         """Return a vote on the request, its note as people may see it."""
         if vote.note is None or self.hiding is None:
             return vote
-        return vote.model_copy(update={"note": self.hiding.words(vote.note)})
+        return changed_record(vote, note=self.hiding.words(vote.note))
 
 
 class _Marker:

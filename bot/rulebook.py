@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.clock import Clock
+from bot.conditions import Call
 from bot.config import FrozenRule, Rule, Settings
-from bot.policy import Policy
+from bot.policy import Policy, Ruling
 from store import statements
 from store.engine import Store
 from store.unit import Unit
@@ -32,6 +33,15 @@ class Edition:
 
     policy: Policy
     versions: Mapping[str, int]
+
+    async def rule_on(self, call: Call, wanted_timeout: str) -> Ruling:
+        """Judge a call, as ``Policy.rule_on``.
+
+        A schema may take half a second over the largest arguments there can be; clicks do not wait for that.
+        """
+        if self.policy.is_quick(call):
+            return self.policy.rule_on(call, wanted_timeout)
+        return await asyncio.to_thread(self.policy.rule_on, call, wanted_timeout)
 
     def version_of(self, rule: Rule) -> int:
         """Return the id of the stored version of one of these rules."""
@@ -68,7 +78,7 @@ class Rulebook:
             raise RulesChanged
 
     async def replace(
-        self, store: Store, settings: Settings, clock: Clock, record: Callable[[Unit], Awaitable[T]]
+        self, store: Store, settings: Settings, clock: Clock, record: Callable[[Unit, Policy], Awaitable[T]]
     ) -> T:
         """Put other rules in force, in the transaction in which ``record`` says so; returns what that does.
 
@@ -84,7 +94,7 @@ class Rulebook:
         self._coming = settled = asyncio.Event()
 
         async def work(unit: Unit) -> T:
-            done = await record(unit)
+            done = await record(unit, edition.policy)
             self._edition = edition
             return done
 

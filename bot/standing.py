@@ -15,6 +15,7 @@ from functools import partial
 
 from bot.call import CANONICAL_VERSION, MAX_BODY_BYTES, Submission, canonical_call, parse_object
 from bot.clock import Clock
+from bot.conditions import Call
 from bot.config import Rule
 from bot.decisions import Election, StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
 from bot.errors import BadInput, CallTooLarge, ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
@@ -39,12 +40,13 @@ class Granted:
     """What approving with changes came to: the denied request, and the vote that waits for the changed call.
 
     ``standing`` is None where the rule for the changed call approves by itself. ``arguments`` is the changed call's
-    JSON text.
+    JSON text. ``people_needed`` counts those who must approve it, the one who changed it included.
     """
 
     request: Request
     standing: StandingVote | None
     arguments: str
+    people_needed: int = 0
 
 
 class Standing:
@@ -88,7 +90,9 @@ class Standing:
         if request is None:
             raise UnknownRequest
         call = parse_changed(request, changed_arguments_text)
-        ruling = self._rulebook.policy.rule_on(request.agent, request.tool, request.server, request.timeout)
+        changed = Call(request.agent, request.tool, request.server, call.arguments)
+        edition = await self._rulebook.edition()
+        ruling = await edition.rule_on(changed, request.timeout)
         work = partial(
             self._approve, act=act, call=call, ruling=ruling, seen=seen, reason=reason or None, passcode=passcode
         )
@@ -107,8 +111,9 @@ class Standing:
         passcode: str | None,
     ) -> Granted | Refusal:
         request, now = hearing.request, hearing.now
+        needed = ruling.rule.people_needed if ruling.rule else 0
         if hearing.is_repeat:
-            return Granted(request, await self._granted_before(unit, request, act, call), call.arguments)
+            return Granted(request, await self._granted_before(unit, request, act, call), call.arguments, needed)
         refuse_unless_open(request, now)
         hearing.refuse_unless_entitled(act.user_id)
         if act.full_view is not FullView.FORM or seen is None:
@@ -136,7 +141,7 @@ class Standing:
         standing = None
         if ruling.course is Course.ASK:
             standing = await self._grant(unit, denied, act, call, rule, reason, now)
-        return Granted(denied, standing, call.arguments)
+        return Granted(denied, standing, call.arguments, needed)
 
     @staticmethod
     async def _granted_before(unit: Unit, request: Request, act: Act, call: Submission) -> StandingVote | None:
@@ -280,6 +285,9 @@ def parse_changed(request: Request, text: str) -> Submission:
     )
 
 
+_APPROVED_WITH_CHANGES = "Approved with changes."
+
+
 def render_note(request: Request, shown: str, ruling: Ruling, now: datetime, reason: str | None) -> str:
     """Word the note of a denial that approves a changed call. Its second line is that call's arguments as JSON.
 
@@ -289,9 +297,18 @@ def render_note(request: Request, shown: str, ruling: Ruling, now: datetime, rea
     within = ""
     if rule is not None and ruling.course is Course.ASK:
         within = f", before {(now + rule.standing).strftime('%Y-%m-%dT%H:%M:%SZ')}"
-    lines = [f"Approved with changes. Call {request.tool} again with exactly these arguments{within}:", shown]
+    lines = [f"{_APPROVED_WITH_CHANGES} Call {request.tool} again with exactly these arguments{within}:", shown]
     if rule is not None and rule.people_needed > 1:
         lines.append(f"It needs {rule.people_needed} approvals, and this is one of them.")
     if reason:
         lines.append(f"Reason: {reason}")
     return "\n".join(lines)
+
+
+def changed_call_in(note: str | None) -> str | None:
+    """Return the changed call's arguments that a note by ``render_note`` states, as JSON; None for any other note.
+
+    No note that a person writes begins so: theirs begin with one of the reasons that Signoff offers.
+    """
+    lines = (note or "").split("\n")
+    return lines[1] if len(lines) > 1 and lines[0].startswith(_APPROVED_WITH_CHANGES) else None

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -35,6 +36,7 @@ from bot.provisioning import Provisioning
 from bot.queries import Queries
 from bot.receivers import Signing
 from bot.redaction import Redactor
+from bot.reload import Ended, Reload, Reloads, Result
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
 from bot.standing import Standing
@@ -53,6 +55,7 @@ from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
 from handlers.slack.client import SlackClient
 from handlers.slack.commands import Commands, reading_commands
 from handlers.slack.directory import SlackDirectory
+from handlers.slack.enrolment import Enrolment
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
@@ -62,6 +65,7 @@ from store.engine import SqliteStore
 from store.lock import ServingLock
 from store.schema import prepare
 from store.tables import DeciderKind, Status
+from store.unit import StoreUnavailable
 
 _SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
 _PAYLOADS = timedelta(seconds=0.4)  # for Slack's payloads under way, and as much again for what follows from them
@@ -86,7 +90,6 @@ class Service:
     def __init__(
         self, settings: Settings, secrets: Secrets, clock: Clock, store: SqliteStore, rulebook: Rulebook, tempo: Tempo
     ) -> None:
-        self.settings = settings
         self.secrets = secrets
         self.clock = clock
         self.store = store
@@ -102,15 +105,22 @@ class Service:
         self.decisions = Decisions(store, clock, rulebook, self.directory, self.passcodes)
         self.standing = Standing(store, clock, rulebook, self.directory, self.passcodes)
         self.memory = Memory(store, clock, rulebook, self.directory)
+        self.reloads = Reloads(store, clock, rulebook)
         redactor = Redactor(secrets.secret_key)
         self.queries = Queries(store, clock, rulebook, self.directory, redactor)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         self.outbox = Outbox(store, clock, rulebook, worker, redactor)
         self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
         self.afterwards = Afterwards()
-        self.commands = Commands(self.client, self.afterwards, reading_commands(self.queries, clock))
+        enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
+        self.commands = Commands(
+            self.client, self.afterwards, [*reading_commands(self.queries, clock), enrolment.subcommand()]
+        )
         home = HomeTab(self.client, self.queries, clock)
-        self.actions = Actions(self.client, self.decisions, self.queries, self.outbox, home, self.afterwards)
+        self.actions = Actions(
+            self.client, self.decisions, self.queries, self.outbox, home, self.afterwards, self.standing, self.memory
+        )
+        enrolment.join(self.actions)
         self.door = SlackDoor(
             settings.slack,
             self.client,
@@ -175,6 +185,7 @@ class Service:
     async def _begin(self, port: int | None) -> None:
         # What came due while the process was down is done before anybody can ask about it or decide it.
         await self.sweeper.start()
+        _log_ended(await self.reloads.begin())
         self._runner = await self._listen(port)
         await self.begin_delivering()
         await self.door.open()
@@ -183,6 +194,27 @@ class Service:
         """Begin to send what the outbox and the notifications hold."""
         await self.deliverer.start()
         await self.webhooks.start()
+
+    @property
+    def settings(self) -> Settings:
+        """The file in force. ``[server]``, ``[slack]`` and ``[store]`` are those of the start."""
+        return self.rulebook.policy.settings
+
+    async def reload(self, load: Callable[[], Settings]) -> Reload | None:
+        """Take the file that ``load`` reads, or say in the log why not; None if the database does not take it."""
+        try:
+            reload = await self.reloads.take(load)
+        except StoreUnavailable:
+            log.exception("config_refused", code="store_unavailable")
+            return None
+        if reload.result is Result.REFUSED:
+            log.error("config_refused", faults=reload.faults, exc_info=reload.cause)
+        elif reload.result is Result.UNCHANGED:
+            log.info("config_unchanged", configuration=self.settings.digest)
+        else:
+            log.warning("config_reloaded", **reload.facts)
+        _log_ended(reload.ended)
+        return reload
 
     def note_fault(self, code: str) -> None:
         """Count a call to Slack that failed."""
@@ -251,6 +283,13 @@ async def open_store(path: Path, clock: Clock) -> SqliteStore:
     if prepared.migrated_from is not None:
         log.warning("database_migrated", path=path, migrated_from=prepared.migrated_from, backup=prepared.backup)
     return await SqliteStore.open(path)
+
+
+def _log_ended(ended: Ended) -> None:
+    if ended.cancelled or ended.revoked:
+        log.warning("forbidden_ended", cancelled=ended.cancelled, revoked=ended.revoked)
+    for number, error in ended.stuck.items():
+        log.error("forbidden_stuck", request=number, exc_info=error)
 
 
 def _log_change(change: object) -> None:

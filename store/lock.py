@@ -21,7 +21,7 @@ class ServingLock:
     @classmethod
     def acquire(cls, database: Path) -> "ServingLock":
         """Take the lock of ``database``. Raises ``StoreUnavailable``, naming the process that has it."""
-        path = database.with_name(f"{database.name}.lock")
+        path = _lock_of(database)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -39,9 +39,45 @@ class ServingLock:
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return cls(descriptor)
 
+    @staticmethod
+    def holder(database: Path) -> int | None:
+        """Return the id of the process that serves ``database`` now; None if nobody does.
+
+        The lock is tried only if the process that is written there lives: a number alone may be another's by now.
+        """
+        try:
+            descriptor = os.open(_lock_of(database), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            written = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            if not (written.isascii() and written.isdigit()) or not _lives(int(written)):
+                return None
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return int(written)
+            return None
+        finally:
+            os.close(descriptor)
+
     def release(self) -> None:
         """Let the next process have it. The file stays: to remove it would let two processes hold two locks."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.close(self._descriptor)
             self._descriptor = None
+
+
+def _lock_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}.lock")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return process > 0

@@ -297,6 +297,11 @@ VOTES_OF = Statement(
     .order_by(votes.c.id),
     t.Vote,
 )
+# Withdrawn ones too, for those who look at what happened; never for a decision.
+EVERY_VOTE_OF = Statement(
+    select(votes).where(votes.c.request_number == _p("request_number", votes.c.request_number)).order_by(votes.c.id),
+    t.Vote,
+)
 WITHDRAW_VOTE = Statement(
     update(votes)
     .where(votes.c.id == _p("vote_id", votes.c.id), votes.c.withdrawn_at.is_(None))

@@ -54,7 +54,15 @@ def _command(args: Namespace) -> Command | None:
     if args.command in ("instance", "provisioner"):
         run = _instance if args.command == "instance" else _provisioner
         return run if args.act else None
-    return {"serve": _serve, "demo": _demo, "check": _check, "manifest": _manifest, "enroll": _enroll}.get(args.command)
+    simple: dict[str, Command] = {
+        "serve": _serve,
+        "demo": _demo,
+        "check": _check,
+        "manifest": _manifest,
+        "enroll": _enroll,
+        "reload": _reload,
+    }
+    return simple.get(args.command)
 
 
 def _serve(args: Namespace, env: Mapping[str, str]) -> int:
@@ -93,6 +101,12 @@ def _enroll(args: Namespace, env: Mapping[str, str]) -> int:
 
     run(args, env, config_path(args, env))
     return DONE
+
+
+def _reload(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.reload import run
+
+    return run(args, env, config_path(args, env))
 
 
 def _instance(args: Namespace, env: Mapping[str, str]) -> int:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 CONFIG_VARIABLE = "SIGNOFF_CONFIG"
 DEFAULT_CONFIG = "config.toml"
-COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "instance", "provisioner")
+COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "reload", "instance", "provisioner")
 INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
 PROVISIONER_COMMANDS = ("create", "list", "revoke")
 
@@ -15,6 +15,7 @@ _EPILOG = """\
 try it:          signoff demo
 set it up:       signoff manifest, then signoff check
 run it:          signoff serve --config config.toml
+change rules:    signoff reload --config config.toml
 let an agent in: signoff instance create billing-prod --agent refund-bot
 passcodes:       signoff enroll U0ALICE
 
@@ -102,6 +103,15 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     enroll.add_argument("user", metavar="USER", help="the person's Slack id, U… or W…")
     _config(enroll)
+    reload = _command(
+        commands, "reload", "have the running server take the changed configuration",
+        "Check the configuration here, tell its faults without touching the server, else have the server that serves "
+        "its database read it (SIGHUP) and say what it took. A file is taken whole or not at all; [server], [slack] "
+        "and [store] take a restart. Pending requests keep the rule they were made under; what the new file forbids "
+        "outright is cancelled or revoked. Exits with 1 if the file was not taken.",
+        "signoff reload --config config.toml",
+    )  # fmt: skip
+    _config(reload)
 
     _add_instance(commands)
     _add_provisioner(commands)

@@ -4,9 +4,11 @@ import asyncio
 import gc
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,6 +16,9 @@ from bot.config import Settings, load_settings
 from bot.secrets import Secrets, load_secrets
 from handlers.cli.say import sentence_of
 from handlers.logs import configure_logging, log_level, log_loop_trouble
+
+if TYPE_CHECKING:
+    from handlers.app import Service
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _FILES = 65_536  # every waiting agent holds a connection, and shells commonly allow 1 024
@@ -34,7 +39,7 @@ def serve(config: Path, env: Mapping[str, str]) -> int:
         )
     _allow_many_files()
     try:
-        asyncio.run(_serve(settings, secrets))
+        asyncio.run(_serve(settings, secrets, partial(load_settings, config, env)))
     except Exception as error:
         if sentence_of(error) is not None:
             raise
@@ -44,18 +49,37 @@ def serve(config: Path, env: Mapping[str, str]) -> int:
     return 0
 
 
-async def _serve(settings: Settings, secrets: Secrets) -> None:
+async def _serve(settings: Settings, secrets: Secrets, load: Callable[[], Settings]) -> None:
     from handlers.app import Service  # a fault of the configuration is told before all this is loaded
 
     told = _until_told()
+    hung_up = _on_hangup()
     service = await Service.start(settings, secrets)
     _spare_the_collector()
+    reloading = asyncio.create_task(_reload_when_told(service, hung_up, load), name="reload")
     try:
         _log.info("serving", address=service.base_url, configuration=settings.digest)
         await told.wait()
     finally:
+        reloading.cancel()
+        await asyncio.gather(reloading, return_exceptions=True)
         await service.stop()
     _log.info("stopped")
+
+
+def _on_hangup() -> asyncio.Event:
+    """Return an event that SIGHUP sets. From before the start on: without it the signal would end the process."""
+    hung_up = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
+    return hung_up
+
+
+async def _reload_when_told(service: "Service", hung_up: asyncio.Event, load: Callable[[], Settings]) -> None:
+    """Read the file again at each signal, one after the other; signals that come meanwhile are one."""
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        await service.reload(load)
 
 
 def _spare_the_collector() -> None:

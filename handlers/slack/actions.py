@@ -11,10 +11,13 @@ import structlog
 
 from bot.decisions import Decisions
 from bot.errors import UnknownCard
+from bot.memory import Memory
 from bot.outbox import Outbox
 from bot.queries import Queries
-from handlers.slack import cards, views
+from bot.standing import Standing
+from handlers.slack import approve_form, cards, changes, remembered, views
 from handlers.slack.afterwards import Afterwards
+from handlers.slack.changing import Changing
 from handlers.slack.client import SlackClient
 from handlers.slack.deciding import Deciding
 from handlers.slack.desk import Desk
@@ -40,18 +43,26 @@ class Actions:
         outbox: Outbox,
         home: HomeTab,
         afterwards: Afterwards,
+        standing: Standing,
+        memory: Memory,
     ) -> None:
         self.desk = desk = Desk(client, decisions, queries, outbox, home, afterwards)
-        deciding, looking = Deciding(desk), Looking(desk)
-        # Only these decide at a press, and are done before the acknowledgement.
+        deciding, looking, changing = Deciding(desk), Looking(desk), Changing(desk, standing, memory)
+        # Only these decide or take back at a press, and are done before the acknowledgement.
         self._at_once: dict[tuple[Surface, str], OnClick] = {
             ("card", cards.APPROVE): deciding.approve_on_card,
             ("modal", views.REVIEW_APPROVE): deciding.approve_on_review,
+            ("card", cards.WITHDRAW): deciding.withdraw,
+            ("home", cards.WITHDRAW): deciding.withdraw,
+            ("modal", cards.WITHDRAW): deciding.withdraw,
+            ("card", remembered.REOPEN): changing.reopen,
         }
         # These open or turn something, after the acknowledgement.
         self._later: dict[tuple[Surface, str], OnClick] = {
             ("card", cards.DENY): deciding.ask_why_not,
             ("modal", views.REVIEW_DENY): deciding.ask_why_not,
+            ("card", cards.CHANGE): changing.ask_what,
+            ("modal", views.REVIEW_CHANGE): changing.ask_what,
             ("card", cards.DETAILS): looking.show_details,
             ("home", cards.DETAILS): looking.show_details,
             ("modal", views.DETAILS_BACK): looking.turn_details,
@@ -65,6 +76,8 @@ class Actions:
         # in its place. They are done before the acknowledgement.
         self._submitted: dict[str, OnSubmission] = {
             views.DENY_SUBMITTED: deciding.deny,
+            approve_form.APPROVE_SUBMITTED: deciding.approve_in_form,
+            changes.CHANGES_SUBMITTED: changing.approve_changed,
         }
 
     async def click(self, click: Click) -> None:

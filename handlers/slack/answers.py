@@ -13,6 +13,7 @@ from handlers.slack.blocks import Block, Message, context, line, said, section
 from handlers.slack.call_parts import card_call, claim, decider_groups, facts, hidden_copies, wanted, warning
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
+from handlers.slack.quorum import needs, score, still_needed, votes_so_far
 from handlers.slack.states import is_over, render_state
 from handlers.slack.text import channel_mention, date, how_many, mrkdwn, user_mention, visible
 from store.tables import CardState, Place
@@ -31,8 +32,9 @@ def render_pending(seen: Sequence[Seen], now: datetime) -> Message:
     for one in open_[:MAX_LISTED]:
         request = one.drawing.request
         blocks.append(line([said(f"#{request.number} ", bold=True), *wanted(request)], f"head_{request.number}"))
+        far = f" · {counted} approved" if (counted := score(one.drawing)) else ""
         mine = " · *you may decide*" if one.may_decide else ""
-        blocks.append(context([f"by {date(request.deadline_at)}{_where(one)}{mine}"], f"facts_{request.number}"))
+        blocks.append(context([f"by {date(request.deadline_at)}{far}{_where(one)}{mine}"], f"facts_{request.number}"))
     if len(open_) > MAX_LISTED:
         blocks.append(context([f"{len(open_) - MAX_LISTED} more are not listed here."], "rest"))
     return Message(title, blocks)
@@ -52,8 +54,8 @@ def render_show(seen: Seen, now: datetime) -> Message:
             *hidden_copies(drawing),
             *warning(request),
             *claim(request),
-            context([*facts(drawing), f"May decide: {decider_groups(drawing)}", *where], "facts"),
-            *render_state(drawing),
+            context([*facts(drawing), _may_decide(drawing), *where], "facts"),
+            *(render_state(drawing) or votes_so_far(drawing)),
         ],
     )
 
@@ -85,7 +87,7 @@ def render_refusal_text(message: str, drawing: Drawing | None = None) -> Message
     """Tell somebody why they could not do what they tried, and how the request stands."""
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
-        blocks += [line(headline(drawing.request), "head"), *render_state(drawing)]
+        blocks += [line(headline(drawing.request), "head"), *(render_state(drawing) or still_needed(drawing))]
     return Message(mrkdwn(message), blocks)
 
 
@@ -106,11 +108,19 @@ _LISTS = {
     "rules_added": "Rules added",
     "rules_changed": "Rules changed",
     "rules_removed": "Rules removed",
+    "rules_reordered": "Rules in another order",
     "agents_added": "Agents added",
     "agents_changed": "Agents changed",
     "agents_removed": "Agents removed",
-    "other_changed": "Also changed",
+    "groups_added": "Groups added",
+    "groups_changed": "Groups changed",
+    "groups_removed": "Groups removed",
+    "admins_added": "Admins added",
+    "admins_removed": "Admins removed",
 }
+
+
+_NOT_THEM = "If it was not them, somebody else may be using their Slack account: ask them."
 
 
 def render_admin_notice(kind: str, given: Facts) -> Message:
@@ -122,7 +132,7 @@ def render_admin_notice(kind: str, given: Facts) -> Message:
 
 def _config_reloaded(kind: str, given: Facts) -> tuple[str, list[str]]:
     lines = [f"{label}: {mrkdwn(str(given[name]))}" for name, label in _LISTS.items() if given.get(name)]
-    lines = lines or ["No rule and no agent differs."]
+    lines = lines or ["No rule, agent, group or admin differs."]
     for name, done in (("cancelled", "cancelled"), ("revoked", "revoked")):
         if count := given.get(name):
             lines.append(f"{how_many(int(count), 'request')} {done}: the new configuration forbids them.")
@@ -141,19 +151,19 @@ def _config_refused(kind: str, given: Facts) -> tuple[str, list[str]]:
 def _passcode_locked(kind: str, given: Facts) -> tuple[str, list[str]]:
     minutes = f" for {how_many(int(given['minutes']), 'minute')}" if given.get("minutes") else ""
     title = f"The passcode of {_person(given)} is locked{minutes}, after wrong ones in a row."
-    return title, ["If that was not they, somebody else may be using their Slack account: ask them."]
+    return title, [_NOT_THEM]
 
 
 def _passcode_enrolled(kind: str, given: Facts) -> tuple[str, list[str]]:
     again = " The one before it no longer works." if given.get("again") else ""
     title = f"{_person(given)} set up a device for passcodes.{again}"
-    return title, ["If nobody handed them a code for it, somebody else did this: run `signoff enroll` for them anew."]
+    return title, ["If it was not them: run `signoff enroll` and hand them the code. Their new device ends this one."]
 
 
 def _enrolment_ended(kind: str, given: Facts) -> tuple[str, list[str]]:
-    tries = f" after {how_many(int(given['tries']), 'wrong code')}" if given.get("tries") else ""
-    title = f"Setting up a device for passcodes of {_person(given)} was ended{tries}."
-    return title, ["If that was not they, somebody else may be using their Slack account: ask them."]
+    tries = f" after {given['tries']} wrong tries" if given.get("tries") else ""
+    title = f"{_person(given)} tried to set up a device for passcodes; that was ended{tries}."
+    return title, [_NOT_THEM]
 
 
 def _unworded(kind: str, given: Facts) -> tuple[str, list[str]]:
@@ -176,6 +186,11 @@ def _digest(given: Facts, label: str) -> list[str]:
 
 def _person(given: Facts) -> str:
     return user_mention(str(given.get("user", "")))
+
+
+def _may_decide(drawing: Drawing) -> str:
+    rule = drawing.rule
+    return f"Needs {needs(rule)}" if rule and rule.people_needed > 1 else f"May decide: {decider_groups(drawing)}"
 
 
 def _where(seen: Seen) -> str:

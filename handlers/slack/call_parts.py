@@ -6,14 +6,16 @@ Pure. Each part is a list of blocks. What a part cannot hold it says it leaves o
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
+from bot.config_rules import Seat
+from bot.config_tables import ReviewerGroup
 from bot.durations import render_duration
 from bot.outbox import Drawing
-from bot.policy import reviewer_usergroups, reviewer_users
 from handlers.slack.blocks import Block, Part, context, frame, framed, line, said, section, sign
 from handlers.slack.comparison import call_outline
 from handlers.slack.lookalikes import Oddity, oddities
 from handlers.slack.marks import CHANGED, OLD_VALUES_CHARACTERS, UNMARKED, Line, draw
 from handlers.slack.outline import Entry, Outline, outline
+from handlers.slack.quorum import joined, seat_name, terms_in_full, terms_in_short
 from handlers.slack.sent import decode, strings_in
 from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention, usergroup_mention, visible
 from store.tables import Request, Status
@@ -203,8 +205,13 @@ def facts(drawing: Drawing) -> list[str]:
     return [
         f"#{request.number} · "
         + (f"decide by *{date(request.deadline_at)}*" if is_open else f"asked {date(request.created_at)}"),
-        f"{mrkdwn(request.agent)}, instance {mrkdwn(drawing.instance.name)}{rule}",
+        f"{mrkdwn(request.agent)}, instance {mrkdwn(drawing.instance.name)}{_made_for(drawing)}{rule}",
+        *(terms_in_short(drawing.rule) if drawing.rule else []),
     ]
+
+
+def _made_for(drawing: Drawing) -> str:
+    return f" for {user_mention(drawing.instance.person)}" if drawing.instance.person else ""
 
 
 def facts_in_full(drawing: Drawing) -> list[str]:
@@ -213,7 +220,7 @@ def facts_in_full(drawing: Drawing) -> list[str]:
     lines = [
         f"*Request* #{request.number}, {mrkdwn(request.id)}",
         f"*Agent* {mrkdwn(request.agent)}",
-        f"*Instance* {mrkdwn(drawing.instance.name)}, {mrkdwn(drawing.instance.id)}",
+        f"*Instance* {mrkdwn(drawing.instance.name)}{_made_for(drawing)}, {mrkdwn(drawing.instance.id)}",
         f"*Asked* {date(request.created_at)}, for {mrkdwn(request.timeout)}",
         f"*Deadline* {date(request.deadline_at)}",
     ]
@@ -223,17 +230,40 @@ def facts_in_full(drawing: Drawing) -> list[str]:
         *lines,
         f"*Rule* {mrkdwn(rule.name)}, version {request.rule_id}",
         f"*An approval* may be used for {render_duration(rule.validity)}",
-        f"*Reviewers* {decider_groups(drawing)}",
+        *terms_in_full(rule),
     ]
 
 
 def deciders(drawing: Drawing) -> list[str]:
     """Mention everybody who may decide, those whose own business it is left out; each a mrkdwn piece."""
-    if drawing.rule is None:
-        return []
-    barred = drawing.parties.barred_by(drawing.rule)
-    users = [user for user in reviewer_users(drawing.rule) if user not in barred]
-    return [*map(user_mention, users), *map(usergroup_mention, reviewer_usergroups(drawing.rule))]
+    return _mentions(drawing, drawing.rule.groups) if drawing.rule else []
+
+
+def _mentions(drawing: Drawing, groups: Sequence[ReviewerGroup]) -> list[str]:
+    barred = drawing.parties.barred_by(drawing.rule) if drawing.rule else frozenset[str]()
+    users = [user for group in groups for user in group.users if user not in barred]
+    usergroups = [usergroup for group in groups for usergroup in group.usergroups]
+    return list(dict.fromkeys([*map(user_mention, users), *map(usergroup_mention, usergroups)]))
+
+
+def asked(drawing: Drawing) -> str:
+    """Ask those who may decide, seat by seat where there are several; at most some ``MAX_MENTIONS`` are named."""
+    seats = drawing.rule.seats if drawing.rule else ()
+    if len(seats) < 2:
+        return f"May decide: {some_of(deciders(drawing)) or 'nobody'}"
+    most = MAX_MENTIONS // len(seats)
+    return f"Needs {joined([f'{seat.quorum} of {seat_name(seat)} ({_seat(drawing, seat, most)})' for seat in seats])}"
+
+
+def _seat(drawing: Drawing, seat: Seat, most: int) -> str:
+    return some_of(_mentions(drawing, seat.reviewers), most=max(most, 1)) or "nobody"
+
+
+def pinged(drawing: Drawing) -> list[str]:
+    """Whom ``asked`` mentions."""
+    seats = drawing.rule.seats if drawing.rule else ()
+    most = max(MAX_MENTIONS // max(len(seats), 1), 1)
+    return [mention for seat in seats for mention in _mentions(drawing, seat.reviewers)[:most]]
 
 
 def decider_groups(drawing: Drawing) -> str:
@@ -241,10 +271,10 @@ def decider_groups(drawing: Drawing) -> str:
     return some_of([mrkdwn(group.name) for group in drawing.rule.groups], ", ") if drawing.rule else "nobody"
 
 
-def some_of(pieces: list[str], between: str = " ") -> str:
-    """Join mentions or names; those beyond ``MAX_MENTIONS`` are counted."""
-    rest = len(pieces) - MAX_MENTIONS
-    return between.join(pieces[:MAX_MENTIONS]) + (f" and {rest} more, see Details" if rest > 0 else "")
+def some_of(pieces: list[str], between: str = " ", most: int = MAX_MENTIONS) -> str:
+    """Join mentions or names; those beyond ``most`` are counted."""
+    rest = len(pieces) - most
+    return between.join(pieces[:most]) + (f" and {rest} more, see Details" if rest > 0 else "")
 
 
 def in_sections(pieces: Iterable[str], limit: int) -> Iterator[str]:

@@ -12,29 +12,32 @@ from bot.lifecycle import State, state_of
 from bot.outbox import Drawing
 from handlers.slack.blocks import Block, Message, Part, actions, button, context, line, said, section
 from handlers.slack.call_parts import (
-    MAX_MENTIONS,
+    asked,
     card_call,
     claim,
     decider_groups,
-    deciders,
     facts,
     fits_card,
     hidden_copies,
-    some_of,
+    pinged,
     tool_and_server,
     wanted,
     warning,
 )
 from handlers.slack.comparison import call_outline, compared
+from handlers.slack.quorum import is_pending_vote, needs, votes_so_far
+from handlers.slack.remembered import cast_ahead, memory, near_repeat
 from handlers.slack.states import is_over, render_state, state_sign, state_word
 from handlers.slack.text import mrkdwn, name_in_mrkdwn, plain_date, visible
 from store.tables import Request
 
-__all__ = ["APPROVE", "CARD_EVENT", "DENY", "DETAILS", "REVIEW", "Message", "card_metadata", "render_card"]
+__all__ = ["APPROVE", "CARD_EVENT", "DENY", "DETAILS", "REVIEW", "WITHDRAW", "Message", "card_metadata", "render_card"]
 
 APPROVE = "approve"
+CHANGE = "change"
 DENY = "deny"
 DETAILS = "details"
+WITHDRAW = "withdraw"
 REVIEW = "review"
 CARD_EVENT = "signoff_card"
 """The type of the metadata by which a card is found again."""
@@ -48,15 +51,28 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         line(headline(request), "head"),
         *card_call(drawing),
         *compared(drawing, pings=_pings(drawing)),
+        *([] if over else near_repeat(drawing, _pings(drawing))),
         *hidden_copies(drawing),
         *warning(request),
         *claim(request),
         context(facts(drawing), "facts"),
-        *([] if over else _ask(drawing)),
+        *cast_ahead(drawing, _pings(drawing)),
+        *([] if over else [*_ask(drawing), *votes_so_far(drawing)]),
         *(_decided(drawing) if over else [_buttons(drawing)]),
-        actions([button("Details", DETAILS, str(request.number))], "details"),
+        actions(second_row(drawing, over=over), "details"),
+        *memory(drawing),
     ]
     return Message(notification(request), blocks)
+
+
+def second_row(drawing: Drawing, *, over: bool = False) -> list[dict[str, Any]]:
+    """The buttons that look, change or take back; what comes and goes stands last, so that no other moves."""
+    number = str(drawing.request.number)
+    row = [button("Details", DETAILS, number)]
+    if not over:
+        row.append(button("Approve with changes…", CHANGE, number))
+        row += [button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) else []
+    return row
 
 
 def card_metadata(request: Request, card_id: int) -> dict[str, Any]:
@@ -82,15 +98,17 @@ def headline(request: Request) -> list[Part]:
 
 def _ask(drawing: Drawing) -> list[Block]:
     """Say who may decide. Mentions are what makes a phone buzz; a rule without them names the groups."""
-    if drawing.rule is None or not drawing.rule.mention:
-        return [context([f"May decide: {decider_groups(drawing)}; who that is: Details."], "deciders")]
-    # Reviewers who own the agent are not asked; a rule may name nobody else.
-    return [section(f"May decide: {some_of(deciders(drawing)) or 'nobody'}", "deciders")]
+    rule = drawing.rule
+    if rule is not None and rule.mention:
+        # Reviewers whose own business it is are not asked; a rule may name nobody else.
+        return [section(asked(drawing), "deciders")]
+    who = f"Needs {needs(rule)}" if rule and len(rule.seats) > 1 else f"May decide: {decider_groups(drawing)}"
+    return [context([f"{who}; who that is: Details."], "deciders")]
 
 
 def _pings(drawing: Drawing) -> list[str]:
     """Whom a new card's mentions reach anyway; nobody else is mentioned on one for having approved something before."""
-    return deciders(drawing)[:MAX_MENTIONS] if drawing.rule is not None and drawing.rule.mention else []
+    return pinged(drawing) if drawing.rule is not None and drawing.rule.mention else []
 
 
 def _buttons(drawing: Drawing) -> Block:

@@ -5,14 +5,24 @@ agent wrote are shown inert: labels are plain text, and the ids of blocks are nu
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.config import FrozenRule
 from bot.durations import render_duration
 from bot.outbox import Drawing
-from handlers.slack.blocks import Block, View, context, framed, line, modal, plain, said, sign
+from bot.standing import Granted
+from handlers.slack.approve_form import (
+    PASSCODE_BLOCK,
+    REASON_BLOCK,
+    Given,
+    faults_in,
+    passcode_input,
+    read_approve,
+    reason_input,
+)
+from handlers.slack.blocks import Block, View, context, framed, line, modal, plain, said, section, sign
 from handlers.slack.call_parts import wanted, warning
 from handlers.slack.changes_fields import (
     INPUT_CHARACTERS,
@@ -21,21 +31,18 @@ from handlers.slack.changes_fields import (
     Kind,
     Misread,
     fields_of,
+    kept_keys,
     shown_choice,
 )
 from handlers.slack.outline import shown_key
 from handlers.slack.payloads import Values
-from handlers.slack.text import visible
+from handlers.slack.remembered import changed_call
+from handlers.slack.text import date, how_many, visible
 
-CHANGE = "change"
-REVIEW_CHANGE = "review_change"
 CHANGES_SUBMITTED = "changes_submitted"
 
 INPUT = "value"
 GONE_BLOCK = "gone"
-REASON_BLOCK = "reason"
-PASSCODE_BLOCK = "passcode"
-MAX_REASON = 1000
 _VIEW_BYTES = 200_000  # Slack takes 250 kB
 _ABSENT = "-"
 
@@ -64,8 +71,7 @@ class Changes:
     """What was put into the form: the edits by argument (None: left out), and what else was asked for."""
 
     edits: Mapping[str, str | None]
-    reason: str | None
-    passcode: str | None
+    given: Given
 
 
 class BadFields(ValueError):
@@ -81,10 +87,10 @@ def block_of(fields: Sequence[Field], key: str) -> str | None:
     return next((_block_id(at) for at, field in enumerate(fields) if field.key == key), None)
 
 
-def form_fields(drawing: Drawing, kept: Collection[str] = ()) -> tuple[Field, ...]:
-    """The fields of the form for a request. ``kept``: arguments that nobody may see. Raises ``CannotBeChanged``."""
+def form_fields(drawing: Drawing) -> tuple[Field, ...]:
+    """The fields of the form for a request. Raises ``CannotBeChanged``."""
     schema = drawing.rule.arguments_schema if drawing.rule is not None else None
-    return fields_of(drawing.request.arguments, schema, kept)
+    return fields_of(drawing.request.arguments, schema)
 
 
 # --- the form ---------------------------------------------------------------------------------------------
@@ -95,7 +101,6 @@ def render_changes(
     modal_id: str,
     asks: Asks,
     *,
-    kept: Sequence[str] = (),
     values: Values | None = None,
     told: str | None = None,
 ) -> View:
@@ -103,7 +108,8 @@ def render_changes(
 
     Raises ``CannotBeChanged`` for a call that no form holds.
     """
-    fields = form_fields(drawing, kept)
+    fields = form_fields(drawing)
+    kept = kept_keys(drawing.request.arguments)
     request, rule = drawing.request, drawing.rule
     standing = f" for {render_duration(rule.standing)}" if rule is not None else ""
     blocks: list[Block] = [
@@ -223,30 +229,9 @@ def _kept_block(kept: Sequence[str]) -> Block:
 
 
 def _asked_blocks(asks: Asks, values: Values | None) -> list[Block]:
-    blocks: list[Block] = []
-    if asks.reason is not None:
-        reason = _typed(values, REASON_BLOCK)
-        element = {"type": "plain_text_input", "action_id": INPUT, "multiline": True, "max_length": MAX_REASON}
-        blocks.append(
-            {
-                "type": "input",
-                "block_id": REASON_BLOCK,
-                "label": plain("Why is it right so?"),
-                "element": element | ({"initial_value": reason} if reason else {}),
-                "optional": asks.reason == "optional",
-            }
-        )
-    if asks.passcode:
-        blocks.append(
-            {
-                "type": "input",
-                "block_id": PASSCODE_BLOCK,
-                "label": plain("Passcode"),
-                "hint": plain("The six digits that your authenticator shows now."),
-                "element": {"type": "plain_text_input", "action_id": INPUT, "max_length": 12},
-            }
-        )
-    return blocks
+    typed = read_approve(values).reason if values is not None else None
+    reason = [reason_input(is_required=asks.reason == "required", typed=typed)] if asks.reason is not None else []
+    return [*reason, *([passcode_input()] if asks.passcode else [])]
 
 
 # --- reading it -------------------------------------------------------------------------------------------
@@ -277,7 +262,28 @@ def parse_changes(fields: Sequence[Field], values: Values) -> Changes:
         else:
             if read != field.sent:
                 edits[field.key] = read
+    given = read_approve(values)
+    faults |= faults_in(given)
     if faults:
         raise BadFields(faults)
-    reason, passcode = ((_typed(values, name) or "").strip() or None for name in (REASON_BLOCK, PASSCODE_BLOCK))
-    return Changes(edits, reason, passcode)
+    return Changes(edits, given)
+
+
+# --- afterwards -------------------------------------------------------------------------------------------
+
+
+def render_changed(drawing: Drawing, granted: Granted) -> View:
+    """Tell who approved with changes what that led to. ``drawing`` is the denied request."""
+    request, standing = drawing.request, granted.standing
+    if standing is None:
+        told = "A rule approves that call by itself: nobody is asked about it."
+    else:
+        told = f"Your approval waits for exactly that call, until {date(standing.expires_at)}."
+        if granted.people_needed > 1:
+            told += f" It needs {how_many(granted.people_needed, 'approval')}, and yours is one of them."
+    blocks = [
+        section(f"⛔ *#{request.number} is denied*, and the agent is told the call as you changed it.", "decision"),
+        *changed_call(drawing),
+        section(told, "standing"),
+    ]
+    return modal("Approved with changes", blocks) | {"clear_on_close": True}

@@ -8,13 +8,14 @@ drop or put into words of its own (spaces at the ends, emoji), stands in its fie
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from bot.call import canonical_form, load_json, texts_of_pairs
 from bot.errors import Refusal
+from bot.redaction import MARK_SIGN
 from handlers.slack.outline import shown_key
 from handlers.slack.sent import Number, Object, decode, is_scalar, is_string
 from handlers.slack.text import MAX_SPACES, count_hidden, quoted, visible
@@ -106,20 +107,26 @@ class Field:
         return self.sent if self.sent is not None and _is_same(read, self.sent) else read
 
 
-def fields_of(arguments: str, schema: Mapping[str, Any] | None, kept: Collection[str] = ()) -> tuple[Field, ...]:
-    """Choose the fields of the form for a call's arguments, its JSON text.
+def kept_keys(arguments: str) -> tuple[str, ...]:
+    """Return the arguments that stay as they are, because a rule hides something in them (``bot.redaction``)."""
+    return tuple(key for key, raw in texts_of_pairs(arguments).items() if MARK_SIGN in key or MARK_SIGN in raw)
 
-    ``schema`` is the rule's for the arguments; what it has and the call has not gets an empty field. ``kept`` are
-    arguments that nobody may see: they get none. Raises ``CannotBeChanged``.
+
+def fields_of(arguments: str, schema: Mapping[str, Any] | None) -> tuple[Field, ...]:
+    """Choose the fields of the form for a call's arguments, its JSON text as people may see it.
+
+    ``schema`` is the rule's for the arguments; what it has and the call has not gets an empty field. What is hidden
+    gets none. Raises ``CannotBeChanged``.
     """
     properties, required = _properties(schema)
     texts = texts_of_pairs(arguments)
+    kept = kept_keys(arguments)
     fields = [
         _field(key, texts[key], value, properties.get(key, {}), may_go=key not in required)
         for key, value in decode(arguments)
         if key not in kept
     ]
-    fields += [_absent(key, about) for key, about in properties.items() if key not in texts and key not in kept]
+    fields += [_absent(key, about) for key, about in properties.items() if key not in texts]
     if not fields:
         raise CannotBeChanged("This call has no arguments that could be changed. Deny it with a note instead.")
     if len(fields) > MOST_FIELDS:
@@ -140,7 +147,8 @@ def fields_of(arguments: str, schema: Mapping[str, Any] | None, kept: Collection
 def changed_arguments(arguments: str, edits: Mapping[str, str | None]) -> str:
     """Return the arguments with some changed: what is not in ``edits`` to the letter, in the order sent.
 
-    ``edits`` are JSON texts by key; None leaves the argument out. Without a change the whole text is as it was.
+    ``arguments`` are those that are stored, with what nobody may see. ``edits`` are JSON texts by key; None leaves the
+    argument out. Without a change the whole text is as it was.
     """
     texts = texts_of_pairs(arguments)
     changed = {key: edits.get(key, raw) for key, raw in texts.items()} | {

@@ -90,8 +90,13 @@ class SlackClient:
 
     # --- messages ---
 
-    async def post(self, channel: str, text: str, blocks: Blocks, metadata: Json) -> tuple[str, str]:
-        """Post a message; returns the channel it is in (for a person: the DM) and its ``ts``."""
+    async def post(
+        self, channel: str, text: str, blocks: Blocks, metadata: Json, *, thread_ts: str | None = None
+    ) -> tuple[str, str]:
+        """Post a message; returns the channel it is in (for a person: the DM) and its ``ts``.
+
+        ``thread_ts``: that of the message it is a reply to.
+        """
         return await self._call(
             "chat.postMessage",
             lambda: self._web.chat_postMessage(
@@ -99,6 +104,7 @@ class SlackClient:
                 text=text,
                 blocks=_plain(blocks),
                 metadata=dict(metadata),
+                thread_ts=thread_ts,
                 unfurl_links=False,
                 unfurl_media=False,
             ),
@@ -143,19 +149,36 @@ class SlackClient:
 
     async def load_own_messages(self, channel: str, since: datetime) -> AsyncIterator[Sighting]:
         """Look through a channel for messages of our bot, newest first, back to about ``since``."""
+        async for rows, sightings in self._look_through(
+            "conversations.history", self._web.conversations_history, channel=channel
+        ):
+            for sighting in sightings:
+                yield sighting
+            if records.is_older(rows, since):
+                return
+
+    async def load_own_replies(self, channel: str, thread_ts: str) -> AsyncIterator[Sighting]:
+        """Look through a thread for messages of our bot, oldest first."""
+        async for _, sightings in self._look_through(
+            "conversations.replies", self._web.conversations_replies, channel=channel, ts=thread_ts
+        ):
+            for sighting in sightings:
+                yield sighting
+
+    async def _look_through(
+        self, method: str, call: Callable[..., Awaitable[AsyncSlackResponse]], *, channel: str, **parameters: str
+    ) -> AsyncIterator[tuple[list[Mapping[str, Any]], list[Sighting]]]:
+        """Go through some pages of messages: all of a page, and those of our bot among them."""
         home = await self.load_identity()
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
             page = await self._page(
-                "conversations.history", self._web.conversations_history, "messages", cursor,
-                channel=channel, include_all_metadata=True,
-            )  # fmt: skip
-            for message in page.rows:
-                sighting = _check("conversations.history", records.own_sighting, channel, message, home)
-                if sighting is not None:
-                    yield sighting
+                method, call, "messages", cursor, channel=channel, include_all_metadata=True, **parameters
+            )
+            found = [_check(method, records.own_sighting, channel, message, home) for message in page.rows]
+            yield page.rows, [sighting for sighting in found if sighting is not None]
             cursor = page.cursor
-            if cursor is None or records.is_older(page.rows, since):
+            if cursor is None:
                 return
 
     async def open_dm(self, user: str) -> str:

@@ -34,12 +34,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """One word after ``/signoff``. ``answer`` is given the command and what follows the word."""
+    """One word after ``/signoff``. ``answer`` is given the command and what follows the word.
+
+    It returns None where nothing is left to say: a modal stands.
+    """
 
     name: str
     usage: str
     help: str
-    answer: Callable[[Command, str], Awaitable[Message]]
+    answer: Callable[[Command, str], Awaitable[Message | None]]
 
 
 class Commands:
@@ -68,16 +71,18 @@ class Commands:
         self._table[subcommand.name] = subcommand
 
     async def answer(self, command: Command) -> Body | None:
-        """Return the body that acknowledges a command; None if its answer follows later."""
+        """Return the body that acknowledges a command; None if its answer follows later, or there is none."""
         work = asyncio.get_running_loop().create_task(self._answer(command))
         done, _ = await asyncio.wait({work}, timeout=self._within.total_seconds())
         if done:
             message = work.result()
+            if message is None:
+                return None
             return {"response_type": "ephemeral", "text": message.text, "blocks": message.blocks}
         self._afterwards.spawn(self._answer_later(command, work))
         return None
 
-    async def _answer(self, command: Command) -> Message:
+    async def _answer(self, command: Command) -> Message | None:
         word, _, rest = command.text.strip().partition(" ")
         name = word.lower() or "help"
         subcommand = self._table.get(name)
@@ -95,8 +100,10 @@ class Commands:
             log.exception("command_failed", command=name)
             return render_refusal_text("Signoff could not answer that; its log says why.")
 
-    async def _answer_later(self, command: Command, work: asyncio.Task[Message]) -> None:
+    async def _answer_later(self, command: Command, work: asyncio.Task[Message | None]) -> None:
         message = await work
+        if message is None:
+            return
         try:
             await self._client.respond(command.response_url, message.text, message.blocks)
         except SlackTrouble as trouble:

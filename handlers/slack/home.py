@@ -6,23 +6,32 @@ from datetime import datetime
 from bot.queries import Seen
 from handlers.slack.blocks import Block, View, actions, button, context, divider, line, said, section
 from handlers.slack.call_parts import facts, wanted
-from handlers.slack.cards import DETAILS, REVIEW
+from handlers.slack.cards import DETAILS, REVIEW, WITHDRAW
+from handlers.slack.quorum import has_approved, score
 from handlers.slack.states import is_over
 
-MAX_SHOWN = 20
+MAX_SHOWN = 18
+MAX_SHOWN_GIVEN = 5
 
 
-def render_home(seen: Sequence[Seen], now: datetime) -> View:
+def render_home(seen: Sequence[Seen], now: datetime, user_id: str = "") -> View:
     """Draw the Home tab of a person who sees these requests, soonest deadline first."""
     open_ = [one for one in seen if not is_over(one.drawing.request, now)]
-    mine = [one for one in open_ if one.may_decide]
-    others = len(open_) - len(mine)
+    given = [one for one in open_ if has_approved(one.drawing, user_id)]
+    mine = [one for one in open_ if one.may_decide and one not in given]
+    others = len(open_) - len(mine) - len(given)
     blocks: list[Block] = [line([said("Waiting for you", bold=True)], "title")]
     if not mine:
         blocks.append(section("Nothing waits for you.", "nothing"))
     for one in mine[:MAX_SHOWN]:
         blocks += _item(one)
+    if given:
+        blocks += [divider(), line([said("You approved; others are awaited", bold=True)], "given")]
+    for one in given[:MAX_SHOWN_GIVEN]:
+        blocks += _item(one, has_voted=True)
     rest = []
+    if len(given) > MAX_SHOWN_GIVEN:
+        rest.append(f"{len(given) - MAX_SHOWN_GIVEN} more that you approved wait for others.")
     if len(mine) > MAX_SHOWN:
         rest.append(f"{len(mine) - MAX_SHOWN} more wait for you; they appear here as these are decided.")
     if others:
@@ -32,13 +41,17 @@ def render_home(seen: Sequence[Seen], now: datetime) -> View:
     return {"type": "home", "blocks": blocks}
 
 
-def _item(one: Seen) -> list[Block]:
+def _item(one: Seen, *, has_voted: bool = False) -> list[Block]:
     request = one.drawing.request
     number = str(request.number)
     buttons = [button("Review", REVIEW, number, "primary"), button("Details", DETAILS, number)]
+    if has_voted:
+        buttons = [button("Details", DETAILS, number), button("Withdraw my vote", WITHDRAW, number)]
+    counted = score(one.drawing)
+    far = [f"*{counted}* approved"] if counted else []
     return [
         divider(),
         line(wanted(request), f"head_{number}"),
-        context(facts(one.drawing), f"facts_{number}"),
+        context([*facts(one.drawing), *far], f"facts_{number}"),
         actions(buttons, f"decide_{number}"),
     ]

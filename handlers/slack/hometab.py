@@ -43,7 +43,7 @@ class HomeTab:
 
     async def _draw(self, user_id: str) -> None:
         try:
-            view = render_home(await self._queries.pending(user_id), self._clock())
+            view = render_home(await self._queries.pending(user_id), self._clock(), user_id)
         except (FactsUnavailable, StoreUnavailable) as error:
             log.warning("home_unavailable", user=user_id, cause=type(error).__name__)
             view = View(type="home", blocks=[line([said(_CLOSED)], "closed")])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bot.outbox import Drawing
+from bot.policy import lacks
 from bot.redaction import MARK_SIGN
 from handlers.slack.blocks import SECTION_CHARACTERS, Block, context, frame, frames, line, quote, said, section
 from handlers.slack.call_parts import (
@@ -23,9 +24,10 @@ from handlers.slack.call_parts import (
 )
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.marks import Line, draw, fill
+from handlers.slack.quorum import votes_so_far
 from handlers.slack.states import history
 from handlers.slack.text import barred, date, how_many, mrkdwn, user_mention, visible
-from store.tables import Vote
+from store.tables import FullView, StepUp, Vote
 
 PAGE_FRAMES = 4
 PAGE_CHARACTERS = 8000
@@ -114,8 +116,10 @@ def _pieces(drawing: Drawing) -> Iterator[_Piece]:
     yield from _text("Context from the agent, not checked", request.context)
     for mentions in in_sections(deciders(drawing), SECTION_CHARACTERS - 50):
         yield _Piece(len(mentions), _drawing_of_section(f"*May decide* {mentions}"))
-    for vote in drawing.votes:
-        yield from _vote(vote)
+    if drawing.rule is not None and drawing.rule.when:
+        yield from _text("The rule is for calls where", drawing.rule.when, quote)
+    for vote in sorted([*drawing.votes, *drawing.withdrawn], key=lambda one: one.id):
+        yield from _vote(vote, drawing)
     if request.note is not None:
         yield from _text("Note to the agent", request.note, quote)
     yield from _text("The agent's words on the outcome, not checked", request.outcome_note)
@@ -125,7 +129,7 @@ def _summary(drawing: Drawing) -> list[Block]:
     request = drawing.request
     lines = history(drawing)
     told = [
-        *([section("\n".join(lines))] if lines else []),
+        *([section("\n".join(lines))] if lines else votes_so_far(drawing)),
         section("\n".join(facts_in_full(drawing))),
     ]
     return [line(wanted(request)), *names_in_full(request), *told, *hidden_copies(drawing), *warning(request)]
@@ -141,12 +145,24 @@ def _drawing_of_section(text: str) -> Callable[[], list[Block]]:
     return lambda: [section(text)]
 
 
-def _vote(vote: Vote) -> Iterator[_Piece]:
-    withdrawn = f", withdrawn {date(vote.withdrawn_at)}" if vote.withdrawn_at else ""
-    words = f"*{vote.kind.value.capitalize()}* by {user_mention(vote.user_id)} {date(vote.cast_at)}{withdrawn}"
-    yield _Piece(len(words), _drawing_of_section(f"{words} ({mrkdwn(vote.surface)})"))
+_SEEN = {FullView.CARD: "on the card", FullView.PAGES: "page by page", FullView.FORM: "in the form"}
+
+
+def _vote(vote: Vote, drawing: Drawing) -> Iterator[_Piece]:
+    words = [f"*{vote.kind.value.capitalize()}* by {user_mention(vote.user_id)} {date(vote.cast_at)}"]
+    words.append("cast ahead" if vote.standing_id is not None else f"pressed on: {mrkdwn(vote.surface)}")
+    if vote.full_view is not None:
+        words.append(f"the whole call was seen {_SEEN[vote.full_view]}")
+    if vote.step_up is StepUp.TOTP:
+        words.append("with a passcode")
+    if vote.withdrawn_at:
+        words.append(f"*withdrawn* {date(vote.withdrawn_at)}")
+    elif drawing.rule is not None and (missing := lacks(vote, drawing.rule)) is not None:
+        words.append(f"*does not count* ({missing})")
+    told = "; ".join(words)
+    yield _Piece(len(told), _drawing_of_section(told))
     if vote.note:
-        yield from _text("Their note", vote.note, quote)
+        yield from _text("Their reason", vote.note, quote)
 
 
 def _text(name: str, text: str | None, put: Callable[[str], Block] = frame) -> Iterator[_Piece]:

@@ -23,7 +23,9 @@ from handlers.slack.cards import CARD_EVENT, card_metadata, render_card
 from handlers.slack.client import SlackClient
 from handlers.slack.directory import ChannelClosed
 from handlers.slack.records import Sighting
+from handlers.slack.remembered import render_tries
 from handlers.slack.telling import LOOK_BACK, Teller
+from handlers.slack.threads import Threads
 from handlers.slack.trouble import (
     ContentRefused,
     MessageFixed,
@@ -68,6 +70,7 @@ class SlackCarrier:
         self._posts = Pacer(posts)
         self._draws = Pacer(draws)
         self._teller = Teller(client, self._posts, clock)
+        self._threads = Threads(client, outbox, self._posts, clock)
         self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
 
     async def carry_out(self, job: Job | Notice) -> None:
@@ -93,6 +96,9 @@ class SlackCarrier:
         card, request, rule = job.card, job.drawing.request, job.drawing.rule
         if card is None or rule is None or card.state is not CardState.POSTING:
             await self._outbox.done(job)
+            return
+        if card.place is Place.THREAD:
+            await self._threads.post(job, card)
             return
         if card.attempted_at is not None and card.id not in self._absent:
             sighting = await self._find(card, request)
@@ -221,7 +227,8 @@ class SlackCarrier:
             await self._leave(job, card, closed)
             return
         self._wait_for_turn(self._draws, _UPDATE, job)
-        message = render_card(job.drawing, self._clock())
+        drawing = job.drawing
+        message = render_tries(drawing) if card.place is Place.THREAD else render_card(drawing, self._clock())
         try:
             await self._client.update(card.channel, card.ts, message.text, message.blocks)
         except Temporary as trouble:
@@ -245,7 +252,8 @@ class SlackCarrier:
             await self._go_elsewhere(job, card, rule, code)
             return
         self._draws.forget(_UPDATE, job.intent.id)
-        self._give_up(job, code)
+        if card.place is not Place.THREAD:
+            self._give_up(job, code)
         await self._outbox.done(job)
 
     # --- tell people ---

@@ -9,12 +9,18 @@ from datetime import datetime
 from bot.durations import render_duration
 from bot.lifecycle import State, state_of
 from bot.outbox import Drawing
+from bot.policy import FORBIDDEN
 from handlers.slack.blocks import Block, context, frame, quote, section
+from handlers.slack.quorum import approvals, joined
+from handlers.slack.remembered import changed_call, is_changed
 from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention
-from store.tables import DeciderKind, Request
+from store.tables import DeciderKind, Request, Status
 
 MAX_NOTE_CHARACTERS = 900
 MAX_NOTE_LINES = 12
+MAX_REASONS = 3
+MAX_REASON_CHARACTERS = 300
+MAX_REASON_LINES = 4
 
 WORDS: dict[State, tuple[str, str]] = {
     State.PENDING: ("⏳", "Waiting"),
@@ -37,7 +43,7 @@ def state_sign(request: Request) -> str:
 
 
 def state_word(request: Request) -> str:
-    return WORDS[state_of(request)][1]
+    return "Denied: approved with changes" if is_changed(request) else WORDS[state_of(request)][1]
 
 
 def history(drawing: Drawing) -> list[str]:
@@ -45,13 +51,14 @@ def history(drawing: Drawing) -> list[str]:
     request, state = drawing.request, state_of(drawing.request)
     if state is State.PENDING:
         return []
-    lines = [_decision(request)]
+    lines = [_decision(drawing)]
     if state is State.OPEN and request.expires_at:
         lines.append(f"Not used yet. It may be used until {date(request.expires_at)}.")
     if state is State.LAPSED and request.expires_at:
         lines.append(f"Not used until {date(request.expires_at)}; the approval is void.")
     if state is State.REVOKED and request.revoked_at:
-        lines.append(f"Withdrawn {date(request.revoked_at)}, before it was used.")
+        why = " The configuration no longer allows it." if request.revoked_code == FORBIDDEN else ""
+        lines.append(f"Withdrawn {date(request.revoked_at)}, before it was used.{why}")
     if request.consumed_at:
         lines.append(f"The agent took the approval {date(request.consumed_at)}.")
     if request.overdue_at:
@@ -62,15 +69,27 @@ def history(drawing: Drawing) -> list[str]:
     return lines
 
 
-def _decision(request: Request) -> str:
-    state = state_of(request)
+def _decision(drawing: Drawing) -> str:
+    request, state = drawing.request, state_of(drawing.request)
     when = f" {date(request.decided_at)}" if request.decided_at else ""
     if state is State.EXPIRED:
         return f"⌛ *Expired*{when}: nobody decided in time. Nothing was approved."
     if state is State.CANCELLED:
         return f"🚫 *Cancelled*{when} {_by(request)}."
+    if is_changed(request):
+        return f"⛔ *Denied: approved with changes* {_by(request)}{',' if when else ''}{when}."
     word = "⛔ *Denied*" if state is State.DENIED else "✅ *Approved*"
-    return f"{word} {_by(request)}{',' if when else ''}{when}."
+    by = _by(request) if state is State.DENIED else _approved_by(drawing)
+    return f"{word} {by}{',' if when else ''}{when}."
+
+
+def _approved_by(drawing: Drawing) -> str:
+    """Name everybody whose approval made the decision, the deciding one last."""
+    request = drawing.request
+    if request.decided_by_kind is not DeciderKind.PERSON:
+        return _by(request)
+    others = [vote.user_id for vote in approvals(drawing) if vote.user_id != request.decided_by]
+    return f"by {joined([user_mention(user) for user in [*others, request.decided_by]])}"
 
 
 def _by(request: Request) -> str:
@@ -81,9 +100,13 @@ def _by(request: Request) -> str:
             return f"by admin {user_mention(request.decided_by)}"
         case DeciderKind.RULE:
             return f"by rule {mrkdwn(request.decided_by)}" if request.decided_by else "because no rule allows it"
+        case DeciderKind.MEMORY:
+            return f"without asking, as #{request.repeats} was before" if request.repeats else "without asking"
         case DeciderKind.AGENT:
             return "by the agent"
         case DeciderKind.OPERATOR:
+            if request.decision_code == FORBIDDEN:
+                return "because the configuration no longer allows it"
             return "because the agent's access was revoked"
         case _:
             return "by the clock"
@@ -96,13 +119,34 @@ def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
         return []
     request = drawing.request
     blocks = [section("\n".join(lines[:1]), block_id)]
-    if request.note:
+    if is_changed(request):
+        blocks += changed_call(drawing, f"{block_id}_changed")
+    elif request.note:
         blocks += _note(request.note, f"{block_id}_note")
+    blocks += _other_reasons(drawing, block_id)
     if lines[1:]:
         blocks.append(section("\n".join(lines[1:]), f"{block_id}_after"))
     if request.outcome_note:
         blocks += _claim(request.outcome_note, f"{block_id}_outcome")
     return blocks
+
+
+def _other_reasons(drawing: Drawing, block_id: str) -> list[Block]:
+    """The reasons of those who approved before the deciding vote."""
+    request = drawing.request
+    if request.status is not Status.APPROVED:
+        return []
+    given = [vote for vote in approvals(drawing) if vote.note and vote.user_id != request.decided_by]
+    blocks: list[Block] = []
+    for at, vote in enumerate(given[:MAX_REASONS]):
+        part = excerpt(vote.note or "", MAX_REASON_CHARACTERS, MAX_REASON_LINES)
+        blocks.append(context([f"{user_mention(vote.user_id)} approved with the reason:"], f"{block_id}_by_{at}"))
+        blocks += [quote(part.shown, f"{block_id}_reason_{at}"), *_left_out(part.left_out, f"{block_id}_cut_{at}")]
+    rest = len(given) - MAX_REASONS
+    return [
+        *blocks,
+        *([context([f"{how_many(rest, 'more reason')}: see Details."], f"{block_id}_more")] if rest > 0 else []),
+    ]
 
 
 def _note(note: str, block_id: str) -> list[Block]:

@@ -211,6 +211,11 @@ def date(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{plain_date(at)}>"
 
 
+def ago(at: datetime) -> str:
+    """Write in mrkdwn how long ago something was, which Slack keeps up to date; the time in UTC where it cannot."""
+    return f"<!date^{int(at.timestamp())}^{{ago}}|{plain_date(at)}>"
+
+
 def plain_date(at: datetime) -> str:
     """Write a time in UTC, for where nothing knows the reader's zone."""
     return f"{at.astimezone(UTC):%d %b %Y %H:%M} UTC".lstrip("0")

@@ -22,9 +22,11 @@ from handlers.slack.blocks import (
     section,
 )
 from handlers.slack.call_parts import claim, facts, wanted, warning
-from handlers.slack.cards import headline
+from handlers.slack.cards import WITHDRAW, headline
 from handlers.slack.pages import Page, details_page, review_page
 from handlers.slack.payloads import BadPayload, Values
+from handlers.slack.quorum import is_pending_vote, still_needed
+from handlers.slack.remembered import near_repeat
 from handlers.slack.states import render_state
 from handlers.slack.text import visible
 
@@ -33,6 +35,7 @@ REVIEW_BACK = "review_back"
 REVIEW_NEXT = "review_next"
 REVIEW_APPROVE = "review_approve"
 REVIEW_DENY = "review_deny"
+REVIEW_CHANGE = "review_change"
 DETAILS_BACK = "details_back"
 DETAILS_NEXT = "details_next"
 
@@ -98,7 +101,8 @@ def render_details(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     """Show everything that is known of a request; long ones in pages. A page that is not there gives the nearest."""
     shown = details_page(drawing, page)
     number = str(drawing.request.number)
-    turn = _turning(shown, number, DETAILS_BACK, DETAILS_NEXT)
+    withdraw = [button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) else []
+    turn = [*_turning(shown, number, DETAILS_BACK, DETAILS_NEXT), *withdraw]
     blocks = [*_page_mark(shown), *shown.blocks, *([actions(turn, "turn")] if turn else [])]
     return modal(_title("Request", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
 
@@ -112,10 +116,17 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     blocks = [line(headline(request), "head"), *_page_mark(shown, "approving"), *shown.blocks]
     state = render_state(drawing)
     if shown.is_last:
-        blocks += [*warning(request), *claim(request), context(facts(drawing), "facts"), *state]
+        blocks += [
+            *near_repeat(drawing),
+            *warning(request),
+            *claim(request),
+            context(facts(drawing), "facts"),
+            *(state or still_needed(drawing)),
+        ]
     if shown.is_last and not state:
         approve = button("Approve", REVIEW_APPROVE, number, "primary")
         blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
+        blocks.append(actions([button("Approve with changes…", REVIEW_CHANGE, number)], "change"))
     if turn:  # last on every page: what a second press on Next meets where Next was is never Approve
         blocks.append(actions(turn, "turn"))
     return modal(_title("Review", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
@@ -130,14 +141,15 @@ def render_refusal(message: str, drawing: Drawing | None = None) -> View:
     """Tell somebody why they could not do what they tried, and how the request stands."""
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
-        blocks += [line(headline(drawing.request), "head"), *render_state(drawing)]
+        blocks += [line(headline(drawing.request), "head"), *(render_state(drawing) or still_needed(drawing))]
         blocks.append(context(facts(drawing)[:1], "facts"))
     return modal("Not possible", blocks)
 
 
 def render_done(drawing: Drawing) -> View:
     """Tell somebody what their decision led to."""
-    state = render_state(drawing) or [section("Your vote is recorded. It is not decided yet.", "decision")]
+    waiting = [section("Your vote is recorded. It is not decided yet.", "decision"), *still_needed(drawing)]
+    state = render_state(drawing) or waiting
     return modal(_title("Request", drawing), [line(headline(drawing.request), "head"), *state])
 
 

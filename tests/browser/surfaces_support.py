@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 from playwright.async_api import Browser, Locator, Page, expect
 
+from bot.notices import Fact
 from bot.outbox import Drawing
+from bot.passcodes import Offer, PasscodeStatus
 from bot.queries import Seen
-from handlers.slack import answers, home, views
+from handlers.slack import answers, enrolment, home, views
 from handlers.slack.blocks import Message, View
 from handlers.slack.cards import render_card
 from playground import Playground, PlaygroundSettings
@@ -182,6 +184,18 @@ def _waiting() -> list[Seen]:
 _DENIED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["denied"])
 _FAILED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["failed"])
 
+_RELOADED: dict[str, Fact] = {
+    "digest": "4f0c2a9be1d7", "rules_added": "payouts, customer mail", "rules_changed": "refunds",
+    "agents_removed": "report-bot", "cancelled": 2, "revoked": 1,
+}  # fmt: skip
+_REFUSED: dict[str, Fact] = {
+    "faults": 2, "first_fault": 'rules[0].max_timeout: "2 hours" is not a duration', "digest": "4f0c2a9be1d7",
+}  # fmt: skip
+_SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+_OFFER = Offer(
+    _SEED, f"otpauth://totp/Signoff:alice?secret={_SEED}&issuer=Signoff", expires_at=MORNING + timedelta(minutes=15)
+)
+
 SAMPLES: dict[str, Sample] = {
     "email": Sample(
         "An e-mail to many", "messages", _card(MAIL), in_dark=True,
@@ -239,6 +253,26 @@ SAMPLES: dict[str, Sample] = {
             answers.render_owner_notice(request(), "is_archived"),
         ],
     ),
+    "admin-notices": Sample(
+        "Notices to the admins: passcodes", "messages", place="DM",
+        content=lambda: [
+            answers.render_admin_notice("passcode_enrolled", {"user": "U0BOB", "again": True}),
+            answers.render_admin_notice("passcode_locked", {"user": "U0BOB", "minutes": 15}),
+            answers.render_admin_notice("enrolment_ended", {"user": "U0BOB", "tries": 5}),
+        ],
+    ),
+    "config-notices": Sample(
+        "Notices to the admins: the configuration", "messages", place="DM",
+        content=lambda: [
+            answers.render_admin_notice("config_reloaded", _RELOADED),
+            answers.render_admin_notice("config_refused", _REFUSED),
+        ],
+    ),
+    "enrol-code": Sample(
+        "Passcodes: the code", "modal", lambda: enrolment.render_code_form(PasscodeStatus(is_enrolled=True))
+    ),
+    "enrol-key": Sample("Passcodes: the key", "modal", lambda: enrolment.render_key(_OFFER)),
+    "enrol-done": Sample("Passcodes: done", "modal", lambda: enrolment.render_enrolled(MORNING)),
 }  # fmt: skip
 
 

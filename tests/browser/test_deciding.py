@@ -14,7 +14,7 @@ async def test_an_approved_call_runs(window: Window) -> None:
     run = await window.ask("refund")
     await run.is_waiting()
     card = await window.card()
-    await card.has_buttons("approve", "deny", "details")
+    await card.has_buttons("approve", "deny", "details", "change")
     await card.says("issue_refund", "payments", "m.ibrahim@example.com", "129.9", "The agent's claim", "#1")
     await card.press("approve")
     await card.says("Approved by @Alice Moreau", "succeeded")
@@ -47,7 +47,7 @@ async def test_a_long_call_is_approved_on_the_last_page(window: Window) -> None:
     await window.open()
     run = await window.ask("long")
     card = await window.card()
-    await card.has_buttons("review", "deny", "details")
+    await card.has_buttons("review", "deny", "details", "change")
     await card.says("This is not the whole call.")
     await card.press("review")
     modal = await window.modal("Review #1")
@@ -89,7 +89,7 @@ async def test_pressing_next_twice_approves_nothing(window: Window) -> None:
     await window.at("modal-close").click()
     await window.no_modal()
     await card.says("May decide")
-    await card.has_buttons("review", "deny", "details")
+    await card.has_buttons("review", "deny", "details", "change")
 
 
 async def test_what_no_rule_allows_is_denied_at_once(window: Window) -> None:
@@ -105,7 +105,7 @@ async def test_the_agent_withdraws_its_request(window: Window) -> None:
     await window.open()
     run = await window.ask("refund")
     card = await window.card()
-    await card.has_buttons("approve", "deny", "details")
+    await card.has_buttons("approve", "deny", "details", "change")
     await window.at(f"agent-cancel-{run.id}").click()
     await run.ends("Cancelled", "asked", "waiting", "cancelled")
     await card.says("Cancelled", "by the agent")
@@ -131,7 +131,7 @@ async def test_who_may_not_decide_is_told_why(window: Window, person: str, why: 
         await modal.says(why)
         await window.at("modal-close").click()
         await window.no_modal()
-    await card.has_buttons("approve", "deny", "details")
+    await card.has_buttons("approve", "deny", "details", "change")
     await run.is_waiting()
 
 
@@ -158,4 +158,4 @@ async def test_details_show_everything(window: Window) -> None:
     await modal.says("issue_refund", '"amount":129.9', "console", "refunds", "The photo shows the broken lid")
     await window.at("modal-x").click()
     await window.no_modal()
-    await card.has_buttons("approve", "deny", "details")
+    await card.has_buttons("approve", "deny", "details", "change")

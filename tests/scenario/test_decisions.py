@@ -171,7 +171,7 @@ async def test_an_agent_that_left_the_file_gets_nothing(house: House, request_ma
     policy.settings = replace(policy.settings, agents={})
     with pytest.raises(NotYourDecision) as refused:
         await house.decisions.vote(request_made.number, acts("U0ALICE"), VoteKind.APPROVE)
-    assert refused.value.code == "unknown_agent"
+    assert refused.value.code == "forbidden_by_configuration"
 
 
 async def test_clicks_expiry_and_cancel_at_once_have_one_winner(house: House, instance: Instance, acts: Acts) -> None:

@@ -23,7 +23,7 @@ from bot.policy import Parties
 from handlers.slack.blocks import Message
 from playground.blockkit import MESSAGE_CHARACTERS_MOST, check_view, problems_of_blocks
 from playground.model import texts_of
-from store.tables import DeciderKind, Instance, OutcomeStatus, Request, Status, Vote, VoteKind
+from store.tables import DeciderKind, FullView, Instance, OutcomeStatus, Request, Status, Vote, VoteKind
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 MESSAGE_BLOCKS_MOST = 40
@@ -77,10 +77,12 @@ def submitted(body: dict[str, Any]) -> Drawing:
     )
 
 
-def vote(kind: VoteKind = VoteKind.APPROVE, user: str = "U0ALICE", note: str | None = None) -> Vote:
-    return Vote(
-        id=1, request_number=42, user_id=user, team_id="T0HOME", kind=kind, note=note, surface="card", cast_at=NOW
-    )
+def vote(kind: VoteKind = VoteKind.APPROVE, user: str = "U0ALICE", note: str | None = None, **fields: Any) -> Vote:
+    given: dict[str, Any] = {
+        "id": 1, "request_number": 42, "user_id": user, "team_id": "T0HOME", "kind": kind, "note": note,
+        "surface": "card", "full_view": FullView.CARD if kind is VoteKind.APPROVE else None, "cast_at": NOW,
+    }  # fmt: skip
+    return Vote(**(given | fields))
 
 
 APPROVED: dict[str, Any] = {
@@ -195,7 +197,7 @@ def mrkdwn_in(value: Any) -> Iterator[str]:
 _TOKEN = re.compile(r"<([^<>]*)>")
 _OURS = re.compile(
     r"@U0(ALICE|BOB|OWNER)|!subteam\^S0FINANCE|#C0REFUNDS"
-    r"|!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d+ \w+ \d{4} \d\d:\d\d UTC"
+    r"|!date\^\d+\^\{(?:date_short_pretty\} at \{time|ago)\}\|\d+ \w+ \d{4} \d\d:\d\d UTC"
 )
 _EMOJI_CODE = re.compile(r":(?!warning:)[a-z0-9_+'-]+:")
 

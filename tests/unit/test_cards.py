@@ -11,7 +11,7 @@ from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.slack import answers
 from handlers.slack.call_parts import CARD_CHARACTERS, CARD_LINES, fits_card
-from handlers.slack.cards import APPROVE, DENY, DETAILS, REVIEW, card_metadata, render_card
+from handlers.slack.cards import APPROVE, CHANGE, DENY, DETAILS, REVIEW, card_metadata, render_card
 from tests.unit.slack_calls import drawings, some
 from tests.unit.slack_support import (
     APPROVED,
@@ -43,7 +43,7 @@ def test_asks_with_the_call_before_the_claim() -> None:
     assert "rule refunds" in shown
     assert "#42" in shown
     assert "<!date^1795341600^{date_short_pretty} at {time}|22 Nov 2026 10:00 UTC>" in shown
-    assert list(buttons(card.blocks)) == [APPROVE, DENY, DETAILS]
+    assert list(buttons(card.blocks)) == [APPROVE, DENY, DETAILS, CHANGE]
     assert {button["value"] for button in buttons(card.blocks).values()} == {"42"}
     assert buttons(card.blocks)[APPROVE]["style"] == "primary"
     assert buttons(card.blocks)[DENY]["style"] == "danger"
@@ -145,7 +145,7 @@ def test_approves_on_the_card_what_it_shows_whole(characters: int) -> None:
 def test_reviews_what_does_not_fit_and_says_how_much_is_missing(one: Drawing) -> None:
     card = render_card(one, NOW)
     check_message(card)
-    assert list(buttons(card.blocks)) == [REVIEW, DENY, DETAILS]
+    assert list(buttons(card.blocks)) == [REVIEW, DENY, DETAILS, CHANGE]
     shown = text_in(card.blocks)
     assert "not the whole call" in shown
     assert "more" in shown

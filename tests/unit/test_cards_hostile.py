@@ -8,7 +8,7 @@ import pytest
 
 from bot.outbox import Drawing
 from bot.queries import Seen
-from handlers.slack import answers, home, views
+from handlers.slack import answers, approve_form, home, views
 from handlers.slack.blocks import Message
 from handlers.slack.cards import notification, render_card
 from tests.unit.slack_calls import LINES, MARK, corpus, poisoned
@@ -43,6 +43,7 @@ def views_of(one: Drawing) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every view that is drawn of a request; of long ones the first page, and the last that differs from it."""
     yield "home", home.render_home([Seen(one, (), True)], NOW)
     yield "deny", views.render_deny(one, "m")
+    yield "approve", approve_form.render_approve(one, "m")
     yield "refusal", views.render_refusal("No.", one)
     yield "done", views.render_done(one)
     yield from ((f"details {page}", views.render_details(one, "m", page)) for page in (0, 1, 10**6))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from bot.conditions import Call
 from bot.config import FrozenRule, Seat, Settings
 from bot.people import MAX_FACTS_AGE, Facts, Person
-from bot.policy import NOBODY, Course, Parties, Policy, Verdict, judge, lacks, tally
+from bot.policy import NOBODY, Course, Parties, Policy, Ruling, Verdict, Why, judge, lacks, tally
 from store.tables import FullView, StepUp, Vote, VoteKind
 from tests.conftest import SAMPLE, START, TEAM, sample_settings
 
@@ -52,7 +53,7 @@ stage = "autonomous"
     ],
 )
 def test_the_first_rule_that_matches(agent: str, tool: str, server: str | None, course: Course, code: str) -> None:
-    ruling = Policy(sample_settings(SAMPLE + EXTRA)).rule_on(agent, tool, server, "10m")
+    ruling = Policy(sample_settings(SAMPLE + EXTRA)).rule_on(Call(agent, tool, server, "{}"), "10m")
     assert (ruling.course, ruling.code) == (course, code)
     assert ruling.reason
 
@@ -62,7 +63,7 @@ def test_the_first_rule_that_matches(agent: str, tool: str, server: str | None, 
     [("59s", Course.DENY), ("60s", Course.ASK), ("999999h", Course.ASK), ("9" * 254 + "s", Course.ASK)],
 )
 def test_too_short_a_timeout_is_denied_naming_the_least(settings: Settings, timeout: str, course: Course) -> None:
-    ruling = Policy(settings).rule_on("refund-bot", "issue_refund", None, timeout)
+    ruling = Policy(settings).rule_on(Call("refund-bot", "issue_refund", None, "{}"), timeout)
     assert ruling.course is course
     if course is Course.DENY:
         assert ruling.code == "timeout_too_short"
@@ -202,3 +203,94 @@ def test_an_approval_counts_only_with_all_that_the_rule_asks(
     assert lacks(vote, asking) == lack
     counts = vote.kind if lack is None else None
     assert tally([vote], asking, lambda user: _allowed(0)) is counts
+
+
+# --- conditions and schemas ---
+
+GUARDED = """
+[[rules]]
+name = "small"
+agent = "refund-bot"
+tool = "send_*"
+when = "arguments.amount <= 50"
+stage = "autonomous"
+
+[[rules]]
+name = "drafts"
+agent = "refund-bot"
+tool = "send_*"
+when = "arguments.draft"
+arguments_schema = { properties = { to = { type = "string" } } }
+stage = "autonomous"
+"""
+AFTER = {
+    "autonomous": '[[rules]]\nname = "rest"\nagent = "refund-bot"\ntool = "*"\nstage = "autonomous"\n',
+    "approve": '[[rules]]\nname = "people"\nagent = "*"\ntool = "*"\nstage = "approve"\nchannel = "C0A"\n'
+    'reviewers = ["finance"]\n',
+}
+
+
+def ruling_on(arguments: str, *after: str) -> Ruling:
+    policy = Policy(sample_settings(SAMPLE + GUARDED + "\n".join(AFTER[stage] for stage in after)))
+    return policy.rule_on(Call("refund-bot", "send_money", None, arguments), "10m")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "after", "code", "rule"),
+    [
+        ('{"amount": 50}', (), "approved_by_rule", "small"),
+        ('{"amount": 51, "draft": true}', (), "approved_by_rule", "drafts"),
+        ('{"amount": 51, "draft": false}', (), "no_rule", None),
+        ('{"amount": 51, "draft": false}', ("autonomous",), "approved_by_rule", "rest"),
+        ('{"amount": 51, "draft": false}', ("approve", "autonomous"), "asked", "people"),
+        # A condition that failed: nothing approves behind it, whatever else would be true.
+        ('{"draft": true}', (), "condition_failed", None),
+        ('{"amount": "50", "draft": true}', ("autonomous",), "condition_failed", None),
+        ('{"amount": 50.00000000000000000001, "draft": true}', ("autonomous", "autonomous"), "condition_failed", None),
+        ('{"draft": true}', ("autonomous", "approve"), "asked", "people"),
+        ('{"amount": 51}', ("autonomous",), "condition_failed", None),
+        ('{"amount": 51, "draft": 1}', ("autonomous", "approve"), "asked", "people"),
+        # Before the rule that failed, all is as ever.
+        ('{"amount": 1, "draft": 7}', (), "approved_by_rule", "small"),
+    ],
+)
+def test_a_condition_that_failed_lets_nothing_through(
+    arguments: str, after: tuple[str, ...], code: str, rule: str | None
+) -> None:
+    ruling = ruling_on(arguments, *dict.fromkeys(after))
+    assert (ruling.code, ruling.rule and ruling.rule.name) == (code, rule)
+    assert (ruling.course is Course.APPROVE) == (code == "approved_by_rule")
+
+
+def test_a_misfit_is_denied_whatever_the_stage_and_tells_where_but_not_what() -> None:
+    ruling = ruling_on('{"amount": 51, "draft": true, "to": 31337}', "autonomous")
+    assert (ruling.course, ruling.code) == (Course.DENY, "arguments_misfit")
+    assert ruling.rule is not None
+    assert ruling.reason == 'The arguments do not fit the schema of rule drafts: /to: type: "string".'
+
+
+def test_the_ruling_says_why_the_rules_above_did_not_match() -> None:
+    ruling = ruling_on('{"draft": "31337"}', "autonomous", "approve")
+    assert [(passed.rule, passed.why) for passed in ruling.passed] == [
+        ("look-ups", Why.NAMES),
+        ("refunds", Why.NAMES),
+        ("small", Why.CONDITION_FAILED),
+        ("drafts", Why.CONDITION_FAILED),
+        ("rest", Why.AFTER_A_FAILURE),
+    ]
+    assert ruling.passed[0].reason == "It is for tool look_*."
+    assert "31337" not in str(ruling)
+    denied = ruling_on('{"amount": 51, "draft": false}')
+    assert [passed.why for passed in denied.passed[2:]] == [Why.CONDITION_FALSE, Why.CONDITION_FALSE]
+
+
+def test_arguments_are_not_parsed_where_names_suffice(settings: Settings) -> None:
+    call = Call("refund-bot", "look_up", None, "no JSON" * 10_000)
+    assert Policy(settings).is_quick(call)
+    assert Policy(settings).rule_on(call, "10m").course is Course.APPROVE
+
+
+def test_large_arguments_that_must_be_gone_through_are_not_quick() -> None:
+    policy = Policy(sample_settings(SAMPLE + GUARDED))
+    assert policy.is_quick(Call("refund-bot", "send_money", None, "{}"))
+    assert not policy.is_quick(Call("refund-bot", "send_money", None, '{"a": "' + "a" * 5000 + '"}'))

@@ -66,7 +66,7 @@ def test_approving_is_on_the_last_page_alone() -> None:
 
 def test_a_short_call_is_reviewed_on_one_page() -> None:
     page = views.render_review(drawing(agent_reasoning="why"), "m")
-    assert list(buttons(page["blocks"])) == [views.REVIEW_APPROVE, views.REVIEW_DENY]
+    assert list(buttons(page["blocks"])) == [views.REVIEW_APPROVE, views.REVIEW_DENY, views.REVIEW_CHANGE]
     shown = text_in(page["blocks"])
     assert shown.index("amount: 4900") < shown.index("why")
     assert "Page" not in shown

@@ -1,0 +1,235 @@
+"""A changed configuration file: taken whole or not at all while the service runs, and put on record.
+
+What a file forbids outright (an agent that is gone, a tool it may no longer use) is ended: pending requests are
+cancelled, open approvals revoked, in batches, so that the writer is free in between. Until a batch comes to it nobody
+can decide or use such a request either: ``bot.hearings`` and ``bot.approvals`` ask the same question. Everything else
+keeps the rule it was made under.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+
+from bot.changes import RequestChanged
+from bot.clock import Clock
+from bot.config import BadConfig, Settings
+from bot.config_changes import changes_between, effective_digest, restart_needed
+from bot.decisions import close_request, not_before, wish_to_draw
+from bot.events import EventType, append_event
+from bot.lifecycle import Happening, State, after, state_of
+from bot.notices import NoticeKind, tell_admins
+from bot.policy import FORBIDDEN, Policy
+from bot.rulebook import Rulebook
+from store import statements, statements_config
+from store.engine import Store
+from store.tables import DeciderKind, Request, Status
+from store.unit import StoreUnavailable, Unit
+
+BATCH = 100
+_LONGEST_FAULT_CHARS = 500
+_UNEXPECTED = "Something went wrong with this file that nobody expected; the log of the service has it"
+
+
+class Result(StrEnum):
+    """What became of a file that was to be taken."""
+
+    TAKEN = "taken"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many requests a file put an end to; and by number those that could not be ended, with the reason."""
+
+    cancelled: int = 0
+    revoked: int = 0
+    stuck: Mapping[int, Exception] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """``facts`` are those of the event. ``faults`` say why a file was refused, ``cause`` what nobody expected."""
+
+    result: Result
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    ended: Ended = Ended()
+    cause: Exception | None = None
+
+
+class Reloads:
+    """The use cases of a changed file."""
+
+    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook) -> None:
+        self._store = store
+        self._clock = clock
+        self._rulebook = rulebook
+        self._turn = asyncio.Lock()
+
+    async def begin(self) -> Ended:
+        """At the start: record which file is in force, if it is another than the last one; end what it forbids."""
+
+        async def work(unit: Unit) -> None:
+            settings = self._rulebook.policy.settings
+            facts = {"digest": settings.digest, "effective": effective_digest(settings)}
+            known = await last_known(unit)
+            if known is None or any(known.get(name) != value for name, value in facts.items()):
+                await append_event(unit, self._clock(), EventType.CONFIG_LOADED, **facts)
+
+        async with self._turn:
+            await self._store.write(work)
+            return await self._end_forbidden()
+
+    async def take(self, load: Callable[[], Settings]) -> Reload:
+        """Take what ``load`` returns (it runs in a thread), or keep to the rules in force and tell the admins why not.
+
+        A file that differs in nothing writes nothing. Raises ``StoreUnavailable``; then the old rules are in force.
+        """
+        async with self._turn:
+            try:
+                settings = await asyncio.to_thread(load)
+            except BadConfig as error:
+                return await self._refuse([str(fault) for fault in error.faults])
+            except Exception as error:
+                return await self._refuse([_UNEXPECTED], error)
+            old = self._rulebook.policy.settings
+            if restart := restart_needed(old, settings):
+                return await self._refuse(
+                    [f"[{table}] differs, and is read only at the start; restart Signoff to change it"
+                     for table in restart]
+                )  # fmt: skip
+            if settings.digest == old.digest and effective_digest(settings) == effective_digest(old):
+                return Reload(Result.UNCHANGED, {"digest": old.digest}, ended=await self._end_forbidden())
+            try:
+                facts = await self._rulebook.replace(
+                    self._store, settings, self._clock, partial(self._record, old=old, new=settings)
+                )
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                return await self._refuse([_UNEXPECTED], error)
+            try:
+                ended = await self._end_forbidden()
+            except StoreUnavailable as error:  # nobody can use them anyway; the next reload or start ends them
+                ended = Ended(stuck={0: error})
+            return Reload(Result.TAKEN, facts, ended=ended)
+
+    async def _record(self, unit: Unit, policy: Policy, old: Settings, new: Settings) -> dict[str, str | int]:
+        now = self._clock()
+        forbidden = dict.fromkeys((Status.PENDING, Status.APPROVED), 0)
+        for calls in await unit.all(statements_config.LIVE_CALLS):
+            if policy.forbids(calls.agent, calls.tool):
+                forbidden[calls.status] += calls.requests
+        facts: dict[str, str | int] = {"digest": new.digest, **changes_between(old, new).facts()}
+        facts |= {
+            name: count
+            for name, count in (("cancelled", forbidden[Status.PENDING]), ("revoked", forbidden[Status.APPROVED]))
+            if count
+        }
+        await append_event(
+            unit, now, EventType.CONFIG_RELOADED, None,
+            before=old.digest, effective=effective_digest(new), **facts,
+        )  # fmt: skip
+        await tell_admins(unit, now, NoticeKind.CONFIG_RELOADED, facts)
+        return facts
+
+    async def _refuse(self, faults: list[str], cause: Exception | None = None) -> Reload:
+        facts: dict[str, str | int] = {
+            "digest": self._rulebook.policy.settings.digest,
+            "faults": len(faults),
+            "first_fault": faults[0][:_LONGEST_FAULT_CHARS],
+        }
+
+        async def work(unit: Unit) -> None:
+            now = self._clock()
+            await append_event(unit, now, EventType.CONFIG_REFUSED, **facts)
+            await tell_admins(unit, now, NoticeKind.CONFIG_REFUSED, facts)
+
+        await self._store.write(work)
+        return Reload(Result.REFUSED, facts, tuple(faults), cause=cause)
+
+    # --- what the rules in force forbid ---
+
+    async def _end_forbidden(self) -> Ended:
+        calls = await self._store.read(lambda unit: unit.all(statements_config.LIVE_CALLS))
+        policy = self._rulebook.policy
+        pairs = dict.fromkeys((one.agent, one.tool) for one in calls if policy.forbids(one.agent, one.tool))
+        ended: list[Request] = []
+        stuck: dict[int, Exception] = {}
+        for agent, tool in pairs:
+            last = 0
+            while numbers := await self._store.read(partial(_load_numbers, agent=agent, tool=tool, after=last)):
+                last = numbers[-1]
+                try:
+                    ended += await self._store.write(partial(self._end, numbers=numbers))
+                except StoreUnavailable:
+                    raise
+                except Exception:  # one that cannot be ended, whatever is wrong with it, must not keep the others
+                    for number in numbers:
+                        try:
+                            ended += await self._store.write(partial(self._end, numbers=[number]))
+                        except StoreUnavailable:
+                            raise
+                        except Exception as error:
+                            stuck[number] = error
+        cancelled = sum(request.status is Status.CANCELLED for request in ended)
+        return Ended(cancelled, len(ended) - cancelled, stuck)
+
+    async def _end(self, unit: Unit, numbers: Iterable[int]) -> list[Request]:
+        now = self._clock()
+        ended = []
+        for number in numbers:
+            request = await unit.one(statements.REQUEST, number=number)
+            # Asked again: another file may allow it by now.
+            if request is None or not self._rulebook.policy.forbids(request.agent, request.tool):
+                continue
+            if state_of(request) is State.PENDING:
+                ended.append(await _cancel(unit, request, now))
+            elif state_of(request) is State.OPEN:
+                ended += await _revoke(unit, request, now)
+        return ended
+
+
+async def last_known(unit: Unit) -> dict[str, str] | None:
+    """Return the facts of the last event that says which file is in force; None if there is none yet."""
+    event = await unit.one(
+        statements_config.LAST_GENERAL_EVENT, type=EventType.CONFIG_LOADED, other_type=EventType.CONFIG_RELOADED
+    )
+    if event is None:
+        return None
+    known: dict[str, str] = json.loads(event.body)
+    return known
+
+
+async def _load_numbers(unit: Unit, agent: str, tool: str, after: int) -> list[int]:
+    return await unit.all(statements_config.LIVE_REQUESTS_FOR, agent=agent, tool=tool, after=after, limit=BATCH)
+
+
+async def _cancel(unit: Unit, request: Request, now: datetime) -> Request:
+    return await close_request(
+        unit, request, now, status=Status.CANCELLED, by_kind=DeciderKind.OPERATOR, by=None, code=FORBIDDEN
+    )
+
+
+async def _revoke(unit: Unit, request: Request, now: datetime) -> list[Request]:
+    after(state_of(request), Happening.REVOKE)
+    revoked = await unit.one(
+        statements_config.REVOKE,
+        number=request.number,
+        revoked_at_=not_before(now, [request.decided_at]),
+        revoked_code_=FORBIDDEN,
+        due_at_=None,
+    )
+    if revoked is None:
+        return []
+    await append_event(
+        unit, now, EventType.REQUEST_REVOKED, revoked, by_kind=DeciderKind.OPERATOR.value, code=FORBIDDEN
+    )
+    await wish_to_draw(unit, revoked, "revoked", now)
+    unit.announce(RequestChanged(revoked))
+    return [revoked]

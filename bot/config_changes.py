@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from bot.config import Settings
 
-NEED_RESTART = ("server", "slack", "store")
+NEED_RESTART = ("server", "slack", "store", "delivery")
 """Tables that are read when Signoff starts, and never again."""
 
 

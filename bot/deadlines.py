@@ -15,13 +15,16 @@ from bot.decisions import add_intent, close_request, wish_to_draw
 from bot.errors import AlreadyDecided
 from bot.events import EventType, append_event
 from bot.lifecycle import Happening, State, after, state_of
-from store import statements
+from store import statements, statements_delivery
 from store.engine import Store
 from store.tables import DeciderKind, IntentKind, Request, Status
 from store.unit import StoreUnavailable, Unit
 
 BATCH = 100
-FORGET_AFTER = timedelta(days=7)  # Slack repeats a delivery within the hour, and closes a modal at the day's end
+FORGET_AFTER = timedelta(days=7)
+"""Slack repeats a delivery within the hour, and closes a modal at the day's end; agents repeat within seven days."""
+KEEP_NOTIFICATIONS = timedelta(hours=24)
+"""After a notification was acknowledged or given up (agent-api.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,20 @@ class Deadlines:
             return await self._sweep_singly()
 
     async def forget(self) -> None:
-        """Drop the traces of old clicks and modals, which nobody can act on any more."""
+        """Drop what nobody can ask for or act on any more: old clicks and modals, settled notifications, keys.
+
+        Requests and the keys they were made under are never dropped.
+        """
 
         async def work(unit: Unit) -> None:
-            before = self._clock() - FORGET_AFTER
+            now = self._clock()
+            before = now - FORGET_AFTER
             await unit.run(statements.FORGET_ACTS, before=before)
             await unit.run(statements.FORGET_MODALS, before=before)
+            await unit.run(
+                statements_delivery.FORGET_NOTIFICATIONS, decided_before=before, ended_before=now - KEEP_NOTIFICATIONS
+            )
+            await unit.run(statements_delivery.FORGET_UPDATES, before=before)
 
         await self._store.write(work)
 

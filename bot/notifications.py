@@ -84,7 +84,6 @@ class Notifications:
             lambda unit: unit.run(
                 statements.NOTIFICATION_DELIVERED,
                 notification_id=letter.notification.id,
-                is_fence=letter.notification.fence,
                 delivered_at_=self._clock(),
                 due_at_=None,
                 last_code_=None,

@@ -5,7 +5,7 @@ The conventions are those of ``store.statements``.
 
 from typing import Any
 
-from sqlalchemy import Column, Table, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Column, Table, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlmodel import SQLModel
 
@@ -162,9 +162,10 @@ CLAIM_NOTIFICATIONS = Statement(
 _leased = (notifications.c.id == _p("notification_id", notifications.c.id)) & (
     notifications.c.fence == _p("is_fence", notifications.c.fence)
 )
+# Whoever leases it by now: the receiver has it.
 NOTIFICATION_DELIVERED = Statement(
     update(notifications)
-    .where(_leased)
+    .where(notifications.c.id == _p("notification_id", notifications.c.id), notifications.c.delivered_at.is_(None))
     .values(leased_by=None, leased_until=None, **_set("delivered_at", "due_at", "last_code"))
 )
 POSTPONE_NOTIFICATION = Statement(
@@ -206,3 +207,13 @@ WAITING_NOTIFICATIONS = Statement(
 RELEASE_NOTIFICATIONS = Statement(
     update(notifications).where(notifications.c.due_at.is_not(None)).values(leased_by=None, leased_until=None)
 )
+# As long as a repeat may ask for them (agent-api.md), and no longer.
+FORGET_NOTIFICATIONS = Statement(
+    delete(notifications).where(
+        notifications.c.due_at.is_(None),
+        notifications.c.created_at < _p("decided_before", notifications.c.created_at),
+        func.coalesce(notifications.c.delivered_at, notifications.c.given_up_at)
+        < _p("ended_before", notifications.c.created_at),
+    )
+)
+FORGET_UPDATES = Statement(delete(updates).where(updates.c.at < _p("before", updates.c.at)))

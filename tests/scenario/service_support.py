@@ -141,6 +141,7 @@ class Workplace:
         self.clock.advance(timedelta(**by))
         self.service.sweeper.wake()
         self.service.deliverer.wake()
+        self.service.webhooks.wake()
 
     async def until_delivered(self) -> None:
         """Wait until nothing is left in the outbox."""

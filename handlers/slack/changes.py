@@ -82,9 +82,13 @@ class BadFields(ValueError):
         self.faults = dict(faults)
 
 
-def block_of(fields: Sequence[Field], key: str) -> str | None:
-    """Return the block in which an argument is filled in."""
-    return next((_block_id(at) for at, field in enumerate(fields) if field.key == key), None)
+def block_named_in(message: str, fields: Sequence[Field]) -> str | None:
+    """Return the block of the argument at which a misfit lies, named by its JSON pointer; None if it has no field."""
+    for at, field in enumerate(fields):
+        pointer = "/" + field.key.replace("~", "~0").replace("/", "~1")
+        if f": {pointer}: " in message or f": {pointer}/" in message:
+            return _block_id(at)
+    return None
 
 
 def form_fields(drawing: Drawing) -> tuple[Field, ...]:

@@ -53,6 +53,8 @@ def _command(args: Namespace) -> Command | None:
     """Return what carries the command out; None where the line ends before it is named."""
     if args.command == "instance":
         return _instance if args.act else None
+    if args.command == "rules":
+        return _rules if args.act else None
     simple: dict[str, Command] = {
         "serve": _serve,
         "demo": _demo,
@@ -60,6 +62,7 @@ def _command(args: Namespace) -> Command | None:
         "manifest": _manifest,
         "enroll": _enroll,
         "reload": _reload,
+        "access": _access,
     }
     return simple.get(args.command)
 
@@ -106,6 +109,20 @@ def _reload(args: Namespace, env: Mapping[str, str]) -> int:
     from handlers.cli.reload import run
 
     return run(args, env, config_path(args, env))
+
+
+def _access(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.access import run
+
+    run(args, env, config_path(args, env))
+    return DONE
+
+
+def _rules(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.rules import run
+
+    run(args, env, config_path(args, env))
+    return DONE
 
 
 def _instance(args: Namespace, env: Mapping[str, str]) -> int:

@@ -69,6 +69,20 @@ def _plain(key: str) -> str:
     return unicodedata.normalize("NFKC", key).casefold()
 
 
+def hides(patterns: Iterable[Path], path: Path) -> bool:
+    """Whether one of ``patterns`` fits the value at ``path``, whose keys are those of ``segments_of``."""
+    return any(
+        len(pattern) <= len(path)
+        and all(wanted in (_ANY, key) for wanted, key in zip(pattern, path[-len(pattern) :], strict=True))
+        for pattern in patterns
+    )
+
+
+def segments_of(key: str) -> Path:
+    """Return what a key adds to a path."""
+    return tuple(map(_plain, key.split(".")))
+
+
 class Redactor:
     """Makes redacted copies. ``secret_key`` is SIGNOFF_SECRET_KEY; the marks' own key is derived from it."""
 
@@ -177,11 +191,7 @@ class _Marker:
         self._patterns = patterns
 
     def hides(self, path: Path) -> bool:
-        return any(
-            len(pattern) <= len(path)
-            and all(wanted in (_ANY, key) for wanted, key in zip(pattern, path[-len(pattern) :], strict=True))
-            for pattern in self._patterns
-        )
+        return hides(self._patterns, path)
 
     def mark(self, value: Any) -> str:
         mac = hmac.digest(self._key, self._salt + digest_of_form(value), "sha256").hex()
@@ -244,7 +254,7 @@ class _Copy:
             self._string(at, within=False)
             self._out.append(self._text[start : (at := self._space(start))])
             at = self._through(at)  # the colon
-            below = (*path, *map(_plain, key.split(".")))
+            below = (*path, *segments_of(key))
             at = self._after(self._value(at, below, within=within))
         return self._close(at)
 

@@ -151,11 +151,30 @@ async def test_the_same_act_twice_grants_once(house: House, asked: Request, fill
     assert len(rows(house, "SELECT * FROM standing_votes")) == 1
 
 
-async def test_what_a_rule_denies_now_is_not_offered(house: House, asked: Request, filled: Acts) -> None:
-    stricter = await under(house, SAMPLE.replace('"issue_refund", ', ""))
-    with pytest.raises(ChangeRefused, match="may not use the tool") as refused:
+@pytest.mark.parametrize(
+    ("terms", "code"),
+    [
+        ("arguments_schema = { properties = { amount = { minimum = 100 } } }", "arguments_misfit"),
+        ('when = "arguments.amount >= 100"', "no_rule"),
+        ('min_timeout = "30m"', "timeout_too_short"),
+    ],
+)
+async def test_what_a_rule_denies_now_is_not_offered(
+    house: House, asked: Request, filled: Acts, terms: str, code: str
+) -> None:
+    stricter = await under(house, SAMPLE.replace('min_timeout = "1m"', terms))
+    with pytest.raises(ChangeRefused, match="The changed call would be denied") as refused:
         await change(stricter, asked, filled("U0ALICE"))
-    assert refused.value.code == "tool_not_allowed"
+    assert refused.value.code == code
+    await still_open(house, asked)
+
+
+async def test_an_agent_that_may_no_longer_use_the_tool_gets_nothing(
+    house: House, asked: Request, filled: Acts
+) -> None:
+    stricter = await under(house, SAMPLE.replace('"issue_refund", ', ""))
+    with pytest.raises(NotYourDecision, match="may not use the tool"):
+        await change(stricter, asked, filled("U0ALICE"))
     await still_open(house, asked)
 
 

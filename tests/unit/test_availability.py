@@ -3,6 +3,7 @@ that Slack could not be asked about."""
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -16,12 +17,12 @@ from tests.conftest import SAMPLE, StandingClock, Town, sample_settings
 OWNERS = Parties(frozenset({"U0OWNER"}))
 
 
+@dataclass
 class CountingTown(Town):
     """A town that writes down what it is asked."""
 
-    def __post_init__(self) -> None:
-        self.asked: list[tuple[list[str], list[str]]] = []
-        self.slow = False
+    asked: list[tuple[list[str], list[str]]] = field(default_factory=list)
+    slow: bool = False
 
     async def load_facts(self, users: Iterable[str], groups: Iterable[str]) -> Facts:
         asked = (sorted(users), sorted(groups))

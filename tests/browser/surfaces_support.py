@@ -15,6 +15,7 @@ from bot.notices import Fact
 from bot.outbox import Drawing
 from bot.passcodes import Offer, PasscodeStatus
 from bot.queries import Seen
+from handlers.manifest import COMMAND
 from handlers.slack import answers, enrolment, home, views
 from handlers.slack.blocks import Message, View
 from handlers.slack.cards import render_card
@@ -191,6 +192,12 @@ _RELOADED: dict[str, Fact] = {
 _REFUSED: dict[str, Fact] = {
     "faults": 2, "first_fault": 'rules[0].max_timeout: "2 hours" is not a duration', "digest": "4f0c2a9be1d7",
 }  # fmt: skip
+_COMMANDS = {
+    "pending": "what is waiting, as far as you may see it",
+    "show ID": f"one request, such as `{COMMAND} show 42`",
+    "enroll": "set up passcodes, with a code from whoever runs Signoff",
+    "help": "this list",
+}
 _SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 _OFFER = Offer(
     _SEED, f"otpauth://totp/Signoff:alice?secret={_SEED}&issuer=Signoff", expires_at=MORNING + timedelta(minutes=15)
@@ -238,7 +245,7 @@ SAMPLES: dict[str, Sample] = {
     "answers": Sample(
         "Slash answers: pending, help, unknown, hidden, refused", "messages", is_private=True,
         content=lambda: [
-            answers.render_pending(_waiting(), MORNING), answers.render_help(),
+            answers.render_pending(_waiting(), MORNING), answers.render_help(_COMMANDS),
             answers.render_unknown("pendign", ["pending"]), answers.render_hidden("99"),
             answers.render_refusal_text("You own this agent, so you do not decide for it.", request()),
         ],

@@ -1,14 +1,12 @@
 """Standing votes on a real database: which request takes one, and that it is never more than a vote."""
 
 import asyncio
-import json
 from datetime import timedelta
-from random import Random
 from typing import Any
 
 import pytest
 
-from bot.errors import AlreadyVoted, Refusal
+from bot.errors import AlreadyVoted
 from store.tables import FullView, Instance, Request, Status, VoteKind
 from tests.conftest import SAMPLE, House, submission
 from tests.scenario.ahead_support import CHANGED, ORIGINAL, Acts, change, rows, under
@@ -192,36 +190,3 @@ async def test_a_granted_vote_met_only_in_the_transaction_is_taken_too(
     house.creation._look_ahead = look_then_grant  # type: ignore[method-assign]
     retried, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k2")
     assert retried.status is Status.APPROVED
-
-
-async def test_mutated_calls_take_nothing(house: House, instance: Instance, asked: Request, filled: Acts) -> None:
-    arguments = {"amount": 4900, "to": "Zoë", "lines": [1, "2", None], "note": {"a": True}}
-    granted = await change(house, asked, filled("U0ALICE"), json.dumps(arguments))
-    assert granted.standing is not None
-    random = Random(4)
-    seen = 0
-    while seen < 200:
-        text = mutated(arguments, random)
-        call = submission(arguments=text)
-        if call.digest == granted.standing.digest:
-            continue
-        seen += 1
-        made, _ = await house.creation.submit(instance, call, f"m{seen}")
-        assert made.status is Status.PENDING
-    assert rows(house, "SELECT taken_at FROM standing_votes") == [(None,)]
-    retried, _ = await house.creation.submit(instance, submission(arguments=json.dumps(arguments)), "last")
-    assert retried.status is Status.APPROVED
-
-
-def mutated(arguments: dict[str, Any], random: Random) -> str:
-    """The text of other arguments: a sign put in, taken away or replaced, or a value exchanged."""
-    text = json.dumps(arguments, ensure_ascii=random.random() < 0.5)
-    while True:
-        at = random.randrange(len(text))
-        sign = random.choice('0123456789eE.-+"{}[]:, aZ\\u200bë')
-        changed = text[:at] + random.choice([sign, sign + text[at], ""]) + text[at + 1 :]
-        try:
-            submission(arguments=changed)
-        except Refusal:
-            continue
-        return changed

@@ -35,8 +35,9 @@ class Till:
 
     async def refund(self, call: Call) -> Allow | Deny:
         verdict = await self._check(call)
-        if isinstance(verdict, Deny) and "Approved with changes." in verdict.reason:
-            arguments = json.loads(verdict.reason.split("\n")[1])
+        note = "" if isinstance(verdict, Allow) else verdict.reason.partition("Their note: ")[2]
+        if note.startswith("Approved with changes."):  # as docs/agents/README.md has it
+            arguments = json.loads(note.split("\n")[1])
             verdict = await self._check(Call(key=f"{call.key}-changed", tool=call.tool, arguments=arguments))
             if isinstance(verdict, Allow):
                 self.refunded.append(arguments)

@@ -36,7 +36,7 @@ from handlers.slack.changes_fields import (
 )
 from handlers.slack.outline import shown_key
 from handlers.slack.payloads import Values
-from handlers.slack.remembered import changed_call
+from handlers.slack.remembered import what_changed
 from handlers.slack.text import date, how_many, visible
 
 CHANGES_SUBMITTED = "changes_submitted"
@@ -287,7 +287,7 @@ def render_changed(drawing: Drawing, granted: Granted) -> View:
             told += f" It needs {how_many(granted.people_needed, 'approval')}, and yours is one of them."
     blocks = [
         section(f"⛔ *#{request.number} is denied*, and the agent is told the call as you changed it.", "decision"),
-        *changed_call(drawing),
+        *what_changed(drawing),
         section(told, "standing"),
     ]
     return modal("Approved with changes", blocks) | {"clear_on_close": True}

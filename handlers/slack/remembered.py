@@ -91,17 +91,21 @@ def _changed_arguments(request: Request) -> str | None:
 
 def changed_call(drawing: Drawing, block_id: str = "changed") -> list[Block]:
     """Show what somebody changed, and what has become of their vote for it; nothing if nobody did."""
-    request = drawing.request
-    arguments = _changed_arguments(request)
+    shown = what_changed(drawing, block_id)
+    if not shown:
+        return []
+    granted = (_granted(one, f"{block_id}_{at}") for at, one in enumerate(drawing.granted))
+    return [*shown, *(block for blocks in granted for block in blocks)]
+
+
+def what_changed(drawing: Drawing, block_id: str = "changed") -> list[Block]:
+    """Show the changed call against the one that was asked for; nothing if nobody changed it."""
+    arguments = _changed_arguments(drawing.request)
     if arguments is None:
         return []
     hidden = f'"{AS_SENT}"'
-    lines = [one for one in differing(arguments, request.arguments) if hidden not in one.text]
-    return [
-        line([said("As it was changed:", bold=True)], f"{block_id}_label"),
-        *_differences(lines, block_id),
-        *(block for at, one in enumerate(drawing.granted) for block in _granted(one, f"{block_id}_{at}")),
-    ]
+    lines = [one for one in differing(arguments, drawing.request.arguments) if hidden not in one.text]
+    return [line([said("As it was changed:", bold=True)], f"{block_id}_label"), *_differences(lines, block_id)]
 
 
 def _granted(standing: StandingVote, block_id: str) -> list[Block]:

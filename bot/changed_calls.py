@@ -11,11 +11,8 @@ from typing import Any
 from bot.call import MAX_BODY_BYTES, Submission, canonical_call, canonical_form, load_json, parse_object
 from bot.errors import BadInput, CallTooLarge, ChangeRefused
 from bot.policy import Course, Ruling
-from bot.redaction import Path, hides, parse_pattern, segments_of
+from bot.redaction_marks import AS_SENT, Path, hides, parse_pattern, segments_of
 from store.tables import Request
-
-AS_SENT = "(as you sent it)"
-"""Stands in a note in place of a value that a rule hides, and that therefore cannot be changed."""
 
 _SPACES = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
 

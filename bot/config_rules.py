@@ -21,7 +21,7 @@ from bot.config_faults import nearest, shown, wrong
 from bot.config_tables import ReviewerGroup, Table
 from bot.config_values import ChannelId, Duration, ListOf, Pattern, RuleName, Standing, Timeout, Validity
 from bot.durations import render_duration
-from bot.redaction import parse_pattern
+from bot.redaction_marks import parse_pattern
 from store.tables import StepUp
 
 Stage = Literal["approve", "autonomous"]

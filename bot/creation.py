@@ -7,7 +7,6 @@ planned. A repeated submission is the request that was made before. Waiting, can
 """
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -132,15 +131,16 @@ class Creation:
         met = await self._store.peek(look)
         if met is None or rule is None:
             return _NOTHING  # nothing new will be made
-        facts = None
-        if met.standing:
-            voters = {standing.user_id for standing in met.standing}
-            with suppress(FactsUnavailable):  # then they wait for another try of the agent's, and this one for people
+        facts = lack = None
+        try:
+            if met.standing:
+                voters = {standing.user_id for standing in met.standing}
                 facts = await self._directory.load_facts(voters, reviewer_usergroups(rule.as_frozen))
-        lack = None
-        if met.denial is None:
-            version = call.edition.version_of(rule)
-            lack = await self._availability.find_lack(version, rule.as_frozen, call.parties)
+            if met.denial is None:
+                version = call.edition.version_of(rule)
+                lack = await self._availability.find_lack(version, rule.as_frozen, call.parties)
+        except FactsUnavailable:
+            pass  # the standing votes wait for another try of the agent's, and this one waits for people
         return replace(met, facts=facts, lack=lack, is_binding=True)
 
     @staticmethod

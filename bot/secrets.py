@@ -92,6 +92,15 @@ def load_secrets(env: Mapping[str, str], settings: Settings, *, create_key: bool
     )
 
 
+def load_bot_token(env: Mapping[str, str]) -> SecretStr | None:
+    """SLACK_BOT_TOKEN alone; None if it is not in the environment. Raises BadConfig for one that is no token."""
+    reader = _Reader(env)
+    token = reader.token(BOT_TOKEN, "xoxb-", required=False)
+    if reader.faults:
+        raise BadConfig(_SOURCE, reader.faults)
+    return token
+
+
 def load_secret_key(env: Mapping[str, str], store: StoreSettings, *, create_key: bool) -> SecretKey:
     """SIGNOFF_SECRET_KEY alone, as `load_secrets` finds or makes it. Raises BadConfig."""
     reader = _Reader(env)

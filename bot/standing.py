@@ -6,19 +6,18 @@ that call. When the same instance submits it in time, the vote counts as theirs 
 matches that: never more than a vote, and never twice.
 """
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from bot.call import CANONICAL_VERSION, MAX_BODY_BYTES, Submission, canonical_call, parse_object
+from bot.call import CANONICAL_VERSION, Submission
+from bot.changed_calls import parse_changed, refuse_hidden_changes, render_note, shown_arguments
 from bot.clock import Clock
 from bot.conditions import Call
 from bot.config import Rule
 from bot.decisions import Election, StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
-from bot.errors import BadInput, CallTooLarge, ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
+from bot.errors import ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
 from bot.events import EventType, append_event, commit, commit_to_text
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
 from bot.people import Directory, Facts
@@ -29,18 +28,14 @@ from store.engine import Store
 from store.tables import FullView, Request, StandingVote, Status, Vote, VoteKind
 from store.unit import Unit
 
-AS_SENT = "(as you sent it)"
-"""Stands in a note where the rule hides a value, which cannot be changed."""
-
-_SPACES = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
-
 
 @dataclass(frozen=True, slots=True)
 class Granted:
     """What approving with changes came to: the denied request, and the vote that waits for the changed call.
 
-    ``standing`` is None where the rule for the changed call approves by itself. ``arguments`` is the changed call's
-    JSON text. ``people_needed`` counts those who must approve it, the one who changed it included.
+    ``standing`` is None where the rule for the changed call approves by itself. ``arguments`` are those of the changed
+    call as the note states them: JSON, without what a rule hides. ``people_needed`` counts those who must approve it,
+    the one who changed it included.
     """
 
     request: Request
@@ -113,7 +108,8 @@ class Standing:
         request, now = hearing.request, hearing.now
         needed = ruling.rule.people_needed if ruling.rule else 0
         if hearing.is_repeat:
-            return Granted(request, await self._granted_before(unit, request, act, call), call.arguments, needed)
+            standing = await self._granted_before(unit, request, act, call)
+            return Granted(request, standing, shown_arguments(call, hearing.rule.redact), needed)
         refuse_unless_open(request, now)
         hearing.refuse_unless_entitled(act.user_id)
         if act.full_view is not FullView.FORM or seen is None:
@@ -123,9 +119,8 @@ class Standing:
         rule = ruling.rule
         if ruling.course is Course.DENY or rule is None:
             raise ChangeRefused(f"The changed call would be denied. {ruling.reason}", code=ruling.code)
-        hidden = hearing.rule.redact or rule.redact
-        if hidden:
-            raise ChangeRefused("A rule hides values of this call; it cannot be changed here.")
+        hidden = tuple(dict.fromkeys([*hearing.rule.redact, *rule.redact]))
+        refuse_hidden_changes(request, call, hidden)
         if ruling.course is Course.ASK:
             verdict = judge(act.user_id, rule.as_frozen, hearing.parties, hearing.facts, now)
             if not verdict.allowed:
@@ -133,7 +128,8 @@ class Standing:
             refused = await ask_more(unit, self._step_up, rule.as_frozen, act.user_id, reason, passcode, now)
             if refused is not None:
                 return refused
-        note = render_note(request, call.arguments, ruling, now, reason)
+        shown = shown_arguments(call, hidden)
+        note = render_note(request, shown, ruling, now, reason)
         election = Election(request, hearing.rule, hearing.parties, hearing.facts, self._rulebook)
         denied = await change_vote(unit, hearing, election, replace(act, full_view=seen), VoteKind.DENY, note)
         if denied.status is not Status.DENIED:
@@ -141,7 +137,7 @@ class Standing:
         standing = None
         if ruling.course is Course.ASK:
             standing = await self._grant(unit, denied, act, call, rule, reason, now)
-        return Granted(denied, standing, call.arguments, needed)
+        return Granted(denied, standing, shown, needed)
 
     @staticmethod
     async def _granted_before(unit: Unit, request: Request, act: Act, call: Submission) -> StandingVote | None:
@@ -251,64 +247,3 @@ def _as_vote(standing: StandingVote) -> Vote:
     return Vote.model_construct(
         kind=VoteKind.APPROVE, note=standing.note, full_view=standing.full_view, step_up=standing.step_up
     )
-
-
-# --- the changed call -------------------------------------------------------------------------------------
-
-
-def parse_changed(request: Request, text: str) -> Submission:
-    """Return the call of ``request`` with other arguments, as its agent would submit it, parsed as strictly.
-
-    Raises ``BadInput`` or ``CallTooLarge``.
-    """
-    try:
-        body = b'{"arguments":' + text.encode() + b"}"
-    except UnicodeEncodeError as error:
-        raise BadInput("A string has half of a surrogate pair.", code="invalid_json", param="arguments") from error
-    if len(body) > MAX_BODY_BYTES:
-        raise CallTooLarge(param="arguments")
-    value, kept = parse_object(body, ("arguments",))["arguments"]
-    if not isinstance(value, dict):
-        raise BadInput("arguments must be a JSON object.", param="arguments", code="invalid_field")
-    canonical = canonical_call(request.tool, request.server, value)
-    digest = hashlib.sha256(canonical).digest()
-    return Submission(
-        tool=request.tool,
-        server=request.server,
-        arguments=_SPACES.sub(r"\1", kept),
-        agent_reasoning=None,
-        context=None,
-        timeout=request.timeout,
-        canonical=canonical,
-        digest=digest,
-        fields_digest=digest,
-    )
-
-
-_APPROVED_WITH_CHANGES = "Approved with changes."
-
-
-def render_note(request: Request, shown: str, ruling: Ruling, now: datetime, reason: str | None) -> str:
-    """Word the note of a denial that approves a changed call. Its second line is that call's arguments as JSON.
-
-    The time is absolute: the note is given again to an agent that repeats the denied call later.
-    """
-    rule = ruling.rule
-    within = ""
-    if rule is not None and ruling.course is Course.ASK:
-        within = f", before {(now + rule.standing).strftime('%Y-%m-%dT%H:%M:%SZ')}"
-    lines = [f"{_APPROVED_WITH_CHANGES} Call {request.tool} again with exactly these arguments{within}:", shown]
-    if rule is not None and rule.people_needed > 1:
-        lines.append(f"It needs {rule.people_needed} approvals, and this is one of them.")
-    if reason:
-        lines.append(f"Reason: {reason}")
-    return "\n".join(lines)
-
-
-def changed_call_in(note: str | None) -> str | None:
-    """Return the changed call's arguments that a note by ``render_note`` states, as JSON; None for any other note.
-
-    No note that a person writes begins so: theirs begin with one of the reasons that Signoff offers.
-    """
-    lines = (note or "").split("\n")
-    return lines[1] if len(lines) > 1 and lines[0].startswith(_APPROVED_WITH_CHANGES) else None

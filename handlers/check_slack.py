@@ -43,8 +43,8 @@ _WHY_NOT = {
 }
 
 
-class _Unreachable(Exception):
-    """Slack did not answer, or not as Slack does."""
+class Unreachable(Exception):
+    """Slack did not answer, or not as Slack does. Its text is a code."""
 
 
 async def check_slack(report: Report, settings: Settings, secrets: Secrets, now: datetime, sleep: Sleep) -> None:
@@ -56,7 +56,7 @@ async def check_slack(report: Report, settings: Settings, secrets: Secrets, now:
         home = await _check_bot_token(report, client, sleep)
         if home is not None:
             await _Workspace(report, settings, client, home, now, sleep).check()
-    except _Unreachable as error:
+    except Unreachable as error:
         report.fault(
             "slack",
             f"{settings.slack.api_url} does not answer: {error}",
@@ -66,21 +66,21 @@ async def check_slack(report: Report, settings: Settings, secrets: Secrets, now:
         await client.close()
 
 
-async def _ask(call: Callable[[], Awaitable[T]], sleep: Sleep) -> T:
-    """Call Slack, waiting where it says so. Raises ``SlackTrouble`` for a refusal, ``_Unreachable`` for no answer."""
+async def ask_patiently(call: Callable[[], Awaitable[T]], sleep: Sleep) -> T:
+    """Call Slack, waiting where it says so. Raises ``SlackTrouble`` for a refusal, ``Unreachable`` for no answer."""
     for tries_left in reversed(range(_MOST_TRIES)):
         try:
             return await call()
         except Temporary as trouble:
             if trouble.retry_after is None or not tries_left:
-                raise _Unreachable(trouble.code) from trouble
+                raise Unreachable(trouble.code) from trouble
             await sleep(trouble.retry_after.total_seconds())
     raise AssertionError("the last try returns or raises")
 
 
 async def _check_bot_token(report: Report, client: SlackClient, sleep: Sleep) -> Identity | None:
     try:
-        home = await _ask(client.load_identity, sleep)
+        home = await ask_patiently(client.load_identity, sleep)
     except SlackTrouble as trouble:
         report.fault("slack", f"the bot token is refused: {trouble.code}", "copy it again from OAuth & Permissions")
         return None
@@ -106,7 +106,7 @@ async def _check_app_token(report: Report, settings: SlackSettings, token: Secre
     except SlackClientError as error:
         code = error_code(error)
         if code is None:
-            raise _Unreachable("unreadable_answer") from error
+            raise Unreachable("unreadable_answer") from error
         remedy = (
             f"give it the scope {APP_SCOPE} on the app's page, under Basic Information"
             if code == "missing_scope"
@@ -114,7 +114,7 @@ async def _check_app_token(report: Report, settings: SlackSettings, token: Secre
         )
         report.fault("slack", f"the app-level token opens no socket: {code}", remedy)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _Unreachable(type(error).__name__) from error
+        raise Unreachable(type(error).__name__) from error
     else:
         report.ok("slack", "the app-level token opens a socket")
 
@@ -280,7 +280,7 @@ class _Workspace:
         if user not in self.people:
             self.people[user] = None
             try:
-                self.people[user] = await _ask(lambda: self.client.load_person(user), self.sleep)
+                self.people[user] = await ask_patiently(lambda: self.client.load_person(user), self.sleep)
             except UnknownPerson:
                 pass
             except SlackTrouble as trouble:
@@ -291,14 +291,14 @@ class _Workspace:
     async def _members(self, usergroup: str) -> frozenset[str]:
         """Raises ``SlackTrouble``."""
         if usergroup not in self.groups:
-            self.groups[usergroup] = await _ask(lambda: self.client.load_usergroup(usergroup), self.sleep)
+            self.groups[usergroup] = await ask_patiently(lambda: self.client.load_usergroup(usergroup), self.sleep)
         return self.groups[usergroup]
 
     async def _channel(self, channel: str) -> Channel | None:
         if channel not in self.channels:
             self.channels[channel] = None
             try:
-                self.channels[channel] = await _ask(lambda: self.client.load_channel(channel), self.sleep)
+                self.channels[channel] = await ask_patiently(lambda: self.client.load_channel(channel), self.sleep)
             except SlackTrouble as trouble:
                 if trouble.code != "channel_not_found":
                     self.unasked.add(channel)

@@ -74,10 +74,12 @@ def _lock_of(database: Path) -> Path:
 
 
 def _lives(process: int) -> bool:
+    if process <= 0:  # to a signal these mean whole groups
+        return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
-        pass
-    return process > 0
+        return True
+    return True

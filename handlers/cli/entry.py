@@ -51,9 +51,8 @@ def config_path(args: Namespace, env: Mapping[str, str]) -> Path:
 
 def _command(args: Namespace) -> Command | None:
     """Return what carries the command out; None where the line ends before it is named."""
-    if args.command in ("instance", "provisioner"):
-        run = _instance if args.command == "instance" else _provisioner
-        return run if args.act else None
+    if args.command in _WITH_PARTS:
+        return _WITH_PARTS[args.command] if args.act else None
     simple: dict[str, Command] = {
         "serve": _serve,
         "demo": _demo,
@@ -61,6 +60,7 @@ def _command(args: Namespace) -> Command | None:
         "manifest": _manifest,
         "enroll": _enroll,
         "reload": _reload,
+        "access": _access,
     }
     return simple.get(args.command)
 
@@ -109,6 +109,20 @@ def _reload(args: Namespace, env: Mapping[str, str]) -> int:
     return run(args, env, config_path(args, env))
 
 
+def _access(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.access import run
+
+    run(args, env, config_path(args, env))
+    return DONE
+
+
+def _rules(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.rules import run
+
+    run(args, env, config_path(args, env))
+    return DONE
+
+
 def _instance(args: Namespace, env: Mapping[str, str]) -> int:
     from handlers.cli.instances import run
 
@@ -121,3 +135,7 @@ def _provisioner(args: Namespace, env: Mapping[str, str]) -> int:
 
     run(args, env, config_path(args, env))
     return DONE
+
+
+_WITH_PARTS: dict[str, Command] = {"instance": _instance, "provisioner": _provisioner, "rules": _rules}
+"""Commands whose second word says what is to be done."""

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 CONFIG_VARIABLE = "SIGNOFF_CONFIG"
 DEFAULT_CONFIG = "config.toml"
-COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "reload", "instance", "provisioner")
+COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "reload", "access", "rules", "instance", "provisioner")
+RULES_COMMANDS = ("test",)
 INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
 PROVISIONER_COMMANDS = ("create", "list", "revoke")
 
@@ -113,9 +114,50 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _config(reload)
 
+    _add_access(commands)
+    _add_rules(commands)
     _add_instance(commands)
     _add_provisioner(commands)
     return parser
+
+
+def _add_rules(commands: Any) -> None:
+    rules = _command(
+        commands, "rules", "try the rules on a call",
+        "See what the rules of a configuration make of a call before an agent makes it.",
+        "signoff rules test --config config.toml --call call.json",
+    )  # fmt: skip
+    acts = rules.add_subparsers(dest="act", metavar="COMMAND", parser_class=_Parser)
+    test = _command(
+        acts, "test", "which rule a call meets, who could decide, and the card",
+        "Print which rule a call meets, why the rules above it do not match, who could decide, and the card as text. "
+        "Needs no Slack, no database and no secrets; limits, votes cast ahead and remembered denials are not looked "
+        "at. CALL.json has the body that an agent would send, and beside it \"agent\".",
+        """
+        signoff rules test --config config.toml --call call.json
+        echo '{"agent": "refund-bot", "tool": "issue_refund", "arguments": {}}' | signoff rules test --call -
+        """,
+    )  # fmt: skip
+    test.add_argument("--call", required=True, metavar="CALL.json", type=Path, help="the call; - reads standard input")
+    test.add_argument("--agent", metavar="NAME", help="the agent that calls, in place of the one in the file")
+    _config(test)
+    _json(test)
+
+
+def _add_access(commands: Any) -> None:
+    access = _command(
+        commands, "access", "who can approve what today, and by which rule",
+        "Print for each agent and rule who may approve and who may not, and why. With SLACK_BOT_TOKEN in the "
+        "environment, Slack is asked about people and user groups; without it only the configuration is read.",
+        """
+        signoff access --config config.toml
+        signoff access --user U0ALICE --agent refund-bot
+        """,
+    )  # fmt: skip
+    access.add_argument("--user", metavar="U…", help="this Slack user alone")
+    access.add_argument("--agent", metavar="NAME", help="this agent alone")
+    _config(access)
+    _json(access)
 
 
 def _add_instance(commands: Any) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from bot.notices import Fact, NoticeKind
 from bot.outbox import Drawing
 from bot.queries import Seen
+from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, context, line, said, section
 from handlers.slack.call_parts import card_call, claim, decider_groups, facts, hidden_copies, wanted, warning
 from handlers.slack.cards import headline, notification
@@ -60,16 +61,12 @@ def render_show(seen: Seen, now: datetime) -> Message:
     )
 
 
-def render_help() -> Message:
-    """List the commands."""
-    lines = [
-        "*Signoff* asks people before an agent acts.",
-        "`/signoff pending` what is waiting, as far as you may see it",
-        "`/signoff show ID` one request, such as `/signoff show 42`",
-        "`/signoff help` this list",
-        "What waits for you is on my Home tab.",
-    ]
-    return Message("Signoff: help, pending, show ID", [section("\n".join(lines), "help")])
+def render_help(commands: Mapping[str, str]) -> Message:
+    """List the commands: what is typed after ours, and what it does."""
+    lines = ["*Signoff* asks people before an agent acts."]
+    lines += [f"`{COMMAND} {usage}` {does}" for usage, does in commands.items()]
+    lines.append("What waits for you is on my Home tab.")
+    return Message(f"Signoff: {', '.join(commands)}", [section("\n".join(lines), "help")])
 
 
 def render_unknown(word: str, suggestions: Sequence[str] = ()) -> Message:

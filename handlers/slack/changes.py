@@ -36,7 +36,7 @@ from handlers.slack.changes_fields import (
 )
 from handlers.slack.outline import shown_key
 from handlers.slack.payloads import Values
-from handlers.slack.remembered import changed_call
+from handlers.slack.remembered import what_changed
 from handlers.slack.text import date, how_many, visible
 
 CHANGES_SUBMITTED = "changes_submitted"
@@ -82,9 +82,13 @@ class BadFields(ValueError):
         self.faults = dict(faults)
 
 
-def block_of(fields: Sequence[Field], key: str) -> str | None:
-    """Return the block in which an argument is filled in."""
-    return next((_block_id(at) for at, field in enumerate(fields) if field.key == key), None)
+def block_named_in(message: str, fields: Sequence[Field]) -> str | None:
+    """Return the block of the argument at which a misfit lies, named by its JSON pointer; None if it has no field."""
+    for at, field in enumerate(fields):
+        pointer = "/" + field.key.replace("~", "~0").replace("/", "~1")
+        if f": {pointer}: " in message or f": {pointer}/" in message:
+            return _block_id(at)
+    return None
 
 
 def form_fields(drawing: Drawing) -> tuple[Field, ...]:
@@ -283,7 +287,7 @@ def render_changed(drawing: Drawing, granted: Granted) -> View:
             told += f" It needs {how_many(granted.people_needed, 'approval')}, and yours is one of them."
     blocks = [
         section(f"⛔ *#{request.number} is denied*, and the agent is told the call as you changed it.", "decision"),
-        *changed_call(drawing),
+        *what_changed(drawing),
         section(told, "standing"),
     ]
     return modal("Approved with changes", blocks) | {"clear_on_close": True}

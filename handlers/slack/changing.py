@@ -19,6 +19,7 @@ from handlers.slack.changes import (
     Asks,
     BadFields,
     asked_in,
+    block_named_in,
     form_fields,
     parse_changes,
     render_changed,
@@ -110,6 +111,10 @@ class Changing:
         faults = faults_of(refusal) or {}
         if faults and all(block in submission.values for block in faults):
             return {"response_action": "errors", "errors": faults}
+        if refusal.code == "arguments_misfit":
+            block = block_named_in(refusal.message, form_fields(drawing))
+            if block is not None:
+                return {"response_action": "errors", "errors": {block: refusal.message}}
         if not isinstance(refusal, (MoreIsAsked, ChangeRefused, NothingChanged, BadInput)):
             raise refusal
         own, asked = Asks.of(drawing.rule), asked_in(submission.values)

@@ -18,8 +18,15 @@ from bot.errors import Refusal
 from bot.queries import Queries
 from handlers.manifest import COMMAND
 from handlers.slack.afterwards import Afterwards
-from handlers.slack.answers import render_hidden, render_pending, render_refusal_text, render_show, render_unknown
-from handlers.slack.blocks import Message, section
+from handlers.slack.answers import (
+    render_help,
+    render_hidden,
+    render_pending,
+    render_refusal_text,
+    render_show,
+    render_unknown,
+)
+from handlers.slack.blocks import Message
 from handlers.slack.client import SlackClient
 from handlers.slack.payloads import Command
 from handlers.slack.trouble import SlackTrouble
@@ -114,10 +121,7 @@ class Commands:
         return starting or difflib.get_close_matches(word, self._table, n=2, cutoff=0.5)
 
     async def _help(self, command: Command, rest: str) -> Message:
-        lines = ["*Signoff* asks people before an agent acts."]
-        lines += [f"`{COMMAND} {one.usage}` {one.help}" for one in self._table.values()]
-        lines.append("What waits for you is on my Home tab.")
-        return Message(f"Signoff: {', '.join(self._table)}", [section("\n".join(lines), "help")])
+        return render_help({one.usage: one.help for one in self._table.values()})
 
 
 def reading_commands(queries: Queries, clock: Clock) -> list[Subcommand]:

@@ -6,8 +6,9 @@ values are shown only of a request under the same wording of the rule, as in ``h
 
 from collections.abc import Collection, Sequence
 
+from bot.changed_calls import changed_call_in
 from bot.outbox import Drawing
-from bot.standing import AS_SENT, changed_call_in
+from bot.redaction_marks import AS_SENT
 from handlers.slack.blocks import Block, Message, actions, button, context, frame, line, quote, said, section
 from handlers.slack.marks import OLD_VALUES_CHARACTERS, UNMARKED, Line, draw
 from handlers.slack.outline import outline
@@ -91,17 +92,21 @@ def _changed_arguments(request: Request) -> str | None:
 
 def changed_call(drawing: Drawing, block_id: str = "changed") -> list[Block]:
     """Show what somebody changed, and what has become of their vote for it; nothing if nobody did."""
-    request = drawing.request
-    arguments = _changed_arguments(request)
+    shown = what_changed(drawing, block_id)
+    if not shown:
+        return []
+    granted = (_granted(one, f"{block_id}_{at}") for at, one in enumerate(drawing.granted))
+    return [*shown, *(block for blocks in granted for block in blocks)]
+
+
+def what_changed(drawing: Drawing, block_id: str = "changed") -> list[Block]:
+    """Show the changed call against the one that was asked for; nothing if nobody changed it."""
+    arguments = _changed_arguments(drawing.request)
     if arguments is None:
         return []
     hidden = f'"{AS_SENT}"'
-    lines = [one for one in differing(arguments, request.arguments) if hidden not in one.text]
-    return [
-        line([said("As it was changed:", bold=True)], f"{block_id}_label"),
-        *_differences(lines, block_id),
-        *(block for at, one in enumerate(drawing.granted) for block in _granted(one, f"{block_id}_{at}")),
-    ]
+    lines = [one for one in differing(arguments, drawing.request.arguments) if hidden not in one.text]
+    return [line([said("As it was changed:", bold=True)], f"{block_id}_label"), *_differences(lines, block_id)]
 
 
 def _granted(standing: StandingVote, block_id: str) -> list[Block]:

@@ -2,9 +2,9 @@
 
 Whatever comes out is inert and visible. Characters that a reader could not see, or that would move others about, are
 written as ``\\u{…}``; what is markup in Slack is not. The notation is unambiguous: text that itself says ``\\u{``
-comes out as ``\\u{5C}u{``, and so is the mark of what is hidden (``bot.redaction``): where text that is not one begins
-like it, its bracket is written as a code point. The tables follow Unicode's categories as this Python knows them; what
-it does not know yet is shown as a code point, never trusted to be visible.
+comes out as ``\\u{5C}u{``, and so is the mark of what a rule hides: where text that is none begins like one, its
+bracket is written as a code point. The tables follow Unicode's categories as this Python knows them; what it does not
+know yet is shown as a code point, never trusted to be visible.
 
 Pure. Knows neither requests nor blocks. It cuts nothing but in ``excerpt``, which says how much it left out.
 """

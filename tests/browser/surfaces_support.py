@@ -15,13 +15,16 @@ from bot.notices import Fact
 from bot.outbox import Drawing
 from bot.passcodes import Offer, PasscodeStatus
 from bot.queries import Seen
-from handlers.slack import answers, enrolment, home, views
+from bot.standing import Granted
+from handlers.manifest import COMMAND
+from handlers.slack import answers, changes, enrolment, home, views
 from handlers.slack.blocks import Message, View
 from handlers.slack.cards import render_card
+from handlers.slack.remembered import render_tries
 from playground import Playground, PlaygroundSettings
 from playground.sample import fill_sample
-from store.tables import Card, CardState, Place
-from tests.unit.slack_support import APPROVED, STATES, drawing, rule
+from store.tables import Card, CardState, FullView, Place, StandingVote
+from tests.unit.slack_support import APPROVED, STATES, drawing, rule, vote
 
 PHONE = (390, 844)
 PERSON = "U0ALICE"
@@ -30,13 +33,17 @@ MORNING = datetime(2026, 11, 23, 8, 12, tzinfo=UTC)
 
 _RULES = {"send_email": "customer mail", "run_sql": "databases", "run_shell": "hosts", "terraform_apply": "plans"}
 
+_ORDERED = {"order": "A-10482", "customer": "m.ibrahim@example.com", "amount": 129.90, "currency": "EUR"}
+_STANDING_VOTE = vote(user="U0ALICE").model_copy(
+    update={"standing_id": 1, "cast_at": MORNING - timedelta(minutes=3), "full_view": FullView.FORM}
+)
+
 
 def request(arguments: Any = None, *, tool: str = "issue_refund", **fields: Any) -> Drawing:
     """A request made three minutes ago that waits for an hour, unless ``fields`` say otherwise."""
     made = MORNING - timedelta(minutes=3)
     times = {"created_at": made, "deadline_at": made + timedelta(hours=1), "due_at": made + timedelta(hours=1)}
-    sample = {"order": "A-10482", "customer": "m.ibrahim@example.com", "amount": 129.90, "currency": "EUR"}
-    call = sample if arguments is None else arguments
+    call = _ORDERED if arguments is None else arguments
     return drawing(
         call, frozen=rule(name=_RULES.get(tool, "refunds"), tool=tool), tool=tool, **(times | _moved(fields))
     )
@@ -181,6 +188,44 @@ def _waiting() -> list[Seen]:
     return [_seen(MAIL, 42), _seen(SHELL, 43), _seen(HOSTILE, 44), _seen(SQL, 45, mine=False)]
 
 
+_SCHEMA = {
+    "required": ["order", "amount", "currency"],
+    "properties": {
+        "amount": {"type": "number", "title": "Amount", "description": "What the customer gets back."},
+        "currency": {"enum": ["EUR", "GBP", "USD"]},
+        "express": {"type": "boolean"},
+    },
+}
+_TO_CHANGE = request()
+_TO_CHANGE = replace(
+    _TO_CHANGE, rule=rule(name="refunds", tool="issue_refund", arguments_schema=_SCHEMA, reason="optional")
+)
+_CHANGED_NOTE = (
+    "Approved with changes. Call issue_refund again with exactly these arguments, before 2026-11-24T08:10:00Z:\n"
+    '{"order":"A-10482","customer":"m.ibrahim@example.com","amount":12.90,"currency":"EUR"}'
+)
+_STANDING = StandingVote(
+    id=1, request_number=42, instance_id="i", canonical_version=1, digest=b"", user_id="U0ALICE", team_id="T0HOME",
+    surface="modal", note="The lid costs 12.90.", granted_at=MORNING - timedelta(minutes=2),
+    expires_at=MORNING + timedelta(hours=24),
+)  # fmt: skip
+_REMEMBERED_UNTIL = MORNING + timedelta(hours=24)
+_CHANGED = replace(
+    request(**STATES["denied"] | {"note": _CHANGED_NOTE}), granted=(_STANDING,), remembered_until=_REMEMBERED_UNTIL
+)
+_TAKEN = replace(
+    request(_ORDERED | {"amount": 12.90}, number=43),
+    rule=rule(name="refunds", tool="issue_refund", quorum=2),
+    taken=(_STANDING,),
+    votes=(_STANDING_VOTE,),
+)
+_ASKED_AGAIN = replace(request(**STATES["denied"]), tries=3, last_try_at=MORNING, remembered_until=_REMEMBERED_UNTIL)
+_NEAR = replace(
+    request(_ORDERED | {"amount": 119.90}, number=43, agent_reasoning="The photo shows the broken lid."),
+    near_denial=request(**STATES["denied"]).request,
+)
+_REOPENED = request(number=44, **STATES["denied"] | {"reopened_at": MORNING, "reopened_by": "U0BOB"})
+
 _DENIED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["denied"])
 _FAILED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["failed"])
 
@@ -191,6 +236,12 @@ _RELOADED: dict[str, Fact] = {
 _REFUSED: dict[str, Fact] = {
     "faults": 2, "first_fault": 'rules[0].max_timeout: "2 hours" is not a duration', "digest": "4f0c2a9be1d7",
 }  # fmt: skip
+_COMMANDS = {
+    "pending": "what is waiting, as far as you may see it",
+    "show ID": f"one request, such as `{COMMAND} show 42`",
+    "enroll": "set up passcodes, with a code from whoever runs Signoff",
+    "help": "this list",
+}
 _SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 _OFFER = Offer(
     _SEED, f"otpauth://totp/Signoff:alice?secret={_SEED}&issuer=Signoff", expires_at=MORNING + timedelta(minutes=15)
@@ -229,6 +280,22 @@ SAMPLES: dict[str, Sample] = {
     "review-first": Sample("Review, first page", "modal", lambda: views.render_review(LONG, "m", 0), end="top"),
     "review-last": Sample("Review, last page", "modal", lambda: views.render_review(LONG, "m", 10**6), end="bottom"),
     "details": Sample("Details", "modal", lambda: views.render_details(_FAILED, "m")),
+    "change": Sample(
+        "Approve with changes", "modal", lambda: changes.render_changes(_TO_CHANGE, "m", changes.Asks("optional")),
+        in_dark=True,
+    ),
+    "change-done": Sample(
+        "Approved with changes", "modal",
+        lambda: changes.render_changed(_CHANGED, Granted(_CHANGED.request, _STANDING, "", people_needed=2)),
+    ),
+    "changed": Sample("Denied: approved with changes", "messages", _card(_CHANGED), in_dark=True),
+    "ahead": Sample("A vote that was cast ahead", "messages", _card(_TAKEN)),
+    "near": Sample("Nearly the same call was denied before", "messages", _card(_NEAR), in_dark=True),
+    "asked-again": Sample(
+        "A denied call asked again: the card, and the reply in its thread", "messages",
+        lambda: [render_card(_ASKED_AGAIN, MORNING), render_tries(_ASKED_AGAIN)],
+    ),
+    "reopened": Sample("Reopened", "messages", _card(_REOPENED)),
     "deny": Sample("Deny", "modal", lambda: views.render_deny(MAIL, "m")),
     "refusal": Sample(
         "Refused", "modal", lambda: views.render_refusal("This is decided already. Nothing changed.", _DENIED)
@@ -238,7 +305,7 @@ SAMPLES: dict[str, Sample] = {
     "answers": Sample(
         "Slash answers: pending, help, unknown, hidden, refused", "messages", is_private=True,
         content=lambda: [
-            answers.render_pending(_waiting(), MORNING), answers.render_help(),
+            answers.render_pending(_waiting(), MORNING), answers.render_help(_COMMANDS),
             answers.render_unknown("pendign", ["pending"]), answers.render_hidden("99"),
             answers.render_refusal_text("You own this agent, so you do not decide for it.", request()),
         ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.cli.parser import COMMANDS, INSTANCE_COMMANDS, PROVISIONER_COMMANDS, build_parser, help_of
+from handlers.cli.parser import COMMANDS, INSTANCE_COMMANDS, PROVISIONER_COMMANDS, RULES_COMMANDS, build_parser, help_of
 from handlers.metrics import Metrics
 
 DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -38,14 +38,11 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     assert documented() == exposed()
 
 
-COMMAND_LINES = [
-    *(command for command in COMMANDS if command not in ("instance", "provisioner")),
-    *(f"instance {word}" for word in INSTANCE_COMMANDS),
-    *(f"provisioner {word}" for word in PROVISIONER_COMMANDS),
-]
+PARTS = {"instance": INSTANCE_COMMANDS, "provisioner": PROVISIONER_COMMANDS, "rules": RULES_COMMANDS}
+WHOLE = [" ".join(filter(None, (command, part))) for command in COMMANDS for part in PARTS.get(command, ("",))]
 
 
-@pytest.mark.parametrize("command", COMMAND_LINES)
+@pytest.mark.parametrize("command", WHOLE)
 def test_every_command_is_documented_and_explains_itself(command: str) -> None:
     assert f"`signoff {command}" in DOCS
     text = help_of(build_parser(), command.split())

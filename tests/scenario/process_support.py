@@ -116,12 +116,17 @@ class Site:
     def agents_url(self) -> str:
         return f"{self.url}/aap"
 
-    async def start(self, *, waits_for_slack: bool = True) -> None:
-        """Start the process and wait until it serves."""
+    def configure(self, text: str) -> Path:
+        """Write the configuration file, for this address and this Slack, and return where it is."""
         config = self.path.with_name("config.toml")
         server = f'[server]\nhost = "127.0.0.1"\nport = {self.port}\npublic_url = "{self.url}"\n'
-        text = self.text.replace('[server]\npublic_url = "http://127.0.0.1:8080"\n', server)
+        text = text.replace('[server]\npublic_url = "http://127.0.0.1:8080"\n', server)
         config.write_text(config_for(self.slack, self.path, self.mode, text))
+        return config
+
+    async def start(self, *, waits_for_slack: bool = True) -> None:
+        """Start the process and wait until it serves."""
+        config = self.configure(self.text)
         log = self.path.with_name(f"{len(self._logs)}.log")
         self._logs.append(log)
         if self.mode == "http":
@@ -142,6 +147,10 @@ class Site:
     def signal(self, number: int) -> None:
         assert self.pid is not None
         os.kill(self.pid, number)
+
+    async def until_logged(self, event: str) -> None:
+        """Wait for a line of the process that runs now."""
+        await until(lambda: self._has_logged(event))
 
     async def until_ended(self) -> int:
         """Wait for the end of the process; returns its exit code."""

@@ -21,6 +21,7 @@ from store.tables import Instance, Status, VoteKind
 from store.unit import Unit
 from tests.conftest import SAMPLE, House, StandingClock, Town, furnish, sample_settings, submission
 from tests.scenario.agents_support import CALL, READ, Api, Reply, running_api, within
+from tests.scenario.service_support import playing, serving
 
 TOOLS = 'tools = ["issue_refund", "send_*", "look_up"]\n'
 
@@ -106,6 +107,19 @@ async def test_the_real_client_waits_as_told_and_then_gets_through(
             assert made.status == "approved"
         assert slept == [7.0, 7.0]
         client.close()
+
+
+async def test_what_is_refused_is_counted_by_code(database: Path) -> None:
+    async with playing() as slack, serving(slack, database, text=limited('rate = "2/1h"', "max_pending = 1")) as work:
+        told = [
+            (await work.send("POST", "/v1/requests", call, key=str(key)))[0]
+            for key, call in enumerate((CALL, CALL, READ, READ, READ))
+        ]
+        assert told == [201, 429, 201, 429, 429]
+        _, metrics = await work.get("/metrics")
+        assert 'signoff_requests_limited_total{code="too_many_pending"} 1.0' in metrics
+        assert 'signoff_requests_limited_total{code="rate_limited"} 2.0' in metrics
+        assert "signoff_requests_made_total 2.0" in metrics
 
 
 # --- whose limits ---

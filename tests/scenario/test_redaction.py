@@ -12,7 +12,7 @@ import pytest
 from bot.call import digest_of
 from bot.hearings import Act
 from bot.outbox import Drawing
-from bot.redaction import MARK, MARK_SIGN
+from bot.redaction_marks import MARK, MARK_SIGN
 from playground import Playground
 from store.engine import SqliteStore
 from store.tables import Instance, Request, VoteKind

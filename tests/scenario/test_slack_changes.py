@@ -83,6 +83,63 @@ async def test_what_cannot_be_read_is_told_at_its_field_and_nothing_is_decided(b
     assert await bot.status(asked) is Status.DENIED
 
 
+WITH_SCHEMA = SAMPLE.replace(
+    'tool = "issue_refund"',
+    'tool = "issue_refund"\nwhen = "arguments.amount >= 10"\nreason = "optional"\n'
+    "arguments_schema = { type = 'object', properties = { amount = { type = 'number', maximum = 5000 } } }",
+)
+
+
+async def test_what_does_not_fit_the_schema_or_meets_no_rule_is_told_in_the_form(database: Path) -> None:
+    async with running_bot(database, text=WITH_SCHEMA) as bot:
+        asked = await bot.submit(CALL)
+        form = await _form(bot, "U0ALICE", await bot.card(asked))
+        ack = await bot.slack.submit("U0ALICE", form.id, {"argument_0": "9000"})
+        assert ack.response_action == "errors"
+        assert "/amount: " in ack.errors["argument_0"]
+        ack = await bot.slack.submit("U0ALICE", form.id, {"argument_0": "9", "approve_reason": "small"})
+        assert ack.response_action == "update"
+        again = await bot.modal("U0ALICE", "The changed call would be denied.")
+        assert again.values["argument_0"]["value"]["value"] == "9"
+        assert again.values["approve_reason"]["approve_reason"]["value"] == "small"
+        assert await bot.status(asked) is Status.PENDING
+        await bot.slack.submit("U0ALICE", again.id, {"argument_0": "11"})
+        denied = await bot.load(asked)
+        assert denied.status is Status.DENIED
+        assert "Reason: small" in (denied.note or "")
+
+
+STRICTER_BELOW = SAMPLE.replace(
+    "[[rules]]",
+    """[[rules]]
+name = "small refunds"
+stage = "approve"
+agent = "refund-bot"
+tool = "issue_*"
+when = "arguments.amount < 100"
+channel = "C0REFUNDS"
+reviewers = ["finance"]
+reason = "required"
+
+[[rules]]""",
+    1,
+)
+
+
+async def test_a_rule_that_asks_more_of_the_changed_call_is_met_in_the_form(database: Path) -> None:
+    async with running_bot(database, text=STRICTER_BELOW) as bot:
+        asked = await bot.submit(CALL)
+        form = await _form(bot, "U0ALICE", await bot.card(asked))
+        assert "approve_reason" not in form.values
+        ack = await bot.slack.submit("U0ALICE", form.id, {"argument_0": "9"})
+        assert ack.response_action == "update"
+        again = await bot.modal("U0ALICE", "asks for a reason")
+        assert again.values["argument_0"]["value"]["value"] == "9"
+        await bot.slack.submit("U0ALICE", again.id, {"approve_reason": "as agreed"})
+        assert await bot.status(asked) is Status.DENIED
+        assert "as agreed" in (await bot.modal("U0ALICE", "is denied")).all_text()
+
+
 async def test_a_form_without_a_change_comes_again_with_what_was_put_in(one: Bot) -> None:
     asked = await one.submit(CALL)
     form = await _form(one, "U0ALICE", await one.card(asked))

@@ -19,7 +19,7 @@ from bot.call import digest_of, parse_submission
 from bot.config import FrozenRule, Rule
 from bot.config_tables import ReviewerGroup
 from bot.outbox import Drawing
-from bot.policy import Parties
+from bot.policy import FORBIDDEN, Parties
 from handlers.slack.blocks import Message
 from playground.blockkit import MESSAGE_CHARACTERS_MOST, check_view, problems_of_blocks
 from playground.model import texts_of
@@ -99,8 +99,15 @@ STATES: dict[str, dict[str, Any]] = {
     "expired": {"status": Status.EXPIRED, "decided_at": NOW, "decided_by_kind": DeciderKind.CLOCK},
     "cancelled": {"status": Status.CANCELLED, "decided_at": NOW, "decided_by_kind": DeciderKind.AGENT},
     "cancelled_by_operator": {"status": Status.CANCELLED, "decided_at": NOW, "decided_by_kind": DeciderKind.OPERATOR},
+    "cancelled_by_configuration": {
+        "status": Status.CANCELLED,
+        "decided_at": NOW,
+        "decided_by_kind": DeciderKind.OPERATOR,
+        "decision_code": FORBIDDEN,
+    },
     "open": APPROVED,
     "revoked": APPROVED | {"revoked_at": NOW},
+    "revoked_by_configuration": APPROVED | {"revoked_at": NOW, "revoked_code": FORBIDDEN},
     "lapsed": APPROVED | {"lapsed_at": NOW + timedelta(minutes=5)},
     "consumed": CONSUMED,
     "overdue": CONSUMED | {"overdue_at": NOW + timedelta(minutes=15)},

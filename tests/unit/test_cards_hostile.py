@@ -112,7 +112,7 @@ def test_what_people_type_is_as_inert(text: str) -> None:
         answers.render_hidden(text),
         answers.render_refusal_text(ours),
         answers.render_owner_notice(poisoned("x", "pending")[0], ours),
-        answers.render_help(),
+        answers.render_help({"show ID": "one request"}),
     ):
         check_message(message)
         for shown in (message.text, *mrkdwn_in(message.blocks)):

@@ -62,7 +62,7 @@ def field_of(block: str) -> str:
 
 def changed(call: Any, schema: dict[str, Any] | None = None, **typed: str | list[str] | None) -> str:
     """The arguments as the form changes them."""
-    one = drawing(call, frozen=rule(arguments_schema=schema))
+    one = drawing(call, frozen=rule().model_copy(update={"arguments_schema": schema}))
     read = parse_changes(form_fields(one), values_of(render_changes(one, "m", Asks()), **typed))
     return changed_arguments(one.request.arguments, read.edits)
 
@@ -233,7 +233,7 @@ def test_the_schema_names_types_and_adds_what_the_call_has_not() -> None:
     ],
 )  # fmt: skip
 def test_an_odd_schema_makes_a_form_all_the_same(schema: dict[str, Any]) -> None:
-    one = drawing({"amount": 5}, frozen=rule(arguments_schema=schema))
+    one = drawing({"amount": 5}, frozen=rule().model_copy(update={"arguments_schema": schema}))
     check_modal(render_changes(one, "m", Asks()))
     assert changed({"amount": 5}, schema) == one.request.arguments
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import structlog
 
+from bot.config import Settings
 from handlers.cli import main
 from tests.conftest import SAMPLE
 
@@ -97,6 +98,33 @@ def test_a_key_is_made_once(stage: Stage, config: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert main(["serve", "--config", str(config)], ENV) == 0
     assert events(capsys.readouterr().err) == ["serving", "stopped"]
+
+
+def test_a_hangup_reads_the_file_again_and_ends_nothing(
+    stage: Stage, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that comes while it starts."""
+    before = signal.getsignal(signal.SIGHUP)
+    read: list[str] = []
+
+    def change() -> None:
+        config.write_text(config.read_text() + "# and more\n")
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    async def reload(load: Callable[[], Settings]) -> None:
+        read.append(load().digest)
+        if len(read) == 1:
+            change()
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    stage.on_start = lambda: os.kill(os.getpid(), signal.SIGHUP)
+    stage.reload = reload  # type: ignore[attr-defined]  # stands in for the service's
+    assert main(["serve", "--config", str(config)], ENV) == 0
+    assert stage.acts == ["started", "stopped"]
+    assert len(set(read)) == 2
+    assert signal.getsignal(signal.SIGHUP) == before
+    assert events(capsys.readouterr().err)[-2:] == ["serving", "stopped"]
 
 
 @pytest.mark.parametrize(

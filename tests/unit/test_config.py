@@ -254,6 +254,12 @@ FAULTS = [
     (rule(confirm='"yes"'), "rules[0].confirm", "true or false"),
     (rule(step_up='"sms"'), "rules[0].step_up", "totp"),
     (rule(domain='"finance"'), "rules[0].domain", "'financial'"),
+    (rule(redact='"card"'), "rules[0].redact", "a list"),
+    (rule(redact='["card", ""]'), "rules[0].redact[1]", "has 0 characters"),
+    (rule(redact='["a..b"]'), "rules[0].redact[0]", "on one side of a dot"),
+    (rule(redact='["card ."]'), "rules[0].redact[0]", '"card_number" or "cards.*.number"'),
+    (rule(redact='["card*"]'), "rules[0].redact[0]", "stands for a whole one"),
+    (rule(redact='["card", "card"]'), "rules[0].redact", "twice"),
     (rule(standing='"169h"'), "rules[0].standing", 'at most "168h"'),
     # agents' limits
     (config(agents=AGENT + "rate = 60"), "agents.refund-bot.rate", "60/1m"),

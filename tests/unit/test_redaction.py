@@ -6,11 +6,12 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.call import digest_of
-from bot.redaction import LEAST_CHARACTERS, MARK, MARK_SIGN, Redacted, Redactor, parse_pattern
+from bot.redaction import Redacted, Redactor
+from bot.redaction_marks import LEAST_CHARACTERS, MARK, MARK_SIGN, parse_pattern
 from store.tables import Request
 from tests.unit.slack_support import drawing, vote
 
@@ -59,6 +60,7 @@ def marks_in(text: str | None) -> list[str]:
         ("*", '{"a": 1, "b": {"c": 2}}', '{"a": "#", "b": "#"}'),
         ("card.number", '{"card.number": 1, "card": {"number": 2}}', '{"card.number": "#", "card": {"number": "#"}}'),
         ("password", '{"user.password": 1}', '{"user.password": "#"}'),
+        ("password", '{"user\\uff0epassword": 1}', '{"user\\uff0epassword": "#"}'),
         # Whatever the value is, it goes as a whole.
         ("a", '{"a": {"b": [1, {"a": 2}]}, "c": 3}', '{"a": "#", "c": 3}'),
         ("a", '{"a": [1, 2], "c": 3}', '{"a": "#", "c": 3}'),
@@ -121,6 +123,7 @@ def test_marks_are_keyed_and_salted() -> None:
     assert len(set(marks)) == 4
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.one_of(st.text(), st.integers(), st.lists(st.integers()), st.booleans(), st.none()))
 def test_a_mark_tells_neither_length_nor_type(value: Any) -> None:
     text = redacted({"a": value}, "a").request.arguments
@@ -224,6 +227,13 @@ def test_a_note_that_states_another_call_hides_its_values_too() -> None:
     assert seen.noted(vote()) == vote()
 
 
+def test_a_note_says_what_stays_as_it_was() -> None:
+    note = '{"card":"(as you sent it)","b":1}'
+    seen = redacted({"card": CARD, "b": 2}, "card", "b", note=note).request
+    assert MARK.sub("#", seen.note or "") == '{"card":"(as you sent it)","b":"#"}'
+    assert "sent" not in redacted({"card": "(as you sent it)"}, "card").request.arguments
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -264,6 +274,7 @@ CALLS = st.dictionaries(_KEYS, VALUES, max_size=6)
 PATTERNS = st.lists(st.sampled_from(["card", "*.password", "a.*", "x.y", "*.*.card", "GRÖSSE", "a.0"]), unique=True)
 
 
+@settings(deadline=None, max_examples=60)
 @given(CALLS, PATTERNS, st.sampled_from([None, 1, "\t"]))
 def test_what_is_left_is_the_call_with_marks_and_nothing_else(
     call: dict[str, Any], patterns: list[str], indent: Any
@@ -297,6 +308,7 @@ def expected(value: Any, path: tuple[str, ...], patterns: list[tuple[str, ...]])
     return value
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.text(min_size=4, max_size=8), min_size=1, max_size=5), st.text(), st.data())
 def test_no_hidden_text_is_left_in_any_words(secrets: list[str], between: str, data: st.DataObject) -> None:
     words = between.join(data.draw(st.permutations(secrets)))

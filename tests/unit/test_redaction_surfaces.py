@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.outbox import Drawing
 from bot.queries import Seen
-from bot.redaction import MARK_SIGN, Redactor
+from bot.redaction import Redactor
+from bot.redaction_marks import MARK_SIGN
 from handlers.slack.answers import render_owner_notice, render_pending, render_refusal_text, render_show
 from handlers.slack.cards import render_card
 from handlers.slack.comparison import call_outline
@@ -111,6 +112,7 @@ def _hidden(draw: st.DrawFn) -> tuple[Any, list[str]]:
     return [{"a": [values, None, {}]}], known
 
 
+@settings(deadline=None, max_examples=60)
 @given(_hidden(), _hidden(), st.sampled_from(sorted(STATES)), st.booleans(), st.data())
 def test_no_hidden_value_is_drawn_anywhere(
     hidden: tuple[Any, list[str]], before: tuple[Any, list[str]], state: str, repeats: bool, data: st.DataObject

@@ -1,0 +1,64 @@
+"""Blocks as plain text, for a terminal: what a card says, without Slack.
+
+Pure. What came from an agent stays apart, behind a bar as it is behind a frame in Slack. Only the blocks that cards
+are made of are known; another is named, never left out in silence.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from handlers.slack.blocks import Block, Message, Part
+
+_TOKEN = re.compile(r"<([^<>]*)>")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
+_ENTITY = re.compile("|".join(_ENTITIES))
+
+
+def render_plain(message: Message) -> str:
+    """The notification on the first line, and the blocks under it."""
+    return "\n".join([_unescaped(message.text), *_lines(message.blocks)])
+
+
+def _lines(blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        yield ""
+        match block["type"]:
+            case "rich_text":
+                for element in block["elements"]:
+                    text = "".join(map(_part, element["elements"]))
+                    is_framed = element["type"] == "rich_text_preformatted"
+                    yield from (f"│ {row}" if is_framed else row for row in text.split("\n"))
+            case "section":
+                yield from _unescaped(block["text"]["text"]).split("\n")
+            case "context":
+                for element in block["elements"]:
+                    yield from _unescaped(element["text"]).split("\n")
+            case "actions":
+                yield "  ".join(f"[ {element['text']['text']} ]" for element in block["elements"])
+            case other:
+                yield f"({other})"
+
+
+def _part(part: Part) -> str:
+    match part["type"]:
+        case "text":
+            text: str = part["text"]
+            return f"`{text}`" if part.get("style", {}).get("code") else text
+        case "emoji":
+            return f":{part['name']}:"
+        case other:
+            return f"({other})"
+
+
+def _unescaped(mrkdwn: str) -> str:
+    """Text of mrkdwn with its mentions and dates in letters."""
+    return _ENTITY.sub(lambda match: _ENTITIES[match[0]], _TOKEN.sub(_token, mrkdwn))
+
+
+def _token(match: re.Match[str]) -> str:
+    body, _, label = match[1].partition("|")
+    if body.startswith("!date^"):
+        return label
+    if body.startswith(("@", "#")):
+        return body
+    return f"@{body.removeprefix('!subteam^')}" if body.startswith("!subteam^") else label or body

@@ -1,0 +1,192 @@
+"""Standing votes on a real database: which request takes one, and that it is never more than a vote."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.errors import AlreadyVoted
+from store.tables import FullView, Instance, Request, Status, VoteKind
+from tests.conftest import SAMPLE, House, submission
+from tests.scenario.ahead_support import CHANGED, ORIGINAL, Acts, change, rows, under
+
+
+@pytest.fixture
+async def instance(house: House) -> Instance:
+    made, _ = await house.instances.create("till", "refund-bot")
+    return made
+
+
+@pytest.fixture
+async def asked(house: House, instance: Instance) -> Request:
+    made, _ = await house.creation.submit(instance, submission(arguments=ORIGINAL), "first")
+    return made
+
+
+@pytest.fixture
+def filled(acts: Acts) -> Acts:
+    """Acts of people who filled in the form."""
+    return lambda user, **more: acts(user, surface="modal", **{"full_view": FullView.FORM, **more})
+
+
+async def test_the_changed_call_is_approved_when_it_comes(
+    house: House, instance: Instance, asked: Request, filled: Acts
+) -> None:
+    granted = await change(house, asked, filled("U0ALICE"))
+    assert granted.standing is not None
+    house.clock.advance(minutes=1)
+    retried, _ = await house.creation.submit(instance, submission(arguments=granted.arguments), "second")
+    assert (retried.status, retried.decided_by, retried.decision_code) == (
+        Status.APPROVED, "U0ALICE", "decided_by_votes",
+    )  # fmt: skip
+    assert retried.expires_at == house.clock.now + timedelta(minutes=5)
+    drawing = await house.queries.drawing(retried.number)
+    assert drawing is not None
+    (taken,) = drawing.taken
+    assert (taken.id, taken.taken_by, taken.taken_at) == (granted.standing.id, retried.number, house.clock.now)
+    assert [vote.standing_id for vote in drawing.votes] == [taken.id]
+    assert rows(house, f"SELECT type FROM events WHERE request_number = {retried.number} ORDER BY number") == [
+        ("request.made",), ("standing.taken",), ("vote.cast",), ("request.decided",),
+    ]  # fmt: skip
+    again, _ = await house.creation.submit(instance, submission(arguments=granted.arguments), "third")
+    assert again.status is Status.PENDING  # it is used up
+    assert again.repeats is None
+
+
+async def test_another_call_or_instance_takes_nothing(
+    house: House, instance: Instance, asked: Request, filled: Acts
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    other, _ = await house.instances.create("counter", "refund-bot")
+    for key, (of, arguments) in enumerate(
+        [(other, CHANGED), (instance, '{"amount": 49.01, "to": "Zoë"}'), (instance, '{"amount": 49}')]
+    ):
+        made, _ = await house.creation.submit(of, submission(arguments=arguments), f"other{key}")
+        assert made.status is Status.PENDING
+    assert rows(house, "SELECT taken_at FROM standing_votes") == [(None,)]
+
+
+async def test_it_expires_with_the_time_the_rule_gives_it(
+    house: House, instance: Instance, asked: Request, filled: Acts
+) -> None:
+    granted = await change(house, asked, filled("U0ALICE"))
+    assert granted.standing is not None
+    house.clock.now = granted.standing.expires_at
+    retried, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    assert retried.status is Status.PENDING
+    # The expired one is not in the way of another.
+    again = await change(house, retried, filled("U0ALICE"), '{"amount": 3}')
+    third, _ = await house.creation.submit(instance, submission(arguments=ORIGINAL), "k3")
+    assert again.standing is not None
+    anew = await change(house, third, filled("U0ALICE"))
+    assert anew.standing is not None
+
+
+@pytest.mark.parametrize("loss", ["left the group", "deactivated", "guest", "owner now"])
+async def test_the_vote_of_who_lost_the_right_is_not_taken(
+    house: House, instance: Instance, asked: Request, filled: Acts, loss: str
+) -> None:
+    await change(house, asked, filled("U0BOB"))
+    later = house
+    if loss == "left the group":
+        house.town.groups["S0FINANCE"] = frozenset()
+    elif loss == "owner now":
+        later = await under(house, SAMPLE.replace('owners = ["U0OWNER"]', 'owners = ["U0BOB"]'))
+    else:
+        house.town.add("U0BOB", **{"is_deactivated" if loss == "deactivated" else "is_guest": True})
+    retried, _ = await later.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    assert retried.status is Status.PENDING
+    assert rows(house, "SELECT taken_at FROM standing_votes") == [(None,)]
+
+
+@pytest.mark.parametrize("asks", ['reason = "required"', 'step_up = "totp"'])
+async def test_a_vote_that_lacks_what_the_rule_asks_now_is_not_taken(
+    house: House, instance: Instance, asked: Request, filled: Acts, asks: str
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    asking = await under(house, f"{SAMPLE}{asks}\n")
+    retried, _ = await asking.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    assert retried.status is Status.PENDING
+    assert rows(house, "SELECT taken_at FROM standing_votes") == [(None,)]
+
+
+async def test_it_is_never_more_than_one_vote(
+    house: House, instance: Instance, asked: Request, filled: Acts, acts: Acts
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    two = await under(house, SAMPLE + "quorum = 2\n")
+    retried, _ = await two.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    assert retried.status is Status.PENDING
+    assert rows(house, f"SELECT place FROM cards WHERE request_number = {retried.number}") == [("channel",)]
+    drawing = await two.queries.drawing(retried.number)
+    assert drawing is not None
+    assert [vote.user_id for vote in drawing.votes] == ["U0ALICE"]
+    with pytest.raises(AlreadyVoted):
+        await two.decisions.vote(retried.number, acts("U0ALICE"), VoteKind.APPROVE)
+    decided = await two.decisions.vote(retried.number, acts("U0BOB"), VoteKind.APPROVE)
+    assert decided.status is Status.APPROVED
+
+
+async def test_votes_of_several_people_are_taken_together(house: House, filled: Acts) -> None:
+    two = await under(house, SAMPLE + "quorum = 2\n")
+    instance, _ = await two.instances.create("counter", "refund-bot")
+    for key, user in enumerate(["U0ALICE", "U0BOB"]):
+        made, _ = await two.creation.submit(instance, submission(arguments=f'{{"amount": {key}}}'), f"k{key}")
+        granted = await change(two, made, filled(user))
+        assert "It needs 2 approvals, and this is one of them." in (granted.request.note or "")
+    retried, _ = await two.creation.submit(instance, submission(arguments=CHANGED), "k9")
+    assert retried.status is Status.APPROVED
+    assert rows(house, "SELECT count(*) FROM standing_votes WHERE taken_by IS NOT NULL") == [(2,)]
+
+
+async def test_slack_out_of_reach_leaves_it_for_the_next_attempt(
+    house: House, instance: Instance, asked: Request, filled: Acts
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    house.town.closed = True
+    first, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    assert first.status is Status.PENDING
+    house.town.closed = False
+    second, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k3")
+    assert second.status is Status.APPROVED
+
+
+async def test_of_two_submissions_at_once_one_takes_it(house: House, instance: Instance, filled: Acts) -> None:
+    for round_ in range(10):
+        made, _ = await house.creation.submit(instance, submission(arguments=f'{{"amount": {round_}}}'), f"r{round_}")
+        changed = f'{{"amount": {round_}.5}}'
+        await change(house, made, filled("U0ALICE"), changed)
+        results = await asyncio.gather(
+            *(house.creation.submit(instance, submission(arguments=changed), f"r{round_}-{at}") for at in range(3))
+        )
+        assert sorted(request.status for request, _ in results) == [Status.APPROVED, Status.PENDING, Status.PENDING]
+    assert rows(house, "SELECT count(*) FROM votes WHERE standing_id IS NOT NULL") == [(10,)]
+
+
+async def test_the_same_key_again_is_the_same_request(
+    house: House, instance: Instance, asked: Request, filled: Acts
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    first, is_new = await house.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    assert is_new
+    house.town.closed = True
+    assert await house.creation.submit(instance, submission(arguments=CHANGED), "k2") == (first, False)
+
+
+async def test_a_granted_vote_met_only_in_the_transaction_is_taken_too(
+    house: House, instance: Instance, asked: Request, filled: Acts
+) -> None:
+    """It is granted while Slack is asked about other things: the submission looks again."""
+    looked = house.creation._look_ahead
+    grants = iter([True])
+
+    async def look_then_grant(call: Any) -> Any:
+        met = await looked(call)
+        if next(grants, False):
+            await change(house, asked, filled("U0ALICE"))
+        return met
+
+    house.creation._look_ahead = look_then_grant  # type: ignore[method-assign]
+    retried, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    assert retried.status is Status.APPROVED

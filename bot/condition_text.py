@@ -58,6 +58,8 @@ class Reading:
     free_patterns: bool
     """Whether what it matches by is, or may be, no literal."""
     doubles: tuple[str, ...]
+    builds_messages: bool
+    """Whether it names protobuf's messages, some of which round the numbers in them."""
 
 
 def read(text: str) -> Reading:
@@ -79,6 +81,7 @@ def read(text: str) -> Reading:
         patterns=tuple(pattern for pattern in patterns if pattern is not None),
         free_patterns=None in patterns,
         doubles=tuple(token.text for token in tokens if token.kind == "double"),
+        builds_messages=Token("name", "google") in tokens,
     )
 
 

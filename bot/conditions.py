@@ -150,6 +150,11 @@ def compile_condition(text: str) -> Condition:
                 f"has the number {literal[:60]}, which cannot be compared exactly",
                 f"use a whole number without dot and exponent, or fewer digits, below {LARGEST_EXACT}",
             )
+    if reading.builds_messages:
+        raise BadCondition(
+            "names google, as protobuf's messages do, and they may round numbers",
+            'write numbers plainly, and arguments["google"] for a field of that name',
+        )
     if reading.free_patterns:
         raise BadCondition(
             "matches by a pattern that is not written in it",

@@ -53,7 +53,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """``facts`` are those of the event. ``faults`` say why a file was refused, ``cause`` what nobody expected."""
+    """``facts`` are those of the event. ``faults`` say why a file was refused.
+
+    ``cause`` is what nobody expected of a refused file, or why what a taken one forbids could not be ended now.
+    """
 
     result: Result
     facts: Mapping[str, str | int] = field(default_factory=dict)
@@ -114,10 +117,9 @@ class Reloads:
             except Exception as error:
                 return await self._refuse([_UNEXPECTED], error)
             try:
-                ended = await self._end_forbidden()
+                return Reload(Result.TAKEN, facts, ended=await self._end_forbidden())
             except StoreUnavailable as error:  # nobody can use them anyway; the next reload or start ends them
-                ended = Ended(stuck={0: error})
-            return Reload(Result.TAKEN, facts, ended=ended)
+                return Reload(Result.TAKEN, facts, cause=error)
 
     async def _record(self, unit: Unit, policy: Policy, old: Settings, new: Settings) -> dict[str, str | int]:
         now = self._clock()

@@ -9,7 +9,7 @@ A changed file comes into force at one moment, see ``replace``. Nobody keeps a p
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.clock import Clock
@@ -33,15 +33,18 @@ class Edition:
 
     policy: Policy
     versions: Mapping[str, int]
+    _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False)
 
     async def rule_on(self, call: Call, wanted_timeout: str) -> Ruling:
         """Judge a call, as ``Policy.rule_on``.
 
-        A schema may take half a second over the largest arguments there can be; clicks do not wait for that.
+        A schema may take half a second over the largest arguments there can be; clicks do not wait for that, and one
+        thread is all that such calls get, however many come.
         """
         if self.policy.is_quick(call):
             return self.policy.rule_on(call, wanted_timeout)
-        return await asyncio.to_thread(self.policy.rule_on, call, wanted_timeout)
+        async with self._judging:
+            return await asyncio.to_thread(self.policy.rule_on, call, wanted_timeout)
 
     def version_of(self, rule: Rule) -> int:
         """Return the id of the stored version of one of these rules."""

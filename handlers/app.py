@@ -214,6 +214,8 @@ class Service:
             log.info("config_unchanged", configuration=self.settings.digest)
         else:
             log.warning("config_reloaded", **reload.facts)
+            if reload.cause is not None:
+                log.error("forbidden_not_ended", exc_info=reload.cause)
         _log_ended(reload.ended)
         return reload
 

@@ -42,7 +42,7 @@ users = ["U0ADMIN"]
 
 [agents.refund-bot]
 owners = ["U0OWNER"]
-tools = ["issue_refund", "send_*", "look_up_*"]
+tools = ["issue_refund", "send_*", "look_up_*", "pay_supplier"]
 
 [agents.report-bot]
 owners = ["U0CAROL"]
@@ -76,6 +76,18 @@ stage = "approve"
 channel = "C0REFUNDS"
 fallback_channel = "C0OPS"
 reviewers = ["finance"]
+
+[[rules]]
+name = "supplier payments"
+domain = "financial"
+agent = "refund-bot"
+tool = "pay_supplier"
+stage = "approve"
+channel = "C0REFUNDS"
+fallback_channel = "C0OPS"
+reviewers = ["finance"]
+quorum = 2
+reason = "required"
 
 [[rules]]
 name = "customer mail"

@@ -132,6 +132,28 @@ def sample_presets() -> tuple[Preset, ...]:
             answer_in="C0REFUNDS",
         ),
         Preset(
+            key="payment",
+            label="Pay a supplier",
+            explain="Two people, each with a reason.",
+            agent="refund-bot",
+            tool="pay_supplier",
+            server="payments",
+            arguments_text=_json(
+                {
+                    "supplier": "Nordlicht Lampen GmbH",
+                    "iban": "DE02 1203 0000 0000 2020 51",
+                    "amount": 48_200.00,
+                    "currency": "EUR",
+                    "invoice": "NL-2026-0917",
+                }
+            ),
+            reasoning="The invoice is due on Friday and matches the order.",
+            timeout="30m",
+            result="Payment py_311 of EUR 48200.00 to Nordlicht Lampen GmbH is booked",
+            answer_as="U0ALICE",
+            answer_in="C0REFUNDS",
+        ),
+        Preset(
             key="hostile",
             label="A call that means harm",
             explain="A forged approval, unseen characters.",

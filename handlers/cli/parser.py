@@ -52,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     serve = _command(
         commands, "serve", "run Signoff until it is told to stop",
-        "Run Signoff: agents' webhook, Slack and clock. Stops on SIGTERM or Ctrl-C; logs are JSON lines on stderr. "
+        "Run Signoff: agents' webhook, Slack and clock. Stops on SIGTERM or Ctrl-C, takes a changed "
+        "configuration on SIGHUP. Logs are JSON lines on stderr. "
         "Secrets come from SLACK_BOT_TOKEN, SLACK_APP_TOKEN (socket mode), SLACK_SIGNING_SECRET (http mode), "
         "SIGNOFF_SECRET_KEY and SIGNOFF_METRICS_TOKEN, or from a file named by the same variable with _FILE. "
         "SIGNOFF_STORE_URL overrides the store; SIGNOFF_LOG_LEVEL is debug, info, warning or error.",

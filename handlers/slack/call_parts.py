@@ -206,7 +206,7 @@ def facts(drawing: Drawing) -> list[str]:
         f"#{request.number} · "
         + (f"decide by *{date(request.deadline_at)}*" if is_open else f"asked {date(request.created_at)}"),
         f"{mrkdwn(request.agent)}, instance {mrkdwn(drawing.instance.name)}{_made_for(drawing)}{rule}",
-        *(terms_in_short(drawing.rule) if drawing.rule else []),
+        *(terms_in_short(drawing.rule, is_open=is_open) if drawing.rule else []),
     ]
 
 

@@ -27,7 +27,7 @@ from handlers.slack.marks import Line, draw, fill
 from handlers.slack.quorum import votes_so_far
 from handlers.slack.states import history
 from handlers.slack.text import barred, date, how_many, mrkdwn, user_mention, visible
-from store.tables import FullView, StepUp, Vote
+from store.tables import FullView, StepUp, Vote, VoteKind
 
 PAGE_FRAMES = 4
 PAGE_CHARACTERS = 8000
@@ -145,14 +145,16 @@ def _drawing_of_section(text: str) -> Callable[[], list[Block]]:
     return lambda: [section(text)]
 
 
+_CAST = {VoteKind.APPROVE: "Approved", VoteKind.DENY: "Denied"}
+_WHERE = {"card": "on the card", "modal": "in a form"}
 _SEEN = {FullView.CARD: "on the card", FullView.PAGES: "page by page", FullView.FORM: "in the form"}
 
 
 def _vote(vote: Vote, drawing: Drawing) -> Iterator[_Piece]:
-    words = [f"*{vote.kind.value.capitalize()}* by {user_mention(vote.user_id)} {date(vote.cast_at)}"]
-    words.append("cast ahead" if vote.standing_id is not None else f"pressed on: {mrkdwn(vote.surface)}")
+    where = "cast ahead" if vote.standing_id is not None else _WHERE.get(vote.surface, mrkdwn(vote.surface))
+    words = [f"*{_CAST[vote.kind]}* by {user_mention(vote.user_id)} {date(vote.cast_at)}, {where}"]
     if vote.full_view is not None:
-        words.append(f"the whole call was seen {_SEEN[vote.full_view]}")
+        words.append(f"saw the whole call {_SEEN[vote.full_view]}")
     if vote.step_up is StepUp.TOTP:
         words.append("with a passcode")
     if vote.withdrawn_at:

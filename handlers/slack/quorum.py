@@ -95,7 +95,7 @@ def still_needed(drawing: Drawing) -> list[Block]:
     return [context([f"Needs {needs(rule)}."], "needs"), *votes]
 
 
-def terms_in_short(rule: FrozenRule) -> list[str]:
+def terms_in_short(rule: FrozenRule, *, is_open: bool) -> list[str]:
     """Say in small print what everybody should know before they press: the field, what approving takes, owners."""
     takes = [
         *([how_many(rule.people_needed, "person").replace("persons", "people")] if rule.people_needed > 1 else []),
@@ -105,7 +105,7 @@ def terms_in_short(rule: FrozenRule) -> list[str]:
     ]
     words = [
         *([rule.domain.capitalize()] if rule.domain else []),
-        *([f"approving takes {joined(takes)}"] if takes else []),
+        *([f"approving takes {joined(takes)}"] if takes and is_open else []),
     ]
     line = " · ".join(words)
     owners = ["Owners of this agent may decide here (the rule says so)."] if rule.owner_may_decide else []

@@ -121,9 +121,8 @@ def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
     blocks = [section("\n".join(lines[:1]), block_id)]
     if is_changed(request):
         blocks += changed_call(drawing, f"{block_id}_changed")
-    elif request.note:
-        blocks += _note(request.note, f"{block_id}_note")
-    blocks += _other_reasons(drawing, block_id)
+    else:
+        blocks += _reasons(drawing, block_id)
     if lines[1:]:
         blocks.append(section("\n".join(lines[1:]), f"{block_id}_after"))
     if request.outcome_note:
@@ -131,22 +130,25 @@ def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
     return blocks
 
 
-def _other_reasons(drawing: Drawing, block_id: str) -> list[Block]:
-    """The reasons of those who approved before the deciding vote."""
+def _reasons(drawing: Drawing, block_id: str) -> list[Block]:
+    """The note of the decision; where several people gave reasons for an approval, each with its name."""
     request = drawing.request
-    if request.status is not Status.APPROVED:
-        return []
     given = [vote for vote in approvals(drawing) if vote.note and vote.user_id != request.decided_by]
+    if request.status is not Status.APPROVED or not given:
+        return _note(request.note, f"{block_id}_note") if request.note else []
     blocks: list[Block] = []
     for at, vote in enumerate(given[:MAX_REASONS]):
         part = excerpt(vote.note or "", MAX_REASON_CHARACTERS, MAX_REASON_LINES)
-        blocks.append(context([f"{user_mention(vote.user_id)} approved with the reason:"], f"{block_id}_by_{at}"))
+        blocks.append(context([f"{user_mention(vote.user_id)} gave the reason:"], f"{block_id}_by_{at}"))
         blocks += [quote(part.shown, f"{block_id}_reason_{at}"), *_left_out(part.left_out, f"{block_id}_cut_{at}")]
-    rest = len(given) - MAX_REASONS
-    return [
-        *blocks,
-        *([context([f"{how_many(rest, 'more reason')}: see Details."], f"{block_id}_more")] if rest > 0 else []),
-    ]
+    if len(given) > MAX_REASONS:
+        blocks.append(
+            context([f"{how_many(len(given) - MAX_REASONS, 'more reason')}: see Details."], f"{block_id}_more")
+        )
+    if request.note:
+        blocks.append(context([f"{user_mention(request.decided_by)} gave the reason:"], f"{block_id}_by"))
+        blocks += _note(request.note, f"{block_id}_note")
+    return blocks
 
 
 def _note(note: str, block_id: str) -> list[Block]:

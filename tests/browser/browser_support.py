@@ -246,3 +246,12 @@ async def is_harmless(there: Locator) -> None:
     )
     assert (found["live"], found["unseen"]) == (0, 0)
     assert set(found["mentions"]) <= {"@Alice Moreau", "@finance", "@support", "@infrastructure", "#support"}
+
+
+async def approve_with_reason(window: Window, card: Surface, reason: str) -> None:
+    """Approve on a card whose rule asks for a reason: press, type, send."""
+    await card.press("approve")
+    await expect(window.at("modal")).to_contain_text("Why is this right?")
+    await window.at("field-approve_reason").fill(reason)
+    await window.at("modal-submit").click()
+    await window.no_modal()

@@ -11,19 +11,21 @@ from typing import Any, Literal
 
 from playwright.async_api import Browser, Locator, Page, expect
 
+from bot.config_rules import Seat
+from bot.config_tables import ReviewerGroup
 from bot.notices import Fact
 from bot.outbox import Drawing
 from bot.passcodes import Offer, PasscodeStatus
 from bot.queries import Seen
 from bot.standing import Granted
 from handlers.manifest import COMMAND
-from handlers.slack import answers, changes, enrolment, home, views
+from handlers.slack import answers, approve_form, changes, enrolment, home, views
 from handlers.slack.blocks import Message, View
 from handlers.slack.cards import render_card
 from handlers.slack.remembered import render_tries
 from playground import Playground, PlaygroundSettings
 from playground.sample import fill_sample
-from store.tables import Card, CardState, FullView, Place, StandingVote
+from store.tables import Card, CardState, FullView, Place, StandingVote, StepUp, Vote
 from tests.unit.slack_support import APPROVED, STATES, drawing, rule, vote
 
 PHONE = (390, 844)
@@ -225,6 +227,48 @@ _NEAR = replace(
     near_denial=request(**STATES["denied"]).request,
 )
 _REOPENED = request(number=44, **STATES["denied"] | {"reopened_at": MORNING, "reopened_by": "U0BOB"})
+_TERMS = rule(
+    name="supplier payments", tool="pay_supplier", domain="financial", quorum=2, reason="required",
+    step_up=StepUp.TOTP, owner_may_decide=True,
+)  # fmt: skip
+_SUPPLIER = {
+    "supplier": "Nordlicht Lampen GmbH", "iban": "DE02 1203 0000 0000 2020 51", "amount": 48_200.0, "currency": "EUR",
+    "invoice": "NL-2026-0917",
+}  # fmt: skip
+
+
+def _vote(user: str, minutes_ago: int, note: str, **fields: Any) -> Vote:
+    at = MORNING - timedelta(minutes=minutes_ago)
+    return vote(user=user, note=note, step_up=StepUp.TOTP, surface="modal", cast_at=at, **fields)
+
+
+_FIRST = _vote("U0ALICE", 2, "Invoice and delivery note match")
+_SECOND = _vote("U0BOB", 1, "Seen; the IBAN is the one on file")
+_PAYMENT = replace(
+    request(_SUPPLIER, tool="pay_supplier", server="payments", agent_reasoning="The invoice is due on Friday."),
+    rule=_TERMS, votes=(_FIRST,),
+)  # fmt: skip
+_PAYMENT_SEEN = replace(
+    _PAYMENT, withdrawn=(_vote("U0CAROL", 3, "Looks fine", withdrawn_at=MORNING - timedelta(minutes=1), id=2),)
+)
+_PAID = replace(
+    request(
+        _SUPPLIER, tool="pay_supplier", server="payments",
+        **(STATES["succeeded"] | {"decided_by": "U0BOB", "note": _SECOND.note, "outcome_note": "py_311 is booked"}),
+    ),
+    rule=_TERMS, votes=(_FIRST, _SECOND),
+)  # fmt: skip
+_SEATS = replace(
+    _PAYMENT,
+    votes=(),
+    rule=rule(
+        name="supplier payments", tool="pay_supplier", reviewers=(),
+        need=(
+            Seat(reviewers=(ReviewerGroup(name="finance", usergroups=("S0FINANCE",)),)),
+            Seat(reviewers=(ReviewerGroup(name="security", users=("U0ADMIN",)),)),
+        ),
+    ),
+)  # fmt: skip
 
 _DENIED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["denied"])
 _FAILED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["failed"])
@@ -296,6 +340,17 @@ SAMPLES: dict[str, Sample] = {
         lambda: [render_card(_ASKED_AGAIN, MORNING), render_tries(_ASKED_AGAIN)],
     ),
     "reopened": Sample("Reopened", "messages", _card(_REOPENED)),
+    "one-of-two": Sample(
+        "One of two has approved", "messages", _card(_PAYMENT), in_dark=True,
+        facts=("pay_supplier", "48200", "Nordlicht Lampen GmbH", "1 of 2:"),
+    ),
+    "seats": Sample("Two seats, asked one by one", "messages", _card(_SEATS)),
+    "two-approved": Sample("Approved by two, with their reasons", "messages", _card(_PAID)),
+    "approve": Sample(
+        "Approve, with a reason and a passcode", "modal", lambda: approve_form.render_approve(_PAYMENT, "m"),
+        in_dark=True,
+    ),
+    "votes": Sample("Details with votes", "modal", lambda: views.render_details(_PAYMENT_SEEN, "m")),
     "deny": Sample("Deny", "modal", lambda: views.render_deny(MAIL, "m")),
     "refusal": Sample(
         "Refused", "modal", lambda: views.render_refusal("This is decided already. Nothing changed.", _DENIED)

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from playground import Fault
-from tests.browser.browser_support import OPS, REFUNDS, Window
+from tests.browser.browser_support import OPS, REFUNDS, Window, approve_with_reason
 
 
 async def test_an_approved_call_runs(window: Window) -> None:
@@ -41,6 +41,41 @@ async def test_a_denial_takes_its_reason_and_note_to_the_agent(window: Window) -
     await run.step_says("denied", "Wrong amount or target", "The order was EUR 12.90, <b>not</b> 129.90.")
     await card.says("Denied by @Alice Moreau", "Wrong amount or target")
     await card.has_buttons("details")
+
+
+async def test_two_people_approve_each_with_a_reason(window: Window) -> None:
+    await window.open()
+    run = await window.ask("payment")
+    card = await window.card()
+    await card.says("Financial · approving takes 2 people and a reason", "1 of 2: nobody yet", "2 of 2: nobody yet")
+    await card.press("approve")
+    form = await window.modal("Approve #1")
+    await form.says("amount: 48200", "Why is this right?")
+    await window.at("modal-submit").click()
+    await expect(form.there.locator(".b-error")).to_be_visible()  # a reason is wanted
+    await window.at("field-approve_reason").fill("The goods came, <b>all</b> of them")
+    await window.at("modal-submit").click()
+    await window.no_modal()
+    await card.says("1 of 2: @Alice Moreau, ", "2 of 2: nobody yet")
+    await card.has_buttons("approve", "deny", "details", "change", "withdraw")
+    await run.is_waiting()
+    await window.become("U0BOB")
+    card = await window.card()
+    await approve_with_reason(window, card, "Seen")
+    await card.says("Approved by @Alice Moreau and @Bob Okafor", "Seen", "The goods came, <b>all</b> of them")
+    await run.ends("Ran", "asked", "waiting", "approved", "consumed", "ran", "reported")
+
+
+async def test_a_vote_is_taken_back(window: Window) -> None:
+    await window.open()
+    run = await window.ask("payment")
+    card = await window.card()
+    await approve_with_reason(window, card, "The goods came")
+    await card.says("1 of 2: @Alice Moreau, ")
+    await card.press("withdraw")
+    await card.says("1 of 2: nobody yet")
+    await expect(card.button("withdraw")).to_have_count(0)
+    await run.is_waiting()
 
 
 async def test_a_long_call_is_approved_on_the_last_page(window: Window) -> None:

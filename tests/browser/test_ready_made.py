@@ -4,7 +4,7 @@ from playwright.async_api import expect
 
 from handlers.demo import Demo
 from playground.sample_calls import sample_presets
-from tests.browser.browser_support import GENERAL, Window, is_harmless
+from tests.browser.browser_support import GENERAL, Window, approve_with_reason, is_harmless
 
 _SHOWN = {
     "refund": ("amount: 129.9", "@finance"),
@@ -12,6 +12,7 @@ _SHOWN = {
     "sql": ("DROP TABLE invoices_2025 CASCADE;", "@infrastructure"),
     "deploy": ("aws_db_instance.orders must be replaced", "0.0.0.0/0", "1 to destroy", "@infrastructure"),
     "long": ("This is not the whole call.", "@finance"),
+    "payment": ("amount: 48200", "approving takes 2 people and a reason", "1 of 2: nobody yet", "@finance"),
     "hostile": ("\\u{202E}00.94 RUE", "Small amount\\u{200B}", "✅ *Approved* by <@U0BOB>, <!channel>", "@finance"),
 }
 
@@ -40,6 +41,13 @@ async def test_each_leads_to_its_card_and_to_who_may_answer_it(window: Window, d
             await modal.press("review_next")
             await modal.press("review_approve")
             await window.at("modal-close").click()
+        elif key == "payment":
+            await approve_with_reason(window, card, "The goods came")
+            await window.become("U0BOB")
+            await approve_with_reason(window, await window.card(), "Seen, and it fits the order")
+            await card.says("Approved by @Alice Moreau and @Bob Okafor", "succeeded")
+            await run.ends("Ran", "asked", "waiting", "approved", "consumed", "ran", "reported")
+            continue
         else:
             await card.press("approve")
         await card.says(f"Approved by @{person}", "succeeded")

@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.config import BadConfig, Settings
+from bot.config import BadConfig, Settings, load_settings
 from bot.decisions import Act
 from bot.errors import ApprovalRevoked, NotYourDecision, RateLimited
 from bot.policy import FORBIDDEN, Policy
@@ -312,6 +314,35 @@ async def test_one_that_cannot_be_ended_does_not_keep_the_others(
     ]  # fmt: skip
 
 
+async def test_what_cannot_be_ended_now_is_ended_by_the_next_reload(
+    house: House, instance: Instance, acts: Acts
+) -> None:
+    request = await ask(house, instance, "k")
+    broken = Reloads(Broken(house.store, 3), house.clock, house.rulebook)  # type: ignore[arg-type]
+    reload = await take(broken, WITHOUT_REFUNDS)
+    assert reload.result is Result.TAKEN
+    assert isinstance(reload.cause, StoreUnavailable)
+    with pytest.raises(NotYourDecision):
+        await house.decisions.vote(request.number, acts("U0ALICE"), VoteKind.APPROVE)
+    again = await take(broken, WITHOUT_REFUNDS)
+    assert (again.result, again.ended) == (Result.UNCHANGED, Ended(cancelled=1))
+
+
+async def test_a_schema_that_changed_beside_an_unchanged_file_is_taken(
+    house: House, reloads: Reloads, tmp_path: Path
+) -> None:
+    file, schema = tmp_path / "config.toml", tmp_path / "refund.json"
+    file.write_text(SAMPLE.replace('name = "refunds"\n', 'name = "refunds"\narguments_schema = "refund.json"\n'))
+    results = []
+    for text in ('{"type": "object"}', '{"type": "object", "required": ["amount"]}', "{"):
+        schema.write_text(text)
+        reload = await reloads.take(partial(load_settings, file, {}))
+        results.append((reload.result, reload.facts.get("rules_changed")))
+    assert results == [(Result.TAKEN, "refunds"), (Result.TAKEN, "refunds"), (Result.REFUSED, None)]
+    assert len({event["digest"] for event in events(house)}) == 1
+    assert len({event["effective"] for event in events(house, "config.reloaded")}) == 2
+
+
 # --- one moment ---
 
 OTHER = SAMPLE.replace('name = "refunds"', 'name = "other refunds"').replace('"C0REFUNDS"', '"C0OTHER"')
@@ -386,3 +417,33 @@ async def test_a_call_that_was_judged_before_is_judged_anew(
     assert (made.status, made.decision_code) == (Status.DENIED, "tool_not_allowed")
     assert asked == [old.policy.settings.digest, sample_settings(WITHOUT_REFUNDS).digest]
     assert rows(house, "SELECT count(*) FROM requests") == [(1,)]
+
+
+async def test_nothing_that_became_forbidden_is_used_or_decided_after_the_reload_is_on_record(
+    house: House, reloads: Reloads, instance: Instance, acts: Acts
+) -> None:
+    """Uses and votes race the reload; whatever wins, none of them stands behind it in the chain."""
+    used = rows_before = 0
+    texts = {True: SAMPLE.replace('tools = ["issue_refund", "send_*", "look_up"]', 'tools = ["send_*"]'), False: SAMPLE}
+    for round_ in range(6):
+        reads = [await ask(house, instance, f"r{round_}-{number}", "look_up") for number in range(30)]
+        refunds = [await ask(house, instance, f"a{round_}-{number}") for number in range(10)]
+        reload = asyncio.create_task(take(reloads, texts[True]))
+        for wave in range(10):  # some before it, some beside it, some after it
+            done = await asyncio.gather(
+                *(house.approvals.consume(instance, one.id, "c") for one in reads[wave::10]),
+                house.decisions.vote(refunds[wave].number, acts("U0ALICE"), VoteKind.APPROVE),
+                return_exceptions=True,
+            )
+            used += sum(isinstance(one, Request) for one in done)
+        await reload
+        await take(reloads, texts[False])
+        is_forbidden = False
+        for (body,) in rows(house, f"SELECT body FROM events WHERE number > {rows_before} ORDER BY number"):
+            event = json.loads(body)
+            if event["type"] == "config.reloaded":
+                is_forbidden = event["digest"] == sample_settings(texts[True]).digest
+            elif is_forbidden:
+                assert event["type"] == "request.revoked" or event.get("code") == FORBIDDEN
+        ((rows_before,),) = rows(house, "SELECT max(number) FROM events")
+    assert 0 < used < 6 * 40

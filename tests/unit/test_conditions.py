@@ -68,6 +68,7 @@ def held(text: str, arguments: str = "{}", tool: str = "issue_refund", server: s
         ("arguments.items.all(x, x < 5)", '{"items": [1, 18446744073709551616]}', Failure.INEXACT),
         ("arguments.items[0] == 1", '{"items": [1, 18446744073709551616]}', Failure.INEXACT),
         ("arguments.items[0].price <= 5", '{"items": [{"price": 5}], "id": 18446744073709551616}', True),
+        ('arguments["google"] <= 5', '{"google": 5}', True),
         # Calculating with decimals would round.
         ("arguments.a + arguments.b == 3", '{"a": 1, "b": 2.0}', True),
         ("arguments.a - arguments.b <= 1", '{"a": 0.3, "b": 0.2}', Failure.INEXACT),
@@ -107,6 +108,7 @@ def test_what_a_condition_says(text: str, arguments: str, expected: bool | Failu
         ("arguments.amount <= 1e-400", "cannot be compared exactly"),
         ("arguments.amount <= 9223372036854775808", "invalid int literal"),
         ("double(arguments.amount) <= 5.0", "undeclared reference to 'double'"),
+        ("google.protobuf.FloatValue{value: 0.1} >= arguments.amount", "names google"),
         ("arguments.a.matches(arguments.b)", "matches by a pattern that is not written in it"),
         ("arguments.a.matches('a' + arguments.b)", "matches by a pattern that is not written in it"),
         ("matches(arguments.a, 'a')", "matches by a pattern that is not written in it"),
@@ -225,3 +227,16 @@ def test_too_many_steps_are_no_answer() -> None:
     arguments = json.dumps({"few": [1] * 200})
     text = "arguments.few.all(x, arguments.few.all(y, arguments.few.all(z, x + y + z > 0)))"
     assert held(text, arguments) is Failure.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "(arguments).amount", ".arguments.amount", "arguments // c\n . amount", "[arguments][0].amount",
+        "{'a': arguments}.a.amount", "(true ? arguments : arguments).amount", "arguments.`amount`",
+        r"arguments['\x61mount']", 'arguments["""amount"""]', "arguments[r'amount']", "arguments['am' + 'ount']",
+    ],
+)  # fmt: skip
+def test_a_number_is_not_rounded_however_it_is_come_by(read: str) -> None:
+    assert held(f"{read} <= 5", '{"amount": 5}') is True
+    assert held(f"{read} <= 5", '{"amount": 5.00000000000000000001}') is Failure.INEXACT

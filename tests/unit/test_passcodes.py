@@ -314,6 +314,15 @@ async def test_a_code_is_good_for_one_person_once(house: House) -> None:
         await _offer(house, code)
 
 
+async def test_a_code_that_is_moved_to_another_person_opens_nothing(house: House) -> None:
+    code, _ = await house.passcodes.open_enrolment(ALICE)
+    await house.passcodes.open_enrolment(BOB)
+    [(hashed,)] = _rows(house, f"SELECT code_hash FROM authenticators WHERE user_id = '{ALICE}'")
+    _write(house, "UPDATE authenticators SET code_hash = ? WHERE user_id = ?", hashed, BOB)
+    with pytest.raises(WrongCode):
+        await _offer(house, code, BOB)
+
+
 async def test_of_two_who_bring_a_code_at_once_one_is_offered_a_seed(house: House) -> None:
     code, _ = await house.passcodes.open_enrolment(ALICE)
     outcomes = await asyncio.gather(*(_offer(house, code) for _ in range(8)), return_exceptions=True)

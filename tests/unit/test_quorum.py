@@ -182,7 +182,7 @@ def test_details_tell_what_each_vote_was_given_with() -> None:
     lacking = vote(user="U0OWNER", id=3)
     one = replace(drawing(frozen=rule(step_up=StepUp.TOTP), votes=(given, lacking)), withdrawn=(taken_back,))
     shown = text_in(views.render_details(one, "m")["blocks"])
-    assert "seen page by page; with a passcode" in shown
+    assert "in a form; saw the whole call page by page; with a passcode" in shown
     assert "I saw it" in shown
     assert "*withdrawn*" in shown
     assert "*does not count* (step_up_missing)" in shown

@@ -109,7 +109,7 @@ def test_details_of_a_small_request_are_one_page_with_everything() -> None:
     for words in (
         one.request.id, one.instance.id, "prod", "*Rule* refunds, version 7", "for 1h", "issue_refund", "payments",
         "amount: 1.10", r'{"amount": 1.10, "to": "\u{202E}"}', "because", '{"ticket": 7.0}', "<!subteam^S0FINANCE>",
-        "*Deny* by <@U0ALICE>", "too much", "Wrong amount or target: 49, not 4900", "1 invisible character",
+        "*Denied* by <@U0ALICE>", "too much", "Wrong amount or target: 49, not 4900", "1 invisible character",
         "22 Nov 2026 10:00 UTC",
     ):  # fmt: skip
         assert words in shown

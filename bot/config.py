@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bot.config_faults import BadConfig, Fault, faults_of, key_path, shown, unknown_key
+from bot.config_plans import OnCall, Pager, Plan, PlanWorld
 from bot.config_rules import FrozenRule, Known, ReadFile, Rule, Seat, Stage, UnreadableRule
 from bot.config_tables import (
     SLACK_API_URL,
@@ -41,6 +42,9 @@ __all__ = [
     "DeliverySettings",
     "Fault",
     "FrozenRule",
+    "OnCall",
+    "Pager",
+    "Plan",
     "RateLimit",
     "ReviewerGroup",
     "Rule",
@@ -67,6 +71,9 @@ TABLES: Mapping[str, type[Table]] = MappingProxyType(
         "admins": AdminSettings,
         "agents": Agent,
         "reviewers": ReviewerGroup,
+        "oncall": OnCall,
+        "pagers": Pager,
+        "plans": Plan,
         "rules": Rule,
     }
 )
@@ -88,6 +95,9 @@ class Settings:
     admins: AdminSettings
     agents: Mapping[str, Agent]
     reviewers: Mapping[str, ReviewerGroup]
+    oncall: Mapping[str, OnCall]
+    pagers: Mapping[str, Pager]
+    plans: Mapping[str, Plan]
     rules: tuple[Rule, ...]
     digest: str
     """SHA-256 of the file's bytes, 64 hexadecimal digits: which file was in force."""
@@ -166,7 +176,10 @@ class _Reader:
         admins = self._table(AdminSettings, self._toml.get("admins", {}), ("admins",))
         agents = dict(self._named(Agent, "agents"))
         groups = dict(self._named(ReviewerGroup, "reviewers"))
-        rules = list(self._rules(self._known(groups)))
+        oncall = dict(self._named(OnCall, "oncall"))
+        pagers = dict(self._named(Pager, "pagers"))
+        plans = dict(self._named(Plan, "plans", known=self._plan_world(groups)))
+        rules = list(self._rules(self._known(groups, plans)))
         if not (server and slack and store and delivery and admins):
             return None
         return Settings(
@@ -177,6 +190,9 @@ class _Reader:
             admins=admins,
             agents=MappingProxyType(agents),
             reviewers=MappingProxyType(groups),
+            oncall=MappingProxyType(oncall),
+            pagers=MappingProxyType(pagers),
+            plans=MappingProxyType(plans),
             rules=tuple(rules),
             digest=digest,
         )
@@ -206,13 +222,13 @@ class _Reader:
             self.faults.append(Fault("delivery.allow_loopback", "is true, and public_url is not loopback", remedy))
         return delivery
 
-    def _named(self, model: type[_T], key: str) -> Iterator[tuple[str, _T]]:
+    def _named(self, model: type[_T], key: str, known: PlanWorld | None = None) -> Iterator[tuple[str, _T]]:
         tables = self._toml.get(key, {})
         if not isinstance(tables, dict):
             self._not_a_table(tables, (key,), f"[{key}.NAME]")
             return
         for name, raw in tables.items():
-            table = self._table(model, raw, (key, name), given={"name": name})
+            table = self._table(model, raw, (key, name), given={"name": name}, known=known)
             if table:
                 yield name, table
 
@@ -234,14 +250,28 @@ class _Reader:
             if rule:
                 yield rule
 
-    def _known(self, groups: Mapping[str, ReviewerGroup]) -> Known:
-        """What rules may name. A group or agent with a fault of its own counts: its fault is told where it is."""
-        named = {key: value for key in ("agents", "reviewers") if isinstance(value := self._toml.get(key), dict)}
+    def _known(self, groups: Mapping[str, ReviewerGroup], plans: Mapping[str, Plan]) -> Known:
+        """What rules may name. What has a fault of its own counts: its fault is told where it is."""
+        faulty = {name: Plan.model_construct(name=name, steps=()) for name in self._names("plans")}
+        return Known(
+            agents=self._names("agents"),
+            groups=self._groups(groups),
+            plans={**faulty, **plans},
+            read=self._read,
+        )
+
+    def _plan_world(self, groups: Mapping[str, ReviewerGroup]) -> PlanWorld:
+        return PlanWorld(self._groups(groups), oncall=self._names("oncall"), pagers=self._names("pagers"))
+
+    def _groups(self, groups: Mapping[str, ReviewerGroup]) -> Mapping[str, ReviewerGroup]:
         stand_ins = {
-            name: ReviewerGroup.model_construct(name=name, users=(), usergroups=())
-            for name in named.get("reviewers", {})
+            name: ReviewerGroup.model_construct(name=name, users=(), usergroups=()) for name in self._names("reviewers")
         }
-        return Known(agents=tuple(named.get("agents", {})), groups={**stand_ins, **groups}, read=self._read)
+        return {**stand_ins, **groups}
+
+    def _names(self, key: str) -> tuple[str, ...]:
+        tables = self._toml.get(key)
+        return tuple(tables) if isinstance(tables, dict) else ()
 
     def _table(
         self,
@@ -250,7 +280,7 @@ class _Reader:
         path: _Path,
         *,
         given: Mapping[str, object] = MappingProxyType({}),
-        known: Known | None = None,
+        known: Known | PlanWorld | None = None,
         rule: str | None = None,
     ) -> _T | None:
         if not isinstance(raw, dict):

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from bot.arguments_schema import MOST_BYTES, ArgumentsSchema, BadSchema, compile_schema, parse_schema
 from bot.conditions import BadCondition, Condition, compile_condition
 from bot.config_faults import nearest, shown, wrong
+from bot.config_plans import Plan
 from bot.config_tables import ReviewerGroup, Table
 from bot.config_values import ChannelId, Duration, ListOf, Pattern, RuleName, Standing, Timeout, Validity
 from bot.durations import render_duration
@@ -37,6 +38,7 @@ class Known:
 
     agents: tuple[str, ...] = ()
     groups: Mapping[str, ReviewerGroup] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
     read: "ReadFile | None" = None
     """Reads a file that a rule names; None where there is no place to read from."""
 
@@ -58,6 +60,18 @@ def _group(value: object, info: ValidationInfo) -> object:
 
 
 _Group = Annotated[ReviewerGroup, BeforeValidator(_group)]
+
+
+def _plan(value: object, info: ValidationInfo) -> object:
+    if not isinstance(info.context, Known) or value is None:
+        return value
+    if not isinstance(value, str):
+        raise wrong(f"is {shown(value)}", 'write the name of a plan in quotes, such as "standard"')
+    if value in info.context.plans:
+        return info.context.plans[value]
+    near = nearest(value, info.context.plans)
+    remedy = f"did you mean {shown(near)}?" if near else f"add [plans.{value}], or name a plan of this file"
+    raise wrong(f"{shown(value)} is not a plan", remedy)
 
 
 def _one_or_many(value: object) -> object:
@@ -131,6 +145,8 @@ class _Terms(Table):
     """For teams of one: whether owners may decide for their own agent. Cards say so."""
     standing: Standing = Field(timedelta(hours=24), examples=["24h"])
     """How long a vote that was cast ahead waits for its call."""
+    plan: Annotated[Plan | None, BeforeValidator(_plan)] = Field(None, examples=["standard"])
+    """What happens while nobody decides. None: nothing, until the deadline."""
     mention: bool = Field(True, examples=[True])
     max_timeout: Timeout = Field(timedelta(hours=1), examples=["1h"])
     """The longest time to decide; a longer request is shortened to it."""
@@ -173,6 +189,26 @@ class _Terms(Table):
     def _quorum_of_reviewers(cls, value: int, info: ValidationInfo) -> int:
         if value > 1 and info.data.get("need"):
             raise wrong("stands beside need", "write the quorum of each seat inside need")
+        return value
+
+    @field_validator("plan")
+    @classmethod
+    def _plan_widens_seats_there_are(cls, value: Plan | None, info: ValidationInfo) -> Plan | None:
+        if value is None:
+            return None
+        if info.data.get("stage") == "autonomous":
+            raise wrong("stands in a rule that asks nobody", 'remove it, or use stage = "approve"')
+        named = {group.name for seat in info.data.get("need") or () for group in seat.reviewers}
+        several = len(info.data.get("need") or ()) > 1
+        for widening in (one for step in value.steps for one in step.widen):
+            if widening.seat is None and several:
+                remedy = f'say which, as in {{ seat = "{min(named)}", reviewers = … }}, or use another plan here'
+                raise wrong(f"{shown(value.name)} widens a seat, and this rule has several", remedy)
+            if widening.seat is not None and widening.seat not in named:
+                raise wrong(
+                    f"{shown(value.name)} widens the seat {shown(widening.seat)}, which this rule does not have",
+                    "name a group of its need, or use another plan here",
+                )
         return value
 
     @field_validator("min_timeout")
@@ -293,14 +329,17 @@ class UnreadableRule(ValueError):
     code = "unreadable_rule"
 
 
-FORMAT: Final = 2
-_NEW_IN_2 = frozenset(
-    {
-        "arguments_schema", "confirm", "domain", "need", "owner_may_decide", "quorum", "reason", "redact",
-        "standing", "step_up", "when",
-    }
-)  # fmt: skip
-"""Fields that a rule of format 1 does not have; their defaults are what it meant."""
+FORMAT: Final = 3
+_NEW_IN = {
+    2: frozenset(
+        {
+            "arguments_schema", "confirm", "domain", "need", "owner_may_decide", "quorum", "reason", "redact",
+            "standing", "step_up", "when",
+        }
+    ),
+    3: frozenset({"plan"}),
+}  # fmt: skip
+"""Fields that a rule of an earlier format does not have; their defaults are what it meant."""
 
 
 class FrozenRule(_Terms):
@@ -308,7 +347,7 @@ class FrozenRule(_Terms):
 
     given = ("version",)
 
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     """The number of the format; every change of a field needs a new one."""
 
     @staticmethod
@@ -320,9 +359,10 @@ class FrozenRule(_Terms):
         except (ValueError, RecursionError) as error:
             raise UnreadableRule("the stored rule is not JSON") from error
         version = stored.get("version") if isinstance(stored, dict) else None
-        if isinstance(version, bool) or version not in (1, FORMAT):
-            raise UnreadableRule(f"the stored rule has format {shown(version)}, and only 1 and {FORMAT} are known here")
-        fields = FrozenRule.model_fields.keys() - (_NEW_IN_2 if version == 1 else frozenset())
+        if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT:
+            raise UnreadableRule(f"the stored rule has format {shown(version)}, and only 1 to {FORMAT} are known here")
+        later = frozenset[str]().union(*(new for since, new in _NEW_IN.items() if since > version))
+        fields = FrozenRule.model_fields.keys() - later
         unknown = sorted(stored.keys() - fields)
         missing = sorted(fields - stored.keys())
         if unknown or missing:

@@ -198,7 +198,8 @@ class _Terms(Table):
             return None
         if info.data.get("stage") == "autonomous":
             raise wrong("stands in a rule that asks nobody", 'remove it, or use stage = "approve"')
-        named = {group.name for seat in info.data.get("need") or () for group in seat.reviewers}
+        seated = [seat.reviewers for seat in info.data.get("need") or ()] or [info.data.get("reviewers") or ()]
+        named = {group.name for groups in seated for group in groups}
         several = len(info.data.get("need") or ()) > 1
         for widening in (one for step in value.steps for one in step.widen):
             if widening.seat is None and several:
@@ -207,7 +208,7 @@ class _Terms(Table):
             if widening.seat is not None and widening.seat not in named:
                 raise wrong(
                     f"{shown(value.name)} widens the seat {shown(widening.seat)}, which this rule does not have",
-                    "name a group of its need, or use another plan here",
+                    "name one of its groups, or use another plan here",
                 )
         return value
 

@@ -20,10 +20,11 @@ from bot.cards import add_card
 from bot.changes import RequestChanged
 from bot.clock import Clock
 from bot.conditions import Call
-from bot.config import Rule
+from bot.config import Plan, Rule
 from bot.decisions import Election, record_decision
 from bot.durations import parse_capped
 from bot.errors import BadCredential, FactsUnavailable, IdempotencyConflict, Limited
+from bot.escalation import Position, next_position
 from bot.events import EventType, append_event, commit
 from bot.limits import Admission, Limits
 from bot.memory import count_try, recall
@@ -197,6 +198,7 @@ class Creation:
             "created_at": now,
             "deadline_at": deadline_at,
             "repeats": met.denial.number if met.denial else None,
+            **first_step(rule.plan if rule and waits else None, now, deadline_at),
             **decision,
         }
         number = await unit.one(statements.INSERT_REQUEST, **values)
@@ -288,6 +290,19 @@ def _decision(ruling: Ruling, met: _Met, now: datetime, deadline_at: datetime) -
     if met.lack is not None:
         return decided | {"decision_code": "nobody_can_decide", "note": met.lack}
     return dict.fromkeys(decided) | {"status": Status.PENDING, "due_at": deadline_at}
+
+
+def first_step(plan: Plan | None, now: datetime, deadline_at: datetime) -> Values:
+    """When a new request's plan begins, as columns; all null where there is none."""
+    first = next_position(plan, None, now, deadline_at) if plan is not None else None
+    return columns_of(first)
+
+
+def columns_of(position: Position | None) -> Values:
+    """A place in a plan as a request's columns."""
+    if position is None:
+        return {"next_step_at": None, "step_index": None, "step_round": None}
+    return {"next_step_at": position.due_at, "step_index": position.index, "step_round": position.round}
 
 
 async def refuse_revoked(unit: Unit, instance: Instance) -> None:

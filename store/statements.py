@@ -177,6 +177,7 @@ DECIDE = Statement(
             "expires_at",
             "due_at",
         )
+        | {"next_step_at": None}
     )
     .returning(requests),
     t.Request,

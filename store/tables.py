@@ -192,7 +192,8 @@ class Request(Record):
     canonical form of version ``canonical_version``; ``salt`` makes the events' commitments to it unguessable.
     ``due_at`` is when the clock must next look at the row: the deadline while pending, the end of validity while
     approved, the execution timeout while consumed, null once nothing more can become due. ``repeats`` is the number
-    of the request whose denial by a person was remembered; ``reopened_at`` on that one ends the memory.
+    of the request whose denial by a person was remembered; ``reopened_at`` on that one ends the memory. While pending,
+    ``next_step_at`` is when its plan goes on, with step ``step_index`` (0 on) of round ``step_round``; null: no more.
     """
 
     number: int = _number()
@@ -217,6 +218,10 @@ class Request(Record):
     created_at: datetime = _time()
     deadline_at: datetime = _time()
     due_at: datetime | None = _time(optional=True)
+
+    next_step_at: datetime | None = _time(optional=True)
+    step_index: int | None = None
+    step_round: int | None = None
 
     decided_at: datetime | None = _time(optional=True)
     decided_by_kind: DeciderKind | None = _words(DeciderKind, optional=True)
@@ -264,6 +269,12 @@ class RequestTable(Request, table=True):
             "deadline_at",
             sqlite_where=text("status = 'pending'"),
             postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_requests_next_step",
+            "next_step_at",
+            sqlite_where=text("next_step_at IS NOT NULL"),
+            postgresql_where=text("next_step_at IS NOT NULL"),
         ),
         # For the last call like this one that people approved; what rules approve by themselves stays out of it.
         Index(

@@ -57,6 +57,8 @@ class Place(StrEnum):
     CHANNEL = "channel"
     FALLBACK = "fallback"
     DM = "dm"
+    STEP = "step"  # repeated elsewhere by a plan's step, with working buttons
+    QUEUE = "queue"  # gathered with others on a channel's queue card
     THREAD = "thread"  # a reply under the channel's card that counts the tries of a denied call; nothing to press
 
 
@@ -83,3 +85,20 @@ class IntentKind(StrEnum):
     DRAW_CARD = "draw_card"  # draw a posted card anew from the stored state
     TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
     TELL_ADMINS = "tell_admins"  # a DM to each admin
+    NOTIFY = "notify"  # carry one target of a plan's step out
+
+
+class StepState(StrEnum):
+    """What became of a step of a plan."""
+
+    FIRED = "fired"
+    SKIPPED = "skipped"  # outside its hours
+    FAILED = "failed"  # none of its targets could be notified
+
+
+class TargetState(StrEnum):
+    """What became of one target of a step."""
+
+    WAITING = "waiting"
+    NOTIFIED = "notified"
+    FAILED = "failed"  # for good

@@ -6,7 +6,8 @@ Revisions are numbered files in ``versions``, written by hand; a test holds thei
 from alembic import context
 from sqlmodel import SQLModel
 
-import store.delivery_tables  # noqa: F401  # with store.tables, fills the metadata
+import store.delivery_tables
+import store.escalation_tables  # noqa: F401  # with store.tables, fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -30,10 +30,19 @@ def test_a_rule_is_stored_in_this_very_form() -> None:
     assert PEOPLE.frozen() == (
         '{"agent":"refund-bot","arguments_schema":null,"channel":"C0REFUNDS","confirm":false,"domain":null,'
         '"execution_timeout":"15m","external":false,"fallback_channel":"C0OPS","max_timeout":"1h","mention":true,'
-        '"min_timeout":"90s","name":"refunds","need":[],"owner_may_decide":false,"quorum":1,"reason":null,"redact":[],'
+        '"min_timeout":"90s","name":"refunds","need":[],"owner_may_decide":false,"plan":null,"quorum":1,"reason":null,"redact":[],'
         '"reviewers":[{"name":"finance","usergroups":["S0FINANCE"],"users":["U0ALICE"]}],"server":"pay*",'
-        '"stage":"approve","standing":"24h","step_up":null,"tool":"issue_refund","validity":"1h","version":2,"when":null}'
+        '"stage":"approve","standing":"24h","step_up":null,"tool":"issue_refund","validity":"1h","version":3,"when":null}'
     )
+
+
+FORMAT_2 = PEOPLE.frozen().replace('"plan":null,', "").replace('"version":3', '"version":2')
+
+
+def test_a_rule_of_the_second_format_means_what_it_meant() -> None:
+    before = FrozenRule.parse(FORMAT_2)
+    assert before.model_copy(update={"version": 3}) == PEOPLE.as_frozen
+    assert before.plan is None
 
 
 FORMAT_1 = (
@@ -46,7 +55,7 @@ FORMAT_1 = (
 
 def test_a_rule_of_the_first_format_means_what_it_meant() -> None:
     before = FrozenRule.parse(FORMAT_1)
-    assert before.model_copy(update={"version": 2}) == PEOPLE.as_frozen
+    assert before.model_copy(update={"version": 3}) == PEOPLE.as_frozen
     assert (before.quorum, before.seats[0].reviewers, before.asks_on_approve) == (1, (FINANCE,), False)
 
 
@@ -100,7 +109,7 @@ def changed(**keys: object) -> str:
     [
         (changed(version=1), "unknown fields ['arguments_schema', "),
         (changed(majority=2), "unknown fields ['majority']"),
-        (changed(version=3), "format 3"),
+        (changed(version=4), "format 4"),
         (changed(version="1"), 'format "1"'),
         (changed(version=None), "format null"),
         (

@@ -1,8 +1,11 @@
-"""Which addresses Signoff may call when somebody else named them. Pure: nothing is resolved here.
+"""Which addresses Signoff may call. Pure: nothing is resolved here.
 
 A receiver's address comes from whoever makes an instance, and must not lead inward: not to this machine, its network,
 its cloud's metadata, nor to any of these by another spelling (agent-api.md, "Outbound safety"). What a host name stands
-for is checked again, each time, at the moment of connecting (handlers/outbound.py).
+for is checked again, each time, at the moment of connecting (handlers/outbound.py). That is ``parse_destination``.
+
+An address that the operator configured (a pager, a calendar, a heartbeat) may lead inward; plain http may not
+leave this machine. That is ``parse_operator_destination``, and nothing else in here is for it.
 """
 
 import ipaddress
@@ -42,9 +45,15 @@ class UnsafeAddress(BadInput):
     code = "invalid_webhook_url"
 
 
+class BadAddress(Exception):
+    """What the operator configured is no address to call. Its text says what would be right, and never the address."""
+
+    code = "bad_address"
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A receiver's address, taken apart. ``host`` is what is looked up and what TLS is asked to prove."""
+    """An address, taken apart. ``host`` is what is looked up and what TLS is asked to prove."""
 
     url: URL
     host: str
@@ -56,19 +65,11 @@ def parse_destination(text: str, *, allow_loopback: bool = False) -> Destination
 
     ``allow_loopback`` is for development: it admits plain http to this machine, and nothing else more.
     """
-    if len(text) > MAX_URL or not text.isascii() or not text.isprintable() or any(sign in text for sign in " \\<>\"'`"):
-        raise _unsafe(f"must be an absolute https address of at most {MAX_URL} plain ASCII characters")
     try:
-        url = URL(text)
-        host, port = url.host, url.port
-    except ValueError as error:
-        raise _unsafe("is not an address") from error
-    if not host or port is None or not 0 < port < 65_536 or not url.absolute:
-        raise _unsafe("must be an absolute address, such as https://agents.example.com/hooks/aap")
-    if url.user is not None or url.password is not None or "@" in url.authority:
-        raise _unsafe("must not hold a user or password")
-    if url.fragment or "#" in text:
-        raise _unsafe("must not have a fragment")
+        destination = _take_apart(text)
+    except _Malformed as malformed:
+        raise _unsafe(malformed.words) from malformed
+    url, host = destination.url, destination.host
     literal = _literal(host)
     on_loopback = allow_loopback and (host == "localhost" or (literal is not None and literal.is_loopback))
     if url.scheme != "https" and not (url.scheme == "http" and on_loopback):
@@ -80,7 +81,20 @@ def parse_destination(text: str, *, allow_loopback: bool = False) -> Destination
         raise _unsafe("has a host that is neither a name nor an address in its usual form")
     elif "." not in host.rstrip(".") and not on_loopback:
         raise _unsafe("names a host without a domain")
-    return Destination(url, host, port)
+    return destination
+
+
+def parse_operator_destination(text: str) -> Destination:
+    """Take apart an address of the operator's: https, or plain http to this machine. Raises ``BadAddress``."""
+    try:
+        destination = _take_apart(text)
+    except _Malformed as malformed:
+        raise BadAddress(malformed.words) from malformed
+    literal = _literal(destination.host)
+    on_loopback = destination.host == "localhost" or (literal is not None and literal.is_loopback)
+    if destination.url.scheme != "https" and not (destination.url.scheme == "http" and on_loopback):
+        raise BadAddress("must be https; only a loopback address may do without")
+    return destination
 
 
 def refuse_inward(address: IPv4Address | IPv6Address, *, allow_loopback: bool = False) -> None:
@@ -96,6 +110,31 @@ def refuse_inward(address: IPv4Address | IPv6Address, *, allow_loopback: bool = 
         or any(address.version == network.version and address in network for network in _INWARD)
     ):
         raise _unsafe("leads to an address that is not public")
+
+
+class _Malformed(ValueError):
+    """A text has not the form that every address has, whoever named it."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
+def _take_apart(text: str) -> Destination:
+    if len(text) > MAX_URL or not text.isascii() or not text.isprintable() or any(sign in text for sign in " \\<>\"'`"):
+        raise _Malformed(f"must be an absolute https address of at most {MAX_URL} plain ASCII characters")
+    try:
+        url = URL(text)
+        host, port = url.host, url.port
+    except ValueError as error:
+        raise _Malformed("is not an address") from error
+    if not host or port is None or not 0 < port < 65_536 or not url.absolute:
+        raise _Malformed("must be an absolute address, such as https://agents.example.com/hooks/aap")
+    if url.user is not None or url.password is not None or "@" in url.authority:
+        raise _Malformed("must not hold a user or password")
+    if url.fragment or "#" in text:
+        raise _Malformed("must not have a fragment")
+    return Destination(url, host, port)
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:

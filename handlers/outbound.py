@@ -1,9 +1,13 @@
-"""The one HTTP client that calls addresses which others gave us: receivers of notifications.
+"""The one HTTP client that calls addresses: those that others gave us, and those that the operator configured.
 
-Each call looks the host up anew, refuses it unless every address it stands for is public, and connects to those very
-addresses, so that a name cannot mean one thing when it is checked and another when it is used. TLS proves the name.
-Redirects are answers like any other, proxies of the environment are not used, what comes back is read up to a small
-size, and only so many calls run at once to one host and one address. What is sent and when is not decided here.
+Each call looks the host up anew, refuses what it must not stand for, and connects to those very addresses, so that a
+name cannot mean one thing when it is checked and another when it is used. TLS proves the name. Redirects are answers
+like any other, proxies of the environment are not used, what comes back is read up to a small size, and only so many
+calls run at once to one host and one address. What is sent and when is not decided here.
+
+There are two clients, and neither has a switch that makes it the other. ``Outbound`` is for addresses that others gave
+us (receivers of notifications) and refuses a host unless every address it stands for is public. ``OperatorOutbound`` is
+for what stands in the configuration (pagers, calendars, a heartbeat) and may lead inward.
 """
 
 import asyncio
@@ -17,11 +21,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
+from types import MappingProxyType
+from typing import Literal
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bot.addresses import Destination, UnsafeAddress, parse_destination, refuse_inward
+from bot.addresses import (
+    BadAddress,
+    Destination,
+    UnsafeAddress,
+    parse_destination,
+    parse_operator_destination,
+    refuse_inward,
+)
 
 ATTEMPT = timedelta(seconds=10)
 """The longest that a call may take, from looking the host up to the last byte read."""
@@ -55,39 +68,32 @@ class Busy(Exception):
     """As many calls as may run at once to this host or address are running."""
 
 
-class Outbound:
-    """Posts to receivers. ``resolve`` is the system's look-up unless another is given."""
+class _Client:
+    """What both clients do alike, once an address is taken apart. Which hosts may be called is theirs to say.
+
+    ``resolve`` is the system's look-up unless another is given.
+    """
 
     def __init__(
-        self,
-        *,
-        allow_loopback: bool = False,
-        resolve: Resolve | None = None,
-        trust: ssl.SSLContext | None = None,
-        patience: timedelta = ATTEMPT,
+        self, *, resolve: Resolve | None = None, trust: ssl.SSLContext | None = None, patience: timedelta = ATTEMPT
     ) -> None:
-        self._allow_loopback = allow_loopback
         self._resolve = resolve or _look_up
         self._trust = trust or _public_trust()
         self._patience = patience.total_seconds()
         self._running: Counter[str] = Counter()
 
-    def parse(self, url: str) -> Destination:
-        """Take an address apart, and refuse what can be told from its text. Raises ``UnsafeAddress``."""
-        return parse_destination(url, allow_loopback=self._allow_loopback)
+    def _refuse(self, destination: Destination, found: Sequence[str]) -> None:
+        """Raise unless all that a host stands for may be called."""
+        raise NotImplementedError
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post ``body`` and return the answer, whatever its status.
-
-        Raises ``UnsafeAddress``, ``CallFailed``, or ``Busy`` without having tried.
-        """
-        destination = self.parse(url)
+    async def _call(self, destination: Destination, send: Callable[[Sequence[str]], Awaitable[Answer]]) -> Answer:
+        """Look the host up, and ``send`` to the addresses that pass. Raises as ``Outbound.post`` does."""
         try:
             async with self._slot(f"host {destination.host}:{destination.port}", AT_ONCE_TO_A_HOST):
                 async with asyncio.timeout(self._patience):
                     addresses = await self._addresses(destination)
                     async with self._slot(f"address {addresses[0]}", AT_ONCE_TO_AN_ADDRESS):
-                        return await self._post(destination, addresses, body, headers)
+                        return await send(addresses)
         except TimeoutError as error:
             raise CallFailed("timeout") from error
         except aiohttp.ClientConnectorCertificateError as error:
@@ -105,19 +111,17 @@ class Outbound:
             raise CallFailed("host_unknown") from error
         if not found:
             raise CallFailed("host_unknown")
-        for text in found:
-            try:
-                address = ipaddress.ip_address(text)
-            except ValueError as error:
-                raise UnsafeAddress from error
-            # One inward address among public ones is how a name is made to lead inward now and then.
-            refuse_inward(address, allow_loopback=self._allow_loopback)
-        if destination.url.scheme == "http" and not all(ipaddress.ip_address(text).is_loopback for text in found):
-            raise UnsafeAddress("The receiver's url must be https.", param="delivery.url")
+        self._refuse(destination, found)
         return found[:MAX_ADDRESSES]
 
-    async def _post(
-        self, destination: Destination, addresses: Sequence[str], body: bytes, headers: Mapping[str, str]
+    async def _exchange(
+        self,
+        method: Literal["GET", "POST"],
+        destination: Destination,
+        addresses: Sequence[str],
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
         connector = aiohttp.TCPConnector(
             resolver=_Known(addresses), ssl=self._trust, force_close=True, use_dns_cache=False, limit=1
@@ -131,9 +135,11 @@ class Outbound:
                 timeout=aiohttp.ClientTimeout(total=None),  # ours counts
                 skip_auto_headers=("Accept-Encoding",),
             ) as session,
-            session.post(destination.url, data=body, headers=dict(headers), allow_redirects=False) as response,
+            session.request(
+                method, destination.url, data=body, headers=dict(headers), allow_redirects=False
+            ) as response,
         ):
-            return Answer(response.status, response.headers.get("Retry-After"), await _read(response))
+            return Answer(response.status, response.headers.get("Retry-After"), await _read(response, most_bytes))
 
     @contextlib.asynccontextmanager
     async def _slot(self, name: str, most: int) -> AsyncIterator[None]:
@@ -146,6 +152,83 @@ class Outbound:
             self._running[name] -= 1
             if not self._running[name]:
                 del self._running[name]
+
+
+class Outbound(_Client):
+    """Posts to addresses that others gave us, and never inward."""
+
+    def __init__(
+        self,
+        *,
+        allow_loopback: bool = False,
+        resolve: Resolve | None = None,
+        trust: ssl.SSLContext | None = None,
+        patience: timedelta = ATTEMPT,
+    ) -> None:
+        super().__init__(resolve=resolve, trust=trust, patience=patience)
+        self._allow_loopback = allow_loopback
+
+    def parse(self, url: str) -> Destination:
+        """Take an address apart, and refuse what can be told from its text. Raises ``UnsafeAddress``."""
+        return parse_destination(url, allow_loopback=self._allow_loopback)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post ``body`` and return the answer, whatever its status.
+
+        Raises ``UnsafeAddress``, ``CallFailed``, or ``Busy`` without having tried.
+        """
+        destination = self.parse(url)
+        return await self._call(destination, lambda addresses: self._post(destination, addresses, body, headers))
+
+    async def _post(
+        self, destination: Destination, addresses: Sequence[str], body: bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        return await self._exchange("POST", destination, addresses, headers, body)
+
+    def _refuse(self, destination: Destination, found: Sequence[str]) -> None:
+        for text in found:
+            try:
+                address = ipaddress.ip_address(text)
+            except ValueError as error:
+                raise UnsafeAddress from error
+            # One inward address among public ones is how a name is made to lead inward now and then.
+            refuse_inward(address, allow_loopback=self._allow_loopback)
+        if _leaves_in_the_open(destination, found):
+            raise UnsafeAddress("The receiver's url must be https.", param="delivery.url")
+
+
+class OperatorOutbound(_Client):
+    """Calls addresses that the operator configured, wherever they lead; plain http never leaves this machine."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post ``body`` and return the answer, whatever its status.
+
+        Raises ``BadAddress``, ``CallFailed``, or ``Busy`` without having tried.
+        """
+        destination = parse_operator_destination(url)
+        return await self._call(
+            destination, lambda addresses: self._exchange("POST", destination, addresses, headers, body)
+        )
+
+    async def get(
+        self, url: str, headers: Mapping[str, str] = MappingProxyType({}), *, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> Answer:
+        """Get what is at ``url``, read up to ``most_bytes``. Raises as ``post``."""
+        destination = parse_operator_destination(url)
+        return await self._call(
+            destination,
+            lambda addresses: self._exchange("GET", destination, addresses, headers, most_bytes=most_bytes),
+        )
+
+    def _refuse(self, destination: Destination, found: Sequence[str]) -> None:
+        """Where it leads is the operator's choice; that nobody on the way reads it is not."""
+        if _leaves_in_the_open(destination, found):
+            raise BadAddress("must be https")
+
+
+def _leaves_in_the_open(destination: Destination, found: Sequence[str]) -> bool:
+    """Whether plain http would leave this machine."""
+    return destination.url.scheme == "http" and not all(ipaddress.ip_address(text).is_loopback for text in found)
 
 
 class _Known(AbstractResolver):
@@ -179,12 +262,12 @@ def _public_trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
     """Read what there is, unless it is too much."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(16 * 1024):
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
+        if len(body) > most_bytes:
             return None
     return bytes(body)
 

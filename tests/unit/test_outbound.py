@@ -10,8 +10,23 @@ from itertools import product
 import pytest
 from aiohttp import web
 
-from bot.addresses import Destination, UnsafeAddress, parse_destination, refuse_inward
-from handlers.outbound import AT_ONCE_TO_A_HOST, MAX_ANSWER_BYTES, Answer, Busy, CallFailed, Outbound
+from bot.addresses import (
+    BadAddress,
+    Destination,
+    UnsafeAddress,
+    parse_destination,
+    parse_operator_destination,
+    refuse_inward,
+)
+from handlers.outbound import (
+    AT_ONCE_TO_A_HOST,
+    MAX_ANSWER_BYTES,
+    Answer,
+    Busy,
+    CallFailed,
+    OperatorOutbound,
+    Outbound,
+)
 
 INWARD_4 = (
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.255",
@@ -267,3 +282,57 @@ async def test_nobody_there_and_no_such_name_are_failures() -> None:
 
     with pytest.raises(CallFailed, match="host_unknown"):
         await Outbound(resolve=unknown).post("https://agents.example.com/", b"", {})
+
+
+# --- addresses of the operator's ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://pager.internal/hook", "https://10.1.2.3:8443/", "https://[fd12::1]/x?token=1", "https://intranet/",
+        "http://127.0.0.1:9/", "http://localhost:9/x", "http://[::1]:9/",
+    ],
+)  # fmt: skip
+def test_an_address_of_the_operators_may_lead_inward(url: str) -> None:
+    assert str(parse_operator_destination(url).url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "pager.internal", "http://pager.internal/", "http://10.0.0.1/", "ftp://10.0.0.1/", "https:///x",
+        "https://user:s3cret@pager.internal/", "https://pager.internal/#x", "https://pager.internal/ x", "https://x:0/",
+    ],
+)  # fmt: skip
+def test_an_operators_address_is_still_an_address_and_https(url: str) -> None:
+    with pytest.raises(BadAddress) as refused:
+        parse_operator_destination(url)
+    assert "s3cret" not in str(refused.value)
+
+
+async def test_plain_http_never_leaves_this_machine_whatever_localhost_stands_for() -> None:
+    async def elsewhere(host: str, port: int) -> Sequence[str]:
+        return ["10.0.0.1"]
+
+    with pytest.raises(BadAddress):
+        await OperatorOutbound(resolve=elsewhere).post("http://localhost:9/", b"", {})
+
+
+async def test_an_operators_address_is_called_and_its_answer_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    seen: list[tuple[str, str, bytes]] = []
+
+    async def take(http_request: web.Request) -> web.Response:
+        seen.append((http_request.method, http_request.path_qs, await http_request.read()))
+        if http_request.path == "/moved":
+            raise web.HTTPFound("/elsewhere")
+        return web.Response(body=b"x" * 100)
+
+    async with serving(take) as base:
+        outbound = OperatorOutbound()
+        assert (await outbound.post(f"{base}/hook", b"{}", {})).body == b"x" * 100
+        assert (await outbound.get(f"{base}/feed?token=1", most_bytes=99)).body is None
+        assert (await outbound.get(f"{base}/moved")).status == 302
+    assert seen == [("POST", "/hook", b"{}"), ("GET", "/feed?token=1", b""), ("GET", "/moved", b"")]

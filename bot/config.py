@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bot.config_faults import BadConfig, Fault, faults_of, key_path, shown, unknown_key
-from bot.config_plans import OnCall, Pager, Plan, PlanWorld
+from bot.config_plans import EscalationSettings, OnCall, Pager, Plan, PlanWorld
 from bot.config_rules import FrozenRule, Known, ReadFile, Rule, Seat, Stage, UnreadableRule
 from bot.config_tables import (
     SLACK_API_URL,
@@ -40,6 +40,7 @@ __all__ = [
     "Agent",
     "BadConfig",
     "DeliverySettings",
+    "EscalationSettings",
     "Fault",
     "FrozenRule",
     "OnCall",
@@ -69,6 +70,7 @@ TABLES: Mapping[str, type[Table]] = MappingProxyType(
         "store": StoreSettings,
         "delivery": DeliverySettings,
         "admins": AdminSettings,
+        "escalation": EscalationSettings,
         "agents": Agent,
         "reviewers": ReviewerGroup,
         "oncall": OnCall,
@@ -93,6 +95,7 @@ class Settings:
     store: StoreSettings
     delivery: DeliverySettings
     admins: AdminSettings
+    escalation: EscalationSettings
     agents: Mapping[str, Agent]
     reviewers: Mapping[str, ReviewerGroup]
     oncall: Mapping[str, OnCall]
@@ -174,13 +177,14 @@ class _Reader:
         store = self._store()
         delivery = self._delivery(server)
         admins = self._table(AdminSettings, self._toml.get("admins", {}), ("admins",))
+        escalation = self._table(EscalationSettings, self._toml.get("escalation", {}), ("escalation",))
         agents = dict(self._named(Agent, "agents"))
         groups = dict(self._named(ReviewerGroup, "reviewers"))
         oncall = dict(self._named(OnCall, "oncall"))
         pagers = dict(self._named(Pager, "pagers"))
         plans = dict(self._named(Plan, "plans", known=self._plan_world(groups)))
         rules = list(self._rules(self._known(groups, plans)))
-        if not (server and slack and store and delivery and admins):
+        if not (server and slack and store and delivery and admins and escalation):
             return None
         return Settings(
             server=server,
@@ -188,6 +192,7 @@ class _Reader:
             store=store,
             delivery=delivery,
             admins=admins,
+            escalation=escalation,
             agents=MappingProxyType(agents),
             reviewers=MappingProxyType(groups),
             oncall=MappingProxyType(oncall),

@@ -65,6 +65,9 @@ def effective_digest(settings: Settings) -> str:
         "agents": {name: agent.model_dump(mode="json") for name, agent in settings.agents.items()},
         "reviewers": {name: group.model_dump(mode="json") for name, group in settings.reviewers.items()},
         "admins": settings.admins.model_dump(mode="json"),
+        "escalation": settings.escalation.model_dump(mode="json"),
+        "oncall": {name: oncall.model_dump(mode="json") for name, oncall in settings.oncall.items()},
+        "pagers": {name: pager.model_dump(mode="json") for name, pager in settings.pagers.items()},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

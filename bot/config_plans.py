@@ -13,7 +13,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 
 from bot.config_faults import nearest, shown, wrong
 from bot.config_tables import ReviewerGroup, Table
-from bot.config_values import Duration, FilledListOf, ListOf, TableName, UsergroupId, UserId, split_web_address
+from bot.config_values import (
+    Duration,
+    FilledListOf,
+    ListOf,
+    TableName,
+    UsergroupId,
+    UserId,
+    is_loopback_host,
+    split_web_address,
+)
 from bot.durations import NotADuration, parse_duration, render_duration
 from bot.hours import NotHours, parse_hours
 
@@ -21,6 +30,7 @@ MOST_STEPS = 20
 MOST_REPEATS = 9
 LONGEST_CLAIM = timedelta(hours=4)
 SHORTEST_AFTER = timedelta(seconds=10)
+PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 
 TargetKind = Literal["thread", "owners", "channel", "user", "usergroup", "oncall", "pager"]
 _ALONE = ("thread", "owners")
@@ -110,8 +120,10 @@ def _hours(value: str) -> str:
 
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
+        # Not shown: it may be the secret itself, put into the wrong place.
         raise wrong(
-            f"{shown(value)} is not the name of a variable", "name the variable of the environment, not its value"
+            "is not the name of a variable",
+            "name the variable of the environment that holds it, such as PAGER_MAIN_KEY",
         )
     return value
 
@@ -275,13 +287,25 @@ class Pager(Table):
 
     name: TableName
     kind: Literal["pagerduty", "webhook"] = Field(examples=["pagerduty"])
-    url: str = Field("https://events.pagerduty.com/v2/enqueue", examples=["https://events.pagerduty.com/v2/enqueue"])
-    """Where it is called. For `webhook` it must be given."""
+    url: str = Field(PAGERDUTY_URL, validate_default=True, examples=[PAGERDUTY_URL])
+    """Where it is called: https unless loopback. For `webhook` it must be given."""
     secret_env: VariableName = Field(examples=["PAGER_MAIN_KEY"])
     """The variable (or that name with _FILE) that holds the routing key, or the whsec_ secret of a webhook."""
 
     @field_validator("url")
     @classmethod
     def _url_is_one(cls, value: str, info: ValidationInfo) -> str:
-        split_web_address(value)
+        if value == PAGERDUTY_URL and info.data.get("kind") == "webhook":
+            raise wrong("is missing", "say where the webhook is called, such as https://pager.example.com/signoff")
+        parts = split_web_address(value)
+        if parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
+            raise wrong(f"{shown(value)} is plain http", "use https; only a loopback address may do without")
         return value
+
+
+class EscalationSettings(Table):
+    """`[escalation]`: what all plans have in common."""
+
+    heartbeat_env: VariableName | None = Field(None, examples=["HEARTBEAT_URL"])
+    """The variable (or that name with _FILE) that holds an address which is called every minute while steps run on
+    time. None: none is."""

@@ -5,17 +5,21 @@ its end does not count). Whatever is wrong is reported at once as BadConfig, its
 ever enters a fault, an exception, a repr or a log. Reading and making the key file is the only I/O in here.
 """
 
+import base64
+import binascii
 import os
+import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from bot.addresses import BadAddress, parse_operator_destination
 from bot.config import Settings, StoreSettings
 from bot.config_faults import BadConfig, Fault
 
@@ -27,6 +31,8 @@ METRICS_TOKEN = "SIGNOFF_METRICS_TOKEN"  # noqa: S105 (the variable's name)
 VARIABLES = (BOT_TOKEN, APP_TOKEN, SIGNING_SECRET, SECRET_KEY, METRICS_TOKEN)
 
 LEAST_KEY_BYTES = 32
+WEBHOOK_PREFIX = "whsec_"
+_ROUTING_KEY = re.compile(r"[A-Za-z0-9_-]{16,100}")
 _LONGEST_FILE_BYTES = 64 * 1024
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
 _SOURCE = "secrets"
@@ -54,6 +60,7 @@ class Secrets:
     metrics_token: SecretStr | None = None
     key_created: Path | None = None
     """The key file, if it was made just now: to be said to the operator, who must keep it."""
+    named: "NamedSecrets" = field(default_factory=lambda: NamedSecrets({}))
 
 
 class SecretKey(NamedTuple):
@@ -79,6 +86,11 @@ def load_secrets(env: Mapping[str, str], settings: Settings, *, create_key: bool
     app_token = reader.token(APP_TOKEN, "xapp-") if socket else None
     signing_secret = None if socket else reader.token(SIGNING_SECRET)
     metrics_token = reader.token(METRICS_TOKEN, required=False)
+    named = NamedSecrets(env)
+    try:
+        named.read(settings)
+    except BadConfig as bad:
+        reader.faults += bad.faults
     key = reader.key(settings.store, create=create_key)
     if reader.faults or bot_token is None or key is None:
         raise BadConfig(_SOURCE, reader.faults)
@@ -89,7 +101,87 @@ def load_secrets(env: Mapping[str, str], settings: Settings, *, create_key: bool
         secret_key=key.as_bytes(),
         metrics_token=metrics_token,
         key_created=key.created,
+        named=named,
     )
+
+
+class NamedSecrets:
+    """The values of the variables that the configuration names: pagers' secrets, secret addresses.
+
+    Unlike the others they are read again with each changed file, so that it may name new ones. Its repr shows nothing.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._values: Mapping[str, SecretStr] = {}
+
+    def read(self, settings: Settings) -> None:
+        """Read all that ``settings`` name. Raises BadConfig with all faults; then nothing has changed."""
+        reader = _Reader(self._env)
+        values: dict[str, SecretStr] = {}
+        for variable, where, form in _named_in(settings):
+            value = reader.named(variable, where, form)
+            if value is not None:
+                values[variable] = value
+        if reader.faults:
+            raise BadConfig(_SOURCE, dict.fromkeys(reader.faults))
+        # What a file before named is kept: should this one be refused after all, that one goes on needing it.
+        self._values = {**self._values, **values}
+
+    def get(self, variable: str) -> str | None:
+        """The value of a variable that was read."""
+        value = self._values.get(variable)
+        return None if value is None else value.get_secret_value()
+
+
+class _Form(NamedTuple):
+    """What the value of a named variable must look like, and the words for it."""
+
+    fits: Callable[[str], bool]
+    words: str
+
+
+def _is_routing_key(value: str) -> bool:
+    return _ROUTING_KEY.fullmatch(value) is not None and not value.startswith(WEBHOOK_PREFIX)
+
+
+def _is_webhook_secret(value: str) -> bool:
+    return webhook_key(value) is not None
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parse_operator_destination(value)
+    except BadAddress:
+        return False
+    return True
+
+
+def webhook_key(secret: str) -> bytes | None:
+    """The key in a secret as Standard Webhooks writes it, whsec_ and 24 to 64 bytes in base64; None if it is none."""
+    try:
+        key = base64.b64decode(secret.removeprefix(WEBHOOK_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if secret.startswith(WEBHOOK_PREFIX) and 24 <= len(key) <= 64 else None
+
+
+_PAGER_FORMS = {
+    "pagerduty": _Form(_is_routing_key, "the integration key of a service's Events API v2 integration"),
+    "webhook": _Form(_is_webhook_secret, f"{WEBHOOK_PREFIX} and 24 to 64 random bytes in base64"),
+}
+_ADDRESS = _Form(_is_address, "an https address, without user and fragment")
+
+
+def _named_in(settings: Settings) -> Iterator[tuple[str, str, _Form]]:
+    """Each variable that settings name, where they do, and what it must hold."""
+    for pager in settings.pagers.values():
+        yield pager.secret_env, f"pagers.{pager.name}.secret_env", _PAGER_FORMS[pager.kind]
+    for oncall in settings.oncall.values():
+        if oncall.ical_env is not None:
+            yield oncall.ical_env, f"oncall.{oncall.name}.ical_env", _ADDRESS
+    if settings.escalation.heartbeat_env is not None:
+        yield settings.escalation.heartbeat_env, "escalation.heartbeat_env", _ADDRESS
 
 
 def load_bot_token(env: Mapping[str, str]) -> SecretStr | None:
@@ -146,6 +238,23 @@ class _Reader:
             return None
         if not prefix and kind:
             self._fault(name, f"is {kind} of Slack's", _WHERE_FROM.get(name, "make one: openssl rand -hex 32"))
+            return None
+        return SecretStr(value)
+
+    def named(self, name: str, where: str, form: _Form) -> SecretStr | None:
+        """A variable that the key path ``where`` of the file names."""
+        if name.removesuffix("_FILE") in VARIABLES:
+            self._fault(name, f"is named by {where}, and holds a secret of Signoff's own", "name another variable")
+            return None
+        before = len(self.faults)
+        value = self._value(name)
+        if value is None:
+            if len(self.faults) == before:
+                remedy = f"it holds {form.words}; set {name}, or {name}_FILE to a file with it"
+                self._fault(name, f"is not set, and {where} names it", remedy)
+            return None
+        if not form.fits(value):
+            self._fault(name, f"does not hold what {where} needs", f"let it hold {form.words}, without quotes")
             return None
         return SecretStr(value)
 

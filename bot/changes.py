@@ -1,8 +1,10 @@
 """What a committed unit of work announces to the rest of the process. Values only."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from store.tables import Request
+from store.vocabulary import StepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +27,17 @@ class CredentialsChanged:
 @dataclass(frozen=True, slots=True)
 class NotificationsFilled:
     """There is something new to send to a receiver."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken:
+    """A step of a plan was taken, or failed after all."""
+
+    state: StepState
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMoved:
+    """The next step of a plan is due at another time than before."""
+
+    due_at: datetime

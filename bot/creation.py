@@ -24,7 +24,7 @@ from bot.config import Plan, Rule
 from bot.decisions import Election, record_decision
 from bot.durations import parse_capped
 from bot.errors import BadCredential, FactsUnavailable, IdempotencyConflict, Limited
-from bot.escalation import Position, next_position
+from bot.escalation import columns_of, next_position
 from bot.events import EventType, append_event, commit
 from bot.limits import Admission, Limits
 from bot.memory import count_try, recall
@@ -296,13 +296,6 @@ def first_step(plan: Plan | None, now: datetime, deadline_at: datetime) -> Value
     """When a new request's plan begins, as columns; all null where there is none."""
     first = next_position(plan, None, now, deadline_at) if plan is not None else None
     return columns_of(first)
-
-
-def columns_of(position: Position | None) -> Values:
-    """A place in a plan as a request's columns."""
-    if position is None:
-        return {"next_step_at": None, "step_index": None, "step_round": None}
-    return {"next_step_at": position.due_at, "step_index": position.index, "step_round": position.round}
 
 
 async def refuse_revoked(unit: Unit, instance: Instance) -> None:

@@ -231,6 +231,12 @@ class NothingToWithdraw(Refusal):
     code = "nothing_to_withdraw"
 
 
+class NotAgain(Refusal):
+    """You said before that you are on it. That counts once."""
+
+    code = "not_again"
+
+
 class ClosedChannel(Refusal):
     """This channel is shared with another company, and the rule does not allow that. Nobody decides in it."""
 

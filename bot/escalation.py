@@ -7,12 +7,13 @@ step is at or after the deadline, and nothing here ever decides.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.config import FrozenRule, Plan, ReviewerGroup, Seat
 from bot.config_plans import StepTable
 from bot.hours import parse_hours
+from store.tables import Request
 
 LATE = timedelta(minutes=1)
 """After a step taken later than this, the next is counted from then: the plan stood still, or nobody swept."""
@@ -49,9 +50,7 @@ def next_position(
     if taken is not None:
         since = taken_at if taken_at is not None and taken_at - taken.due_at > LATE else taken.due_at
     place = _following(plan, taken)
-    reminder_at = None if plan.before_deadline is None else deadline_at - plan.before_deadline
-    if reminder_at is not None and reminder_at <= created_at:
-        reminder_at = None  # there is less time than that in all
+    reminder_at = _reminder_at(plan, created_at, deadline_at)
     if place is not None:
         at = since + plan.steps[place[1]].after.within(deadline_at - created_at)
         if at < (reminder_at or deadline_at):
@@ -100,6 +99,28 @@ def claim_until(
     return until, until - next_at
 
 
+def put_off(
+    plan: Plan, position: Position, created_at: datetime, deadline_at: datetime, now: datetime, held_up: timedelta
+) -> Position:
+    """Return where a plan that stands at ``position`` stands after a claim at ``now``; see ``claim_until``.
+
+    A claim loses no step: it takes at most half of the time that is left until the last reminder, or the deadline. The
+    last reminder itself waits for nobody.
+    """
+    if position.is_reminder_of(plan):
+        return position
+    end = _reminder_at(plan, created_at, deadline_at) or deadline_at
+    until, _ = claim_until(plan, position.due_at, now, deadline_at - created_at, held_up)
+    halfway = position.due_at + max(end - position.due_at, timedelta(0)) / 2
+    return replace(position, due_at=min(until, halfway))
+
+
+def _reminder_at(plan: Plan, created_at: datetime, deadline_at: datetime) -> datetime | None:
+    """When the last reminder comes; None for none, and where there is less time than that in all."""
+    reminder_at = None if plan.before_deadline is None else deadline_at - plan.before_deadline
+    return reminder_at if reminder_at is not None and reminder_at > created_at else None
+
+
 @dataclass(frozen=True, slots=True)
 class Joined:
     """People who may fill a seat as well, from a step on. ``source`` is what the plan calls them."""
@@ -132,3 +153,17 @@ def seat_index(rule: FrozenRule, seat: str | None) -> int:
     if seat is None:
         return 0
     return next(at for at, one in enumerate(rule.seats) if any(group.name == seat for group in one.reviewers))
+
+
+def columns_of(position: Position | None) -> dict[str, datetime | int | None]:
+    """A place in a plan as a request's columns."""
+    if position is None:
+        return {"next_step_at": None, "step_index": None, "step_round": None}
+    return {"next_step_at": position.due_at, "step_index": position.index, "step_round": position.round}
+
+
+def place_of(request: Request) -> Position | None:
+    """Return the place at which a request's plan goes on, or None."""
+    if request.next_step_at is None or request.step_round is None or request.step_index is None:
+        return None
+    return Position(request.step_round, request.step_index, request.next_step_at)

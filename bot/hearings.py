@@ -94,7 +94,7 @@ def refuse_unless_open(request: Request, now: datetime) -> None:
 
 
 class _UnknownVoters(Exception):
-    """Somebody voted since the facts were loaded, and what Slack says of them is not among these."""
+    """Somebody voted since the facts were loaded, or may vote since; what Slack says of them is not among these."""
 
 
 class Hearings:
@@ -163,9 +163,9 @@ class Hearings:
         request = await unit.one(statements.REQUEST, number=number)
         if request is None:
             raise UnknownRequest
-        if request.rule_id is None:  # denied because no rule matched: nobody could ever decide it
+        rule = await self._rulebook.rule_of(unit, request)
+        if rule is None:  # denied because no rule matched: nobody could ever decide it
             raise AlreadyDecided(request)
-        rule = await self._rulebook.frozen(unit, request.rule_id)
         return Ballot(request, rule, tuple(await unit.all(statements.VOTES_OF, request_number=number)))
 
     async def _hold(
@@ -180,6 +180,8 @@ class Hearings:
         ballot = await self.load(unit, number)
         if not asked.issuperset(vote.user_id for vote in ballot.votes):
             raise _UnknownVoters
+        if not (facts.groups.keys() | facts.unknown_groups).issuperset(reviewer_usergroups(ballot.rule)):
+            raise _UnknownVoters  # a step of the plan let others decide in between
         is_new = await unit.run(statements.TAKE_ACT, id=act.id, user_id=act.user_id, at=self._clock())
         done = await work(unit, await self._gather(unit, ballot, facts, is_repeat=not is_new))
         if isinstance(done, Refusal) and is_new:

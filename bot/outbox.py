@@ -17,6 +17,7 @@ from bot.decisions import add_intent
 from bot.events import EventType, append_event
 from bot.memory import find_near_denial, load_tries
 from bot.notices import Fact, facts_of
+from bot.plan_state import PlanState, load_plan_state
 from bot.policy import Parties
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
@@ -41,7 +42,8 @@ class Drawing:
 
     ``withdrawn`` are votes that were taken back, ``granted`` the standing votes that were left on this request,
     ``taken`` those that were cast on it. ``tries`` counts how often its denial was met again, ``last_try_at`` says when
-    last; before ``remembered_until`` it would be met once more, and may be reopened.
+    last; before ``remembered_until`` it would be met once more, and may be reopened. ``plan_state`` is where the rule's
+    plan stands, None for a rule without one; ``rule`` has whom its steps let decide since.
 
     What the rule hides is in none of it: requests, and notes of votes, are as people may see them (``bot.redaction``).
     ``copies`` counts the places of the call that the rule shows and that are hidden too: they repeat what it hides.
@@ -61,6 +63,7 @@ class Drawing:
     remembered_until: datetime | None = None
     copies: int = 0
     withdrawn: tuple[Vote, ...] = ()
+    plan_state: PlanState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ async def load_drawing(
     instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
     if instance is None:
         raise LookupError(f"request {request.id} has no instance")
-    rule = await rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None
+    rule = await rulebook.rule_of(unit, request)
     previous = near_denial = None
     if compare and rule is not None and rule.stage == "approve":
         previous = await unit.one(
@@ -132,6 +135,7 @@ async def load_drawing(
         copies=drawn.copies,
         withdrawn=tuple(drawn.noted(vote) for vote in cast if vote.withdrawn_at is not None),
         parties=rulebook.policy.parties(request.agent, instance),
+        plan_state=await load_plan_state(unit, request, rule, whole=compare),
     )
 
 

@@ -8,6 +8,7 @@ A changed file comes into force at one moment, see ``replace``. Nobody keeps a p
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,9 +16,12 @@ from typing import TypeVar
 from bot.clock import Clock
 from bot.conditions import Call
 from bot.config import FrozenRule, Rule, Settings
+from bot.escalation import Joined, widened
 from bot.policy import Policy, Ruling
-from store import statements
+from store import statements, statements_escalation
 from store.engine import Store
+from store.escalation_tables import SeatWidening
+from store.tables import Request
 from store.unit import Unit
 
 T = TypeVar("T")
@@ -111,7 +115,10 @@ class Rulebook:
             settled.set()
 
     async def frozen(self, unit: Unit, rule_id: int) -> FrozenRule:
-        """Return a rule as it was. Raises ``UnreadableRule`` for a version this code does not know."""
+        """Return a rule as it was. Raises ``UnreadableRule`` for a version this code does not know.
+
+        Whom it lets decide may have become more since, for one request; see ``rule_of``.
+        """
         rule = self._frozen.get(rule_id)
         if rule is None:
             stored = await unit.one(statements.RULE_VERSION, id=rule_id)
@@ -119,6 +126,24 @@ class Rulebook:
                 raise LookupError(f"there is no rule version {rule_id}")
             rule = self._frozen[rule_id] = FrozenRule.parse(stored.body)
         return rule
+
+    async def rule_of(self, unit: Unit, request: Request) -> FrozenRule | None:
+        """Return the rule that a request is judged and shown by; None where no rule matched it.
+
+        That is its rule as it was, with the people whom steps of its plan let decide since. No plan, no query.
+        """
+        if request.rule_id is None:
+            return None
+        rule = await self.frozen(unit, request.rule_id)
+        if rule.plan is None or not any(step.widen for step in rule.plan.steps):
+            return rule
+        widenings = await unit.all(statements_escalation.WIDENINGS_OF, request_number=request.number)
+        return widened(rule, map(_joined, widenings))
+
+
+def _joined(widening: SeatWidening) -> Joined:
+    users, usergroups = json.loads(widening.users), json.loads(widening.usergroups)
+    return Joined(widening.seat, widening.source, tuple(users), tuple(usergroups))
 
 
 async def _store_edition(store: Store, settings: Settings, clock: Clock) -> Edition:

@@ -78,11 +78,15 @@ class SeatWideningTable(SeatWidening, table=True):
 
 
 class Claim(Record):
-    """Somebody is on it: once a person and request. The next step waits until ``paused_until``."""
+    """Somebody is on it: once a person and request. The next step waits until ``paused_until``.
+
+    ``was_due_at`` is when it would have come; the time between is what the claim cost. Equal where it cost nothing.
+    """
 
     request_number: int = Field(primary_key=True, sa_type=_BIG, sa_column_args=[ForeignKey("requests.number")])
     user_id: str = Field(primary_key=True, max_length=32)
     at: datetime = Field(sa_type=UtcDateTime)
+    was_due_at: datetime = Field(sa_type=UtcDateTime)
     paused_until: datetime = Field(sa_type=UtcDateTime)
 
 

@@ -236,8 +236,9 @@ _bulk = {
     "arguments": literal_column("''", Text),
     **dict.fromkeys(("agent_reasoning", "context"), literal_column("NULL", Text)),
 }
+lean_request = [_bulk[column.name].label(column.name) if column.name in _bulk else column for column in requests.c]
 PENDING_REQUESTS = Statement(
-    select(*(_bulk[column.name].label(column.name) if column.name in _bulk else column for column in requests.c))
+    select(*lean_request)
     .where(_is_pending, requests.c.number > _p("after", requests.c.number))
     .order_by(requests.c.number)
     .limit(bindparam("limit")),

@@ -20,6 +20,7 @@ from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Act, Decisions
 from bot.errors import FactsUnavailable
+from bot.escalations import Escalations
 from bot.instances import Instances
 from bot.memory import Memory
 from bot.outbox import Outbox
@@ -143,6 +144,7 @@ class House:
     standing: Standing
     memory: Memory
     deadlines: Deadlines
+    escalations: Escalations
     outbox: Outbox
     queries: Queries
 
@@ -236,6 +238,7 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         standing=Standing(store, clock, rulebook, town, passcodes),
         memory=Memory(store, clock, rulebook, town),
         deadlines=Deadlines(store, clock),
+        escalations=Escalations(store, clock, rulebook, town),
         outbox=Outbox(store, clock, rulebook, "test", redactor),
         queries=Queries(store, clock, rulebook, town, redactor),
     )

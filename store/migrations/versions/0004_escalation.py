@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("request_number", BIG, nullable=False),
         sa.Column("user_id", sa.String(length=32), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("was_due_at", UtcDateTime(), nullable=False),
         sa.Column("paused_until", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["request_number"], ["requests.number"]),
         sa.PrimaryKeyConstraint("request_number", "user_id"),

@@ -1,0 +1,173 @@
+"""The statements about escalation: steps taken, their targets, widened seats, claims.
+
+The conventions are those of ``store.statements``.
+"""
+
+from typing import Any
+
+from sqlalchemy import Column, Table, bindparam, func, insert, select, text, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlmodel import SQLModel
+
+from store import escalation_tables as e
+from store import tables as t
+from store.compiled import Statement
+from store.statements import lean_request, requests
+from store.vocabulary import StepState, TargetState
+
+taken_steps = SQLModel.metadata.tables["taken_steps"]
+step_targets = SQLModel.metadata.tables["step_targets"]
+seat_widenings = SQLModel.metadata.tables["seat_widenings"]
+claims = SQLModel.metadata.tables["claims"]
+
+
+def _p(name: str, column: Column[Any]) -> Any:
+    return bindparam(name, type_=column.type)
+
+
+def _given(table: Table, *left_out: str) -> dict[str, Any]:
+    """A parameter for each column, but those that the database fills or that start as null."""
+    return {column.name: _p(column.name, column) for column in table.c if column.name not in left_out}
+
+
+_now = _p("now", requests.c.created_at)
+_this = requests.c.number == _p("number", requests.c.number)
+# Spelled out rather than bound, so that SQLite sees that the partial index serves. What is past its deadline takes no
+# step any more, whether it was swept yet or not.
+_steps_on = (text("requests.next_step_at IS NOT NULL"), requests.c.deadline_at > _now)
+_is_due = (*_steps_on, requests.c.status == t.Status.PENDING, requests.c.next_step_at <= _now)
+
+# --- plans that go on -------------------------------------------------------------------------------------
+
+# Changes nothing: it holds the rows, on a database with several writers, until whoever claimed them has moved them on.
+CLAIM_STEPS = Statement(
+    update(requests)
+    .where(
+        requests.c.number.in_(
+            select(requests.c.number)
+            .where(*_is_due)
+            .order_by(requests.c.next_step_at, requests.c.number)
+            .limit(bindparam("limit"))
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        ),
+        *_is_due,
+    )
+    .values(step_round=requests.c.step_round)
+    .returning(*lean_request),
+    t.Request,
+)
+DUE_STEPS = Statement(
+    select(*lean_request)
+    .where(*_is_due)
+    .order_by(requests.c.next_step_at, requests.c.number)
+    .limit(bindparam("limit")),
+    t.Request,
+)
+CLAIM_STEP = Statement(
+    update(requests).where(_this, *_is_due).values(step_round=requests.c.step_round).returning(*lean_request),
+    t.Request,
+)
+NEXT_STEP_DUE = Statement(
+    select(requests.c.next_step_at).where(*_steps_on).order_by(requests.c.next_step_at).limit(1), lambda at: at
+)
+# Names the place it leaves: whoever else moved the plan on, or decided the request, was faster.
+MOVE_PLAN = Statement(
+    update(requests)
+    .where(
+        _this,
+        requests.c.status == t.Status.PENDING,
+        requests.c.step_round == _p("is_round", requests.c.step_round),
+        requests.c.step_index == _p("is_index", requests.c.step_index),
+        requests.c.next_step_at == _p("is_due_at", requests.c.next_step_at),
+    )
+    .values(
+        {name: _p(f"{name}_", requests.c[name]) for name in ("next_step_at", "step_round", "step_index")},
+    )
+)
+
+# --- steps and their targets ------------------------------------------------------------------------------
+
+# Returns nothing for a place whose step was taken before.
+INSERT_STEP = Statement(
+    upsert(taken_steps)
+    .values(_given(taken_steps, "id"))
+    .on_conflict_do_nothing(index_elements=["request_number", "round", "index"])
+    .returning(taken_steps),
+    e.TakenStep,
+)
+STEP = Statement(select(taken_steps).where(taken_steps.c.id == _p("step_id", taken_steps.c.id)), e.TakenStep)
+STEPS_OF = Statement(
+    select(taken_steps)
+    .where(taken_steps.c.request_number == _p("request_number", taken_steps.c.request_number))
+    .order_by(taken_steps.c.id),
+    e.TakenStep,
+)
+FAIL_STEP = Statement(
+    update(taken_steps)
+    .where(taken_steps.c.id == _p("step_id", taken_steps.c.id), taken_steps.c.state == StepState.FIRED)
+    .values(state=StepState.FAILED)
+)
+INSERT_TARGET = Statement(
+    insert(step_targets)
+    .values(
+        step_id=_p("step_id", step_targets.c.step_id),
+        target=_p("target", step_targets.c.target),
+        state=TargetState.WAITING,
+    )
+    .returning(step_targets.c.id),
+    int,
+)
+TARGET = Statement(select(step_targets).where(step_targets.c.id == _p("target_id", step_targets.c.id)), e.StepTarget)
+TARGETS_OF_STEP = Statement(
+    select(step_targets)
+    .where(step_targets.c.step_id == _p("step_id", step_targets.c.step_id))
+    .order_by(step_targets.c.id),
+    e.StepTarget,
+)
+TARGETS_OF_REQUEST = Statement(
+    select(step_targets)
+    .join(taken_steps, taken_steps.c.id == step_targets.c.step_id)
+    .where(taken_steps.c.request_number == _p("request_number", taken_steps.c.request_number))
+    .order_by(step_targets.c.id),
+    e.StepTarget,
+)
+# Once: what is settled stays so, whoever comes late.
+SETTLE_TARGET = Statement(
+    update(step_targets)
+    .where(step_targets.c.id == _p("target_id", step_targets.c.id), step_targets.c.state == TargetState.WAITING)
+    .values({name: _p(f"{name}_", step_targets.c[name]) for name in ("state", "code", "reached", "settled_at")})
+    .returning(step_targets),
+    e.StepTarget,
+)
+
+# --- widened seats ----------------------------------------------------------------------------------------
+
+INSERT_WIDENING = Statement(
+    upsert(seat_widenings)
+    .values(_given(seat_widenings, "id"))
+    .on_conflict_do_nothing(index_elements=["request_number", "seat", "source"])
+)
+WIDENINGS_OF = Statement(
+    select(seat_widenings)
+    .where(seat_widenings.c.request_number == _p("request_number", seat_widenings.c.request_number))
+    .order_by(seat_widenings.c.id),
+    e.SeatWidening,
+)
+
+# --- claims -----------------------------------------------------------------------------------------------
+
+# Touches a row only the first time that a person claims a request.
+INSERT_CLAIM = Statement(upsert(claims).values(_given(claims)).on_conflict_do_nothing())
+CLAIMS_OF = Statement(
+    select(claims)
+    .where(claims.c.request_number == _p("request_number", claims.c.request_number))
+    .order_by(claims.c.at, claims.c.user_id),
+    e.Claim,
+)
+PAUSED_UNTIL = Statement(
+    select(func.max(claims.c.paused_until)).where(
+        claims.c.request_number == _p("request_number", claims.c.request_number)
+    ),
+    lambda at: at,
+)

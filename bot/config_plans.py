@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
 
+from bot.addresses import BadAddress, parse_operator_destination
 from bot.config_faults import nearest, shown, wrong
 from bot.config_tables import ReviewerGroup, Table
 from bot.config_values import (
@@ -249,6 +250,11 @@ class Plan(Table):
         return value
 
 
+def feed_address(text: str) -> str:
+    """Return the address at which a calendar is fetched: schedules are often offered as webcal://, which is https."""
+    return re.sub(r"^webcals?://", "https://", text.strip(), flags=re.IGNORECASE)
+
+
 class OnCall(Table):
     """`[oncall.NAME]`: who is on call, and where that is known from. Exactly one of its keys says so."""
 
@@ -265,8 +271,16 @@ class OnCall(Table):
     @field_validator("ical")
     @classmethod
     def _ical_is_an_address_or_a_file(cls, value: str | None) -> str | None:
-        if value is not None and "://" in value:
-            split_web_address(value.partition("?")[0])
+        if value is None:
+            return None
+        if not value.strip():
+            raise wrong("is empty", "write the address of an iCalendar feed, or the path of a file")
+        if "://" in value:
+            try:
+                parse_operator_destination(feed_address(value))
+            except BadAddress as error:
+                remedy = "write an https address; if it is a secret, put it into a variable and name that in ical_env"
+                raise wrong(str(error), remedy) from error
         return value
 
     @field_validator("ical_env")

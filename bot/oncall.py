@@ -23,6 +23,8 @@ class OnCallTrouble(StrEnum):
     """Slack does not say who is in the user group."""
     PERSON_UNKNOWN = "person_unknown"
     """Nobody in Slack has an e-mail address that the calendar names."""
+    PEOPLE_UNAVAILABLE = "slack_unavailable"
+    """Slack could not be asked yet whose e-mail addresses the calendar names."""
     UNKNOWN_NAME = "oncall_unknown"
     """The configuration in force has no such table."""
 

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from bot.addresses import BadAddress, parse_operator_destination
 from bot.config import Settings, StoreSettings
 from bot.config_faults import BadConfig, Fault
+from bot.config_plans import feed_address
 
 BOT_TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 (the variable's name)
 APP_TOKEN = "SLACK_APP_TOKEN"  # noqa: S105 (the variable's name)
@@ -170,6 +171,9 @@ _PAGER_FORMS = {
     "pagerduty": _Form(_is_routing_key, "the integration key of a service's Events API v2 integration"),
     "webhook": _Form(_is_webhook_secret, f"{WEBHOOK_PREFIX} and 24 to 64 random bytes in base64"),
 }
+_FEED = _Form(
+    lambda value: _is_address(feed_address(value)), "the address of an iCalendar feed, https without user and fragment"
+)
 _ADDRESS = _Form(_is_address, "an https address, without user and fragment")
 
 
@@ -179,7 +183,7 @@ def _named_in(settings: Settings) -> Iterator[tuple[str, str, _Form]]:
         yield pager.secret_env, f"pagers.{pager.name}.secret_env", _PAGER_FORMS[pager.kind]
     for oncall in settings.oncall.values():
         if oncall.ical_env is not None:
-            yield oncall.ical_env, f"oncall.{oncall.name}.ical_env", _ADDRESS
+            yield oncall.ical_env, f"oncall.{oncall.name}.ical_env", _FEED
     if settings.escalation.heartbeat_env is not None:
         yield settings.escalation.heartbeat_env, "escalation.heartbeat_env", _ADDRESS
 

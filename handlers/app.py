@@ -40,14 +40,17 @@ from bot.reload import Ended, Reload, Reloads, Result
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
 from bot.standing import Standing
+from handlers.address_book import AddressBook
 from handlers.agents import AgentsApi
+from handlers.calendar_feeds import CalendarReader
 from handlers.clock import SweepClock
 from handlers.delivery import Deliverer
 from handlers.health import Health, build_health
 from handlers.instances_api import InstancesApi
 from handlers.metrics import Metrics, count_answers, metrics_route
+from handlers.oncall import OnCallSources
 from handlers.openapi import openapi_route
-from handlers.outbound import Outbound
+from handlers.outbound import OperatorOutbound, Outbound
 from handlers.pacing import Pace
 from handlers.protocol import rest_of_routes
 from handlers.slack.actions import Actions
@@ -139,6 +142,15 @@ class Service:
         notifications = Notifications(store, clock, signing, worker)
         outbound = Outbound(allow_loopback=settings.delivery.allow_loopback)
         self.webhooks = Webhooks(store, notifications, outbound, clock, self.metrics.notification)
+        self.operator_outbound = OperatorOutbound()
+        self.oncall = OnCallSources(
+            lambda: rulebook.policy.settings.oncall,
+            self.directory,
+            AddressBook(self.client, clock),
+            CalendarReader(self.operator_outbound, secrets.named),
+            clock,
+            self.metrics.calendar_failed,
+        )
         self.provisioners = Provisioners(store, clock, secrets.secret_key)
         self.provisioning = Provisioning(
             store, clock, lambda: rulebook.policy, secrets.secret_key, signing, self.webhooks
@@ -146,6 +158,7 @@ class Service:
         self.metrics.read_gauges_from(
             pending=self.queries.pending_count, outbox=self.outbox.waiting, notifications=notifications.waiting
         )
+        self.metrics.read_calendars_from(self.oncall.calendar_ages)
         self.health = self._build_health()
         self.base_url = ""
         # Last, so that whoever waits for a change hears of it before it is counted and logged.
@@ -179,6 +192,7 @@ class Service:
             service._lock = lock
             undo.push_async_callback(service.client.close)
             undo.push_async_callback(service.sweeper.stop)
+            undo.push_async_callback(service.oncall.stop)
             await service._begin(port)
             undo.pop_all()
         return service
@@ -188,6 +202,7 @@ class Service:
         await self.sweeper.start()
         _log_ended(await self.reloads.begin())
         self._runner = await self._listen(port)
+        self.oncall.start()
         await self.begin_delivering()
         await self.door.open()
 
@@ -214,6 +229,7 @@ class Service:
             log.info("config_unchanged", configuration=self.settings.digest)
         else:
             log.warning("config_reloaded", **reload.facts)
+            self.oncall.follow()
             if reload.cause is not None:
                 log.error("forbidden_not_ended", exc_info=reload.cause)
         _log_ended(reload.ended)
@@ -271,6 +287,7 @@ class Service:
         await asyncio.gather(self._runner.cleanup(), self.door.close(_PAYLOADS))
         await self.sweeper.stop()
         await asyncio.gather(self.deliverer.stop(_SENDING), self.webhooks.stop(_SENDING))
+        await self.oncall.stop()
         await self.directory.close()
         await self.client.close()
         await self.store.close()

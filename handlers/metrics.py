@@ -7,7 +7,7 @@ started; gauges are read from the database when asked. Every metric is described
 
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 
@@ -30,6 +30,7 @@ _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MOST_CODES = 100  # Slack has its own vocabulary of errors; a stand-in gone mad has no end of it
 
 Count = Callable[[], Awaitable[int]]
+CalendarAges = Callable[[], Mapping[str, timedelta | None]]
 
 
 class Metrics:
@@ -84,6 +85,18 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self._calendar_age = Gauge(
+            "signoff_oncall_calendar_age_seconds",
+            "How old the last good copy of a calendar is, by its name in the configuration. NaN: there is none.",
+            ["name"],
+            registry=self.registry,
+        )
+        self._calendar_failures = Counter(
+            "signoff_oncall_calendar_failures",
+            "Tries to read a calendar that failed, by its name in the configuration.",
+            ["name"],
+            registry=self.registry,
+        )
         self._http = Counter(
             "signoff_http_responses",
             "HTTP answers, by route and class of status.",
@@ -98,6 +111,7 @@ class Metrics:
         self._decisions: dict[tuple[str, str], Counter] = {}
         self._codes: set[str] = set()
         self._counted: dict[Gauge, Count] = {}
+        self._calendar_ages: CalendarAges = dict
         for state in (State.EXPIRED, State.LAPSED, State.OVERDUE):
             self._swept.labels(state)
 
@@ -153,6 +167,10 @@ class Metrics:
         """Count an attempt to notify a receiver; ``result`` is ``delivered`` or a code of ours."""
         self._notifications.labels(result).inc()
 
+    def calendar_failed(self, name: str) -> None:
+        """Count a calendar that could not be read; ``name`` is that of its table in the configuration."""
+        self._calendar_failures.labels(name).inc()
+
     def http_response(self, route: str | None, status: int) -> None:
         """Count an answer. ``route`` is the route's pattern, never the path that was asked for; None: no route."""
         key = (route, status // 100)
@@ -171,8 +189,15 @@ class Metrics:
         """Name the queries behind the gauges. They may raise ``StoreUnavailable``."""
         self._counted = {self._pending: pending, self._outbox: outbox, self._undelivered: notifications}
 
+    def read_calendars_from(self, ages: CalendarAges) -> None:
+        """Name what tells how old the copies of calendars are."""
+        self._calendar_ages = ages
+
     async def render(self) -> bytes:
         """Return everything in Prometheus' text format. A gauge that cannot be read becomes NaN."""
+        self._calendar_age.clear()  # a calendar that is configured no more is gone here too
+        for name, age in self._calendar_ages().items():
+            self._calendar_age.labels(name).set(float("nan") if age is None else age.total_seconds())
         for gauge, count in self._counted.items():
             try:
                 gauge.set(await count())

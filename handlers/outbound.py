@@ -49,11 +49,12 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver answered. ``body`` is None where it was too long to be read whole."""
+    """What was answered. ``body`` is None where it was too long to be read whole, ``location`` a redirect's address."""
 
     status: int
     retry_after: str | None
     body: bytes | None
+    location: str | None = None
 
 
 class CallFailed(Exception):
@@ -139,7 +140,13 @@ class _Client:
                 method, destination.url, data=body, headers=dict(headers), allow_redirects=False
             ) as response,
         ):
-            return Answer(response.status, response.headers.get("Retry-After"), await _read(response, most_bytes))
+            headers_back = response.headers
+            return Answer(
+                response.status,
+                headers_back.get("Retry-After"),
+                await _read(response, most_bytes),
+                headers_back.get("Location"),
+            )
 
     @contextlib.asynccontextmanager
     async def _slot(self, name: str, most: int) -> AsyncIterator[None]:

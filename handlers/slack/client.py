@@ -236,6 +236,15 @@ class SlackClient:
             lambda data: records.person_of(records.table(data, "user"), home),
         )
 
+    async def load_person_by_address(self, address: str) -> Person:
+        """Look up whose e-mail address it is. Raises ``UnknownPerson`` among others; deactivated people are unknown."""
+        home = await self.load_identity()
+        return await self._call(
+            "users.lookupByEmail",
+            lambda: self._web.users_lookupByEmail(email=address),
+            lambda data: records.person_of(records.table(data, "user"), home),
+        )
+
     async def load_usergroup(self, usergroup: str) -> frozenset[str]:
         """Look up who is in a user group."""
         return await self._call(

@@ -13,8 +13,9 @@ from typing import Protocol
 from bot.changes import OutboxFilled, RequestChanged
 from bot.clock import Clock
 from bot.config import FrozenRule
+from bot.config_plans import parse_target
 from bot.errors import AlreadyDecided, AlreadyVoted, MoreIsAsked, NothingToWithdraw, NotSeenWhole, Refusal
-from bot.events import EventType, append_event, commit_to_text
+from bot.events import EventType, append_event, body_bytes, commit_to_text
 from bot.hearings import Act as Act
 from bot.hearings import Ballot as Ballot
 from bot.hearings import Hearing, Hearings, refuse_unless_open
@@ -23,10 +24,11 @@ from bot.notifications import notify_resolved
 from bot.people import Directory, Facts
 from bot.policy import Parties, Verdict, judge, lacks, tally
 from bot.rulebook import Rulebook
-from store import statements
+from store import statements, statements_paging
 from store.engine import Store
 from store.tables import CardState, DeciderKind, IntentKind, Request, Status, StepUp, Vote, VoteKind
 from store.unit import Unit
+from store.vocabulary import TargetState
 
 _DECIDING = {
     Status.APPROVED: Happening.APPROVE,
@@ -291,8 +293,21 @@ async def _decide(
         raise AlreadyDecided(winner or request)
     await record_decision(unit, decided, now)
     await wish_to_draw(unit, decided, "decided", now)
+    await _end_pages(unit, decided, now)
     unit.announce(RequestChanged(decided))
     return decided
+
+
+async def _end_pages(unit: Unit, request: Request, now: datetime) -> None:
+    """Have each pager that was called for ``request`` told that it is over: after the call, if that is under way."""
+    pages = await unit.all(statements_paging.PAGES_OF, request_number=request.number)
+    last = {page.target: page.id for page in pages}
+    for page in pages:
+        if page.state is TargetState.WAITING or page.id == last[page.target]:
+            about = body_bytes({"pager": parse_target(page.target).id}).decode()
+            await add_intent(
+                unit, IntentKind.END_PAGE, f"step:{page.id}", now, reason="ended", request=request, about=about
+            )
 
 
 async def record_decision(unit: Unit, request: Request, now: datetime) -> None:

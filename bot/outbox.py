@@ -294,6 +294,12 @@ class Outbox:
         above = (one for one in others if one.state is CardState.LIVE and one.place not in (Place.DM, Place.THREAD))
         return next((one for one in above if one.channel == card.target), None)
 
+    async def card_in_channel(self, request_number: int) -> Card | None:
+        """Return the first live card of a request that stands in a channel."""
+        cards = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))
+        places = (Place.CHANNEL, Place.FALLBACK)
+        return next((card for card in cards if card.state is CardState.LIVE and card.place in places), None)
+
     async def cards_being_posted(self, request_number: int) -> list[Card]:
         """Return the cards of a request that may be in Slack although their message is not known yet."""
         cards = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))

@@ -52,6 +52,7 @@ from handlers.oncall import OnCallSources
 from handlers.openapi import openapi_route
 from handlers.outbound import OperatorOutbound, Outbound
 from handlers.pacing import Pace
+from handlers.pagers import PageEnds, Pagers
 from handlers.protocol import rest_of_routes
 from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
@@ -62,6 +63,7 @@ from handlers.slack.directory import SlackDirectory
 from handlers.slack.enrolment import Enrolment
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
+from handlers.slack.links import CardLinks
 from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
 from handlers.webhooks import Webhooks
 from store import statements
@@ -134,10 +136,19 @@ class Service:
             signing_secret=secrets.slack_signing_secret,
             ping_interval=tempo.ping_interval,
         )
+        self.operator_outbound = OperatorOutbound()
+        self.pagers = Pagers(
+            lambda: rulebook.policy.settings,
+            secrets.named,
+            self.operator_outbound,
+            CardLinks(self.client, self.outbox).link_to,
+            self.metrics.page,
+        )
         self.carrier = SlackCarrier(
             self.client, self.directory, self.outbox, clock, self.note_fault, posts=tempo.posts, draws=tempo.draws
         )
-        self.deliverer = Deliverer(store, self.outbox, self.carrier, clock, self.note_fault)
+        carrier = PageEnds(self.carrier, self.pagers, self.outbox, clock)
+        self.deliverer = Deliverer(store, self.outbox, carrier, clock, self.note_fault)
         signing = Signing(secrets.secret_key)
         notifications = Notifications(store, clock, signing, worker)
         outbound = Outbound(allow_loopback=settings.delivery.allow_loopback)
@@ -178,8 +189,10 @@ class Service:
         """Start everything. ``port`` overrides the configured one; 0 takes a free one.
 
         Slack need not answer: it is asked until it does, and ``/readyz`` says how that stands. Raises
-        ``StoreUnavailable``, ``NewerSchema``, or ``OSError`` when the port is taken.
+        ``BadConfig`` for a secret that the settings name, ``StoreUnavailable``, ``NewerSchema``, or ``OSError`` when
+        the port is taken.
         """
+        secrets.named.read(settings)
         clock = clock or monotonic_clock()
         async with contextlib.AsyncExitStack() as undo:
             path = settings.store.sqlite_path or Path()
@@ -218,8 +231,14 @@ class Service:
 
     async def reload(self, load: Callable[[], Settings]) -> Reload | None:
         """Take the file that ``load`` reads, or say in the log why not; None if the database does not take it."""
+
+        def load_with_secrets() -> Settings:
+            settings = load()
+            self.secrets.named.read(settings)
+            return settings
+
         try:
-            reload = await self.reloads.take(load)
+            reload = await self.reloads.take(load_with_secrets)
         except StoreUnavailable:
             log.exception("config_refused", code="store_unavailable")
             return None

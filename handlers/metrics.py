@@ -9,7 +9,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -97,6 +97,14 @@ class Metrics:
             ["name"],
             registry=self.registry,
         )
+        self._pages = Counter(
+            "signoff_pages", "Calls to pagers, by what became of them.", ["result"], registry=self.registry
+        )
+        self._heartbeat = Gauge(
+            "signoff_heartbeat_success_timestamp_seconds",
+            "When the dead-man service last took our heartbeat, as Unix time; 0 if it has not since the start.",
+            registry=self.registry,
+        )
         self._http = Counter(
             "signoff_http_responses",
             "HTTP answers, by route and class of status.",
@@ -170,6 +178,14 @@ class Metrics:
     def calendar_failed(self, name: str) -> None:
         """Count a calendar that could not be read; ``name`` is that of its table in the configuration."""
         self._calendar_failures.labels(name).inc()
+
+    def page(self, result: str) -> None:
+        """Count a call to a pager; ``result`` is ``called``, ``ended`` or a code of ours."""
+        self._pages.labels(result).inc()
+
+    def heartbeat(self, at: datetime) -> None:
+        """Note when a heartbeat was taken."""
+        self._heartbeat.set(at.timestamp())
 
     def http_response(self, route: str | None, status: int) -> None:
         """Count an answer. ``route`` is the route's pattern, never the path that was asked for; None: no route."""

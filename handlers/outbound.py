@@ -19,7 +19,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Literal
@@ -42,6 +43,7 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_ADDRESSES = 16
 AT_ONCE_TO_A_HOST = 4
 AT_ONCE_TO_AN_ADDRESS = 8
+LONGEST_RETRY_AFTER = timedelta(days=1)  # who asks for more is asked once a day all the same
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Looks a host up: its addresses as text. Raises ``OSError``."""
@@ -261,6 +263,25 @@ class _Known(AbstractResolver):
 
     async def close(self) -> None:
         return None
+
+
+def parse_retry_after(answer: Answer, now: datetime) -> timedelta:
+    """How long a 429 or 503 asks to be left alone: seconds or a date (RFC 9110). Zero where it does not say.
+
+    ``now`` is the wall clock's.
+    """
+    if answer.status not in (429, 503) or answer.retry_after is None:
+        return timedelta(0)
+    header = answer.retry_after.strip()
+    if header.isascii() and header.isdigit():
+        return timedelta(seconds=min(int(header[:9]), LONGEST_RETRY_AFTER.total_seconds()))
+    try:
+        until = parsedate_to_datetime(header)
+    except ValueError:
+        return timedelta(0)
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return min(max(until - now, timedelta(0)), LONGEST_RETRY_AFTER)
 
 
 @cache

@@ -9,17 +9,16 @@ inward is called is ``handlers.outbound``'s.
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import structlog
-from standardwebhooks import Webhook
 
 from bot.addresses import UnsafeAddress
 from bot.changes import NotificationsFilled
 from bot.clock import Clock
 from bot.notifications import Letter, Notifications
 from bot.receivers import Receiver, TooManyChallenges
-from handlers.outbound import Busy, CallFailed, Outbound
+from handlers.outbound import Busy, CallFailed, Outbound, parse_retry_after
+from handlers.signing import signed_headers
 from handlers.worker import Worker
 from store.engine import ChangedElsewhere, Store
 from store.unit import StoreUnavailable
@@ -27,7 +26,6 @@ from store.unit import StoreUnavailable
 WORKERS = 16
 FIRST_BACKOFF = timedelta(seconds=5)
 LONGEST_BACKOFF = timedelta(hours=1)
-LONGEST_RETRY_AFTER = timedelta(days=1)  # a receiver that asks for more is asked once a day all the same
 _CROWDED = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
@@ -136,7 +134,7 @@ class Webhooks:
             self._count("delivered")
             log.info("notification_delivered", notification=notification.id, attempts=notification.attempts)
             return
-        asked = self._parse_retry_after(answer.retry_after) if answer.status in (429, 503) else timedelta(0)
+        asked = parse_retry_after(answer, self._wall_clock())
         await self._failed(letter, f"http_{answer.status}", asked)
 
     async def _failed(self, letter: Letter, code: str, at_least: timedelta = timedelta(0)) -> None:
@@ -149,31 +147,9 @@ class Webhooks:
         )  # fmt: skip
 
     def _headers(self, secret: bytes, message_id: str, body: bytes) -> dict[str, str]:
-        now = self._wall_clock()
-        return {
-            "Content-Type": "application/json",
-            "User-Agent": "Signoff",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign(message_id, now, body.decode()),
-        }
+        return signed_headers(secret, message_id, body, self._wall_clock())
 
     def _backoff(self, attempts: int) -> timedelta:
         """Double with each failed attempt, up to an hour, spread by half so that what failed together parts."""
         doublings: int = 2 ** min(max(attempts - 1, 0), 16)
         return min(FIRST_BACKOFF * doublings, LONGEST_BACKOFF) * self._jitter.uniform(0.5, 1.0)
-
-    def _parse_retry_after(self, header: str | None) -> timedelta:
-        """How long a receiver asks to be left alone: seconds or a date (RFC 9110). Zero where it does not say."""
-        if header is None:
-            return timedelta(0)
-        header = header.strip()
-        if header.isascii() and header.isdigit():
-            return timedelta(seconds=min(int(header[:9]), LONGEST_RETRY_AFTER.total_seconds()))
-        try:
-            until = parsedate_to_datetime(header)
-        except ValueError:
-            return timedelta(0)
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
-        return min(max(until - self._wall_clock(), timedelta(0)), LONGEST_RETRY_AFTER)

@@ -86,6 +86,7 @@ class IntentKind(StrEnum):
     TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
     TELL_ADMINS = "tell_admins"  # a DM to each admin
     NOTIFY = "notify"  # carry one target of a plan's step out
+    END_PAGE = "end_page"  # tell a pager that what it was called for has ended
 
 
 class StepState(StrEnum):

@@ -135,6 +135,14 @@ class SlackClient:
             ),
         )
 
+    async def load_permalink(self, channel: str, ts: str) -> str:
+        """Return the address under which Slack shows a message."""
+        return await self._call(
+            "chat.getPermalink",
+            lambda: self._web.chat_getPermalink(channel=channel, message_ts=ts),
+            lambda data: records.text(data, "permalink"),
+        )
+
     async def load_own_message(self, channel: str, ts: str) -> Sighting | None:
         """Look one message up; None if it is not there or our bot did not write it."""
         home = await self.load_identity()

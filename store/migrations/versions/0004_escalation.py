@@ -17,7 +17,7 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 # The vocabularies that grow: table, column, constraint, words.
 _GROWN = (
     ("cards", "place", "place", ("channel", "fallback", "dm", "step", "queue", "thread")),
-    ("outbox", "kind", "intentkind", ("post_card", "draw_card", "tell_owners", "tell_admins", "notify")),
+    ("outbox", "kind", "intentkind", ("post_card", "draw_card", "tell_owners", "tell_admins", "notify", "end_page")),
 )
 
 

@@ -1,0 +1,25 @@
+"""The statements about pagers that were called.
+
+The conventions are those of ``store.statements``.
+"""
+
+from sqlalchemy import bindparam, select
+from sqlmodel import SQLModel
+
+from store import escalation_tables as t
+from store.compiled import Statement
+
+steps = SQLModel.metadata.tables["taken_steps"]
+targets = SQLModel.metadata.tables["step_targets"]
+
+# Every time that a request's plan called a pager, in the order of the steps.
+PAGES_OF = Statement(
+    select(targets)
+    .join(steps, steps.c.id == targets.c.step_id)
+    .where(
+        steps.c.request_number == bindparam("request_number", type_=steps.c.request_number.type),
+        targets.c.target.startswith("pager:"),
+    )
+    .order_by(targets.c.id),
+    t.StepTarget,
+)

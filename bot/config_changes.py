@@ -26,6 +26,16 @@ class Changes:
     groups_added: tuple[str, ...] = ()
     groups_changed: tuple[str, ...] = ()
     groups_removed: tuple[str, ...] = ()
+    plans_added: tuple[str, ...] = ()
+    plans_changed: tuple[str, ...] = ()
+    plans_removed: tuple[str, ...] = ()
+    oncall_added: tuple[str, ...] = ()
+    oncall_changed: tuple[str, ...] = ()
+    oncall_removed: tuple[str, ...] = ()
+    pagers_added: tuple[str, ...] = ()
+    pagers_changed: tuple[str, ...] = ()
+    pagers_removed: tuple[str, ...] = ()
+    tables_changed: tuple[str, ...] = ()
     admins_added: tuple[str, ...] = ()
     admins_removed: tuple[str, ...] = ()
 
@@ -38,13 +48,19 @@ class Changes:
 def changes_between(old: Settings, new: Settings) -> Changes:
     """Return what ``new`` does differently, but for the tables of ``NEED_RESTART``."""
     rules = [{rule.name: rule.frozen() for rule in settings.rules} for settings in (old, new)]
-    agents, groups = (old.agents, new.agents), (old.reviewers, new.reviewers)
+    named: dict[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
+        "agents": (old.agents, new.agents),
+        "groups": (old.reviewers, new.reviewers),
+        "plans": (old.plans, new.plans),
+        "oncall": (old.oncall, new.oncall),
+        "pagers": (old.pagers, new.pagers),
+    }
     admins = set(old.admins.users), set(new.admins.users)
     return Changes(
         **{f"rules_{what}": names for what, names in _compare(*rules).items()},
         rules_reordered=_moved([name for name in rules[0] if name in rules[1]], [*rules[1]]),
-        **{f"agents_{what}": names for what, names in _compare(*agents).items()},
-        **{f"groups_{what}": names for what, names in _compare(*groups).items()},
+        **{f"{kind}_{what}": names for kind, pair in named.items() for what, names in _compare(*pair).items()},
+        tables_changed=() if old.escalation == new.escalation else ("escalation",),
         admins_added=tuple(sorted(admins[1] - admins[0])),
         admins_removed=tuple(sorted(admins[0] - admins[1])),
     )
@@ -66,6 +82,7 @@ def effective_digest(settings: Settings) -> str:
         "reviewers": {name: group.model_dump(mode="json") for name, group in settings.reviewers.items()},
         "admins": settings.admins.model_dump(mode="json"),
         "escalation": settings.escalation.model_dump(mode="json"),
+        "plans": {name: plan.model_dump(mode="json") for name, plan in settings.plans.items()},
         "oncall": {name: oncall.model_dump(mode="json") for name, oncall in settings.oncall.items()},
         "pagers": {name: pager.model_dump(mode="json") for name, pager in settings.pagers.items()},
     }

@@ -41,6 +41,16 @@ _WORDS = {
     "groups_added": "groups added",
     "groups_changed": "groups changed",
     "groups_removed": "groups removed",
+    "plans_added": "plans added",
+    "plans_changed": "plans changed",
+    "plans_removed": "plans removed",
+    "oncall_added": "on call added",
+    "oncall_changed": "on call changed",
+    "oncall_removed": "on call removed",
+    "pagers_added": "pagers added",
+    "pagers_changed": "pagers changed",
+    "pagers_removed": "pagers removed",
+    "tables_changed": "tables changed",
     "admins_added": "admins added",
     "admins_removed": "admins removed",
     "cancelled": "pending requests that are forbidden now, and cancelled",
@@ -84,7 +94,7 @@ async def _reload(settings: Settings) -> int:
 def _tell_taken(facts: Mapping[str, object], settings: Settings) -> int:
     print(f"The server took the file {facts['digest']}.")
     told = [f"  {words}: {shown(str(facts[name]))}" for name, words in _WORDS.items() if name in facts]
-    print("\n".join(told or ["  No rule, agent, group or admin differs."]))
+    print("\n".join(told or ["  Nothing that it says differs."]))
     if facts["digest"] != settings.digest:
         say("That is another file than was checked here: it was changed meanwhile, or the server reads another one.")
         return 1

@@ -112,6 +112,16 @@ _LISTS = {
     "groups_added": "Groups added",
     "groups_changed": "Groups changed",
     "groups_removed": "Groups removed",
+    "plans_added": "Plans added",
+    "plans_changed": "Plans changed",
+    "plans_removed": "Plans removed",
+    "oncall_added": "On call added",
+    "oncall_changed": "On call changed",
+    "oncall_removed": "On call removed",
+    "pagers_added": "Pagers added",
+    "pagers_changed": "Pagers changed",
+    "pagers_removed": "Pagers removed",
+    "tables_changed": "Tables changed",
     "admins_added": "Admins added",
     "admins_removed": "Admins removed",
 }
@@ -129,7 +139,7 @@ def render_admin_notice(kind: str, given: Facts) -> Message:
 
 def _config_reloaded(kind: str, given: Facts) -> tuple[str, list[str]]:
     lines = [f"{label}: {mrkdwn(str(given[name]))}" for name, label in _LISTS.items() if given.get(name)]
-    lines = lines or ["No rule, agent, group or admin differs."]
+    lines = lines or ["Nothing that it says differs."]
     for name, done in (("cancelled", "cancelled"), ("revoked", "revoked")):
         if count := given.get(name):
             lines.append(f"{how_many(int(count), 'request')} {done}: the new configuration forbids them.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import STORE_URL_VARIABLE, TABLES, BadConfig, load_settings, parse_settings
+from bot.config_plans import StepTable
 from bot.durations import render_duration
 from bot.secrets import VARIABLES
 
@@ -16,16 +17,23 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 DOCS = ROOT / "docs" / "configuration.md"
 
-KEYS = [(table, key) for table, model in TABLES.items() for key in model.keys()]  # noqa: SIM118 (not a dict)
-HEADINGS = {"agents": "[agents.NAME]", "reviewers": "[reviewers.NAME]", "rules": "[[rules]]"}
+MODELS = {**TABLES, "plans.steps": StepTable}
+KEYS = [(table, key) for table, model in MODELS.items() for key in model.keys()]  # noqa: SIM118 (not a dict)
+HEADINGS = {
+    **{table: f"[{table}.NAME]" for table in ("agents", "reviewers", "oncall", "pagers", "plans")},
+    "plans.steps": "[[plans.NAME.steps]]",
+    "rules": "[[rules]]",
+}
 
 
 def commented_keys() -> Iterator[tuple[str, str]]:
     """Table and key of each setting in the example that has a comment right above it, or in a run of keys below one."""
     table, commented = "", False
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
-        if header := re.match(r"\[+(\w+)", line):
-            table, commented = header[1], False
+        if header := re.match(r"\[+(\w+)(?:\.[\w-]+\.(\w+))?", line):
+            if header[2] and commented:
+                yield header[1], header[2]  # a list of tables is a key of the table around it
+            table, commented = ".".join(filter(None, header.groups())), False
         elif line.startswith("#"):
             commented = len(line) > 2
         elif not line:
@@ -79,7 +87,7 @@ def in_toml(value: object) -> str:
 
 @pytest.mark.parametrize(("table", "key"), KEYS)
 def test_the_docs_state_the_default_that_is_true(table: str, key: str) -> None:
-    field = TABLES[table].model_fields[key]
+    field = MODELS[table].model_fields[key]
     stated = default_in_docs(HEADINGS.get(table, f"[{table}]"), key)
     if field.is_required():
         assert stated == "required"

@@ -26,6 +26,19 @@ tool = "read"
 stage = "autonomous"
 """
 
+PLANS = """
+[oncall.finance]
+users = ["U0CAROL"]
+
+[pagers.main]
+kind = "pagerduty"
+secret_env = "PAGER_MAIN_KEY"
+
+[[plans.standard.steps]]
+after = "5m"
+notify = ["oncall:finance"]
+"""
+
 
 def of(text: str) -> Settings:
     return sample_settings(text)
@@ -54,6 +67,8 @@ def of(text: str) -> Settings:
             SAMPLE.replace('name = "look-ups"', 'name = "reads"'),
             Changes(rules_added=("reads",), rules_removed=("look-ups",)),
         ),
+        (SAMPLE + PLANS, Changes(plans_added=("standard",), oncall_added=("finance",), pagers_added=("main",))),
+        (SAMPLE + '[escalation]\nheartbeat_env = "HEARTBEAT_URL"\n', Changes(tables_changed=("escalation",))),
     ],
 )
 def test_what_differs_is_named(text: str, changes: Changes) -> None:
@@ -66,6 +81,20 @@ def test_what_differs_is_named(text: str, changes: Changes) -> None:
 def test_what_is_gone_is_named() -> None:
     changes = changes_between(of(SAMPLE + MORE), of(SAMPLE))
     assert changes.facts() == {"rules_removed": "reads", "agents_removed": "report-bot", "groups_removed": "support"}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "changes"),
+    [
+        ('users = ["U0CAROL"]', 'ical = "finance.ics"', Changes(oncall_changed=("finance",))),
+        ('"PAGER_MAIN_KEY"', '"OTHER_KEY"', Changes(pagers_changed=("main",))),
+        ('after = "5m"', 'after = "6m"', Changes(plans_changed=("standard",))),
+    ],
+)
+def test_a_change_of_escalation_is_named(was: str, now: str, changes: Changes) -> None:
+    old, new = of(SAMPLE + PLANS), of(SAMPLE + PLANS.replace(was, now))
+    assert changes_between(old, new) == changes
+    assert effective_digest(old) != effective_digest(new)
 
 
 @given(st.integers(1, 6).flatmap(lambda size: st.permutations(range(size))))

@@ -31,7 +31,7 @@ RELOADED: dict[str, Fact] = {
     [
         ("config_reloaded", RELOADED, ["Rules added: payouts, wires", "Rules removed: refunds", "Agents changed: refun",
                                        "1 request cancelled", "2 requests revoked", "ab12"]),
-        ("config_reloaded", {"digest": "ab12"}, ["No rule, agent, group or admin differs", "ab12"]),
+        ("config_reloaded", {"digest": "ab12"}, ["Nothing that it says differs", "ab12"]),
         ("config_refused", {"faults": 2, "first_fault": "rules[0].when: no", "digest": "cd34"},
          ["refused it", "2 faults", "rules[0].when: no", "cd34"]),
         ("passcode_locked", {"user": "U0ALICE", "minutes": 15}, ["<@U0ALICE>", "locked for 15 minutes"]),

@@ -106,6 +106,15 @@ class Service:
         self.approvals = Approvals(store, clock, rulebook)
         self.client = SlackClient(settings.slack, secrets.slack_bot_token)
         self.directory = SlackDirectory(self.client, clock)
+        self.operator_outbound = OperatorOutbound()
+        self.oncall = OnCallSources(
+            lambda: rulebook.policy.settings.oncall,
+            self.directory,
+            AddressBook(self.client, clock),
+            CalendarReader(self.operator_outbound, secrets.named),
+            clock,
+            self.metrics.calendar_failed,
+        )
         self.passcodes = Passcodes(store, clock, secrets.secret_key)
         self.creation = Creation(store, clock, rulebook, self.directory)
         self.decisions = Decisions(store, clock, rulebook, self.directory, self.passcodes)
@@ -136,7 +145,6 @@ class Service:
             signing_secret=secrets.slack_signing_secret,
             ping_interval=tempo.ping_interval,
         )
-        self.operator_outbound = OperatorOutbound()
         self.pagers = Pagers(
             lambda: rulebook.policy.settings,
             secrets.named,
@@ -153,15 +161,6 @@ class Service:
         notifications = Notifications(store, clock, signing, worker)
         outbound = Outbound(allow_loopback=settings.delivery.allow_loopback)
         self.webhooks = Webhooks(store, notifications, outbound, clock, self.metrics.notification)
-        self.operator_outbound = OperatorOutbound()
-        self.oncall = OnCallSources(
-            lambda: rulebook.policy.settings.oncall,
-            self.directory,
-            AddressBook(self.client, clock),
-            CalendarReader(self.operator_outbound, secrets.named),
-            clock,
-            self.metrics.calendar_failed,
-        )
         self.provisioners = Provisioners(store, clock, secrets.secret_key)
         self.provisioning = Provisioning(
             store, clock, lambda: rulebook.policy, secrets.secret_key, signing, self.webhooks

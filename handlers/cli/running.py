@@ -39,7 +39,7 @@ def serve(config: Path, env: Mapping[str, str]) -> int:
         )
     _allow_many_files()
     try:
-        asyncio.run(_serve(settings, secrets, partial(_load_again, config, env, secrets)))
+        asyncio.run(_serve(settings, secrets, partial(load_settings, config, env)))
     except Exception as error:
         if sentence_of(error) is not None:
             raise
@@ -47,13 +47,6 @@ def serve(config: Path, env: Mapping[str, str]) -> int:
         _log.critical("crashed", exc_info=error)
         return 1
     return 0
-
-
-def _load_again(config: Path, env: Mapping[str, str], secrets: Secrets) -> Settings:
-    """Read the changed file, with the secrets it names. Raises ``BadConfig``."""
-    settings = load_settings(config, env)
-    secrets.named.read(settings)
-    return settings
 
 
 async def _serve(settings: Settings, secrets: Secrets, load: Callable[[], Settings]) -> None:

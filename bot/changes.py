@@ -41,3 +41,8 @@ class PlanMoved:
     """The next step of a plan is due at another time than before."""
 
     due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStuck:
+    """A plan could not be moved on, and is left for a while."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.changes import PlanMoved, StepTaken
+from bot.changes import PlanMoved, PlanStuck, StepTaken
 from bot.claims import Claimed, take_claim
 from bot.clock import Clock
 from bot.config import FrozenRule
@@ -213,6 +213,7 @@ class Escalations:
         place = place_of(request)
         if place is not None:
             await move_plan(unit, request, Position(place.round, place.index, until))
+        unit.announce(PlanStuck())
 
     async def _planned(self, unit: Unit, request: Request) -> FrozenRule:
         """Return the rule as it was when the request was made: its plan, and its own seats."""

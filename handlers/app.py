@@ -25,6 +25,7 @@ from bot.config import Settings
 from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Decisions
+from bot.escalations import Escalations
 from bot.instances import Instances
 from bot.lifecycle import state_of
 from bot.memory import Memory
@@ -65,6 +66,7 @@ from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.links import CardLinks
 from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
+from handlers.slack.pulse import Pulse
 from handlers.webhooks import Webhooks
 from store import statements
 from store.engine import SqliteStore
@@ -104,7 +106,8 @@ class Service:
         self._lock: ServingLock | None = None
         self.instances = Instances(store, clock, secrets.secret_key)
         self.approvals = Approvals(store, clock, rulebook)
-        self.client = SlackClient(settings.slack, secrets.slack_bot_token)
+        self.pulse = Pulse(clock)
+        self.client = SlackClient(settings.slack, secrets.slack_bot_token, heard=self.pulse.heard)
         self.directory = SlackDirectory(self.client, clock)
         self.operator_outbound = OperatorOutbound()
         self.oncall = OnCallSources(
@@ -125,7 +128,9 @@ class Service:
         self.queries = Queries(store, clock, rulebook, self.directory, redactor)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         self.outbox = Outbox(store, clock, rulebook, worker, redactor)
-        self.sweeper = SweepClock(store, Deadlines(store, clock), clock)
+        self.escalations = Escalations(store, clock, rulebook, self.directory, self.pulse.is_out)
+        self.sweeper = SweepClock(store, Deadlines(store, clock), self.escalations, clock)
+        self.pulse.watch(self.client.check_token, self.sweeper.wake)
         self.afterwards = Afterwards()
         enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
         self.commands = Commands(
@@ -166,7 +171,10 @@ class Service:
             store, clock, lambda: rulebook.policy, secrets.secret_key, signing, self.webhooks
         )
         self.metrics.read_gauges_from(
-            pending=self.queries.pending_count, outbox=self.outbox.waiting, notifications=notifications.waiting
+            pending=self.queries.pending_count,
+            outbox=self.outbox.waiting,
+            notifications=notifications.waiting,
+            overdue_step=self.escalations.overdue_seconds,
         )
         self.metrics.read_calendars_from(self.oncall.calendar_ages)
         self.health = self._build_health()
@@ -203,6 +211,7 @@ class Service:
             service = cls(settings, secrets, clock, store, rulebook, tempo or Tempo())
             service._lock = lock
             undo.push_async_callback(service.client.close)
+            undo.push_async_callback(service.pulse.close)
             undo.push_async_callback(service.sweeper.stop)
             undo.push_async_callback(service.oncall.stop)
             await service._begin(port)
@@ -304,6 +313,7 @@ class Service:
         self.approvals.stop_waiting()
         await asyncio.gather(self._runner.cleanup(), self.door.close(_PAYLOADS))
         await self.sweeper.stop()
+        await self.pulse.close()
         await asyncio.gather(self.deliverer.stop(_SENDING), self.webhooks.stop(_SENDING))
         await self.oncall.stop()
         await self.directory.close()

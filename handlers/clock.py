@@ -1,7 +1,8 @@
-"""Wakes the sweep when something becomes due: deadlines, the end of an approval, an overdue execution.
+"""Wakes the sweeps when something becomes due: deadlines, the end of an approval, an overdue execution, a plan's step.
 
-One job of APScheduler's stands at the next due time; due times live in the database, and whatever came due while
-nobody looked is found by the next sweep, once. Nothing here decides anything.
+Deadlines are swept first: what has ended takes no step. One job of APScheduler's stands at the next due time; due times
+live in the database, and whatever came due while nobody looked is found by the next sweep, once. Nothing here decides
+anything.
 
 APScheduler and the wall clock may be set back or forth while this runs, so a timer of the event loop's own looks at
 least every ``cap`` whether the job still stands at the right time.
@@ -15,9 +16,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[impo
 from apscheduler.triggers.date import DateTrigger  # type: ignore[import-untyped]  # it ships no types
 from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]  # it ships no types
 
-from bot.changes import RequestChanged
+from bot.changes import PlanMoved, RequestChanged
 from bot.clock import Clock
 from bot.deadlines import Deadlines
+from bot.escalations import Escalations
 from store.engine import ChangedElsewhere, Store
 from store.unit import StoreUnavailable
 
@@ -35,8 +37,11 @@ class SweepClock:
     Whoever moves ``clock`` forward calls ``wake``.
     """
 
-    def __init__(self, store: Store, deadlines: Deadlines, clock: Clock, *, cap: timedelta = CAP) -> None:
+    def __init__(
+        self, store: Store, deadlines: Deadlines, escalations: Escalations, clock: Clock, *, cap: timedelta = CAP
+    ) -> None:
         self._deadlines = deadlines
+        self._escalations = escalations
         self._clock = clock
         self._cap = cap
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -82,17 +87,19 @@ class SweepClock:
         try:
             while not self._stopping:
                 self._again = False
-                due = await self._deadlines.next_due()
+                due = _earliest(await self._deadlines.next_due(), await self._escalations.next_due())
                 if due is None or due > self._clock():
                     if self._again:
                         continue
                     self._arm(due)
                     return
-                swept = await self._deadlines.sweep()
-                log.info("swept", requests=len(swept.requests))
+                swept, stepped = await self._deadlines.sweep(), await self._escalations.sweep()
+                log.info("swept", requests=len(swept.requests), steps=len(stepped.steps))
                 for number, error in swept.stuck.items():
                     log.error("sweep_stuck", request=number, exc_info=error)
-                if not swept.requests:
+                for number, error in stepped.stuck.items():
+                    log.error("plan_stuck", request=number, exc_info=error)
+                if not (swept.requests or stepped.steps or stepped.stuck):
                     break  # something is due and stays so: whatever it is, it must not make this spin
         except StoreUnavailable:
             log.warning("sweep_postponed", code="store_unavailable")
@@ -133,8 +140,8 @@ class SweepClock:
             log.warning("forgetting_postponed", code="store_unavailable")
 
     def _on_change(self, change: object) -> None:
-        if isinstance(change, RequestChanged):
-            due = change.request.due_at
+        if isinstance(change, RequestChanged | PlanMoved):
+            due = _due_of(change)
             if due is not None and (self._armed_for is None or due < self._armed_for):
                 self._due_earlier(due)
         elif isinstance(change, ChangedElsewhere):
@@ -147,3 +154,14 @@ class SweepClock:
             self._again = True  # its last look at the next due time may have been before this change
         else:
             self._arm(due)
+
+
+def _due_of(change: RequestChanged | PlanMoved) -> datetime | None:
+    """When what changed is next to be looked at."""
+    if isinstance(change, PlanMoved):
+        return change.due_at
+    return _earliest(change.request.due_at, change.request.next_step_at)
+
+
+def _earliest(*dues: datetime | None) -> datetime | None:
+    return min((due for due in dues if due is not None), default=None)

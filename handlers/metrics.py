@@ -18,18 +18,19 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from pydantic import SecretStr
 
-from bot.changes import RequestChanged
+from bot.changes import PlanStuck, RequestChanged, StepTaken
 from bot.config import ServerSettings
 from bot.lifecycle import State, state_of
 from store.tables import DeciderKind, Request
 from store.unit import StoreUnavailable
+from store.vocabulary import StepState
 
 METRICS_PATH = "/metrics"
 _DECISION_BUCKETS_SECONDS = (5, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 604_800)
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MOST_CODES = 100  # Slack has its own vocabulary of errors; a stand-in gone mad has no end of it
 
-Count = Callable[[], Awaitable[int]]
+Count = Callable[[], Awaitable[float]]
 CalendarAges = Callable[[], Mapping[str, timedelta | None]]
 
 
@@ -69,6 +70,15 @@ class Metrics:
         self._overdue = Counter(
             "signoff_requests_overdue",
             "Approvals that were used and of which no outcome came in time.",
+            registry=self.registry,
+        )
+        self._steps = Counter(
+            "signoff_steps", "Steps of plans, by what became of them.", ["state"], registry=self.registry
+        )
+        self._stuck = Counter("signoff_plans_stuck", "Times that a plan could not be moved on.", registry=self.registry)
+        self._overdue_step = Gauge(
+            "signoff_oldest_overdue_step_seconds",
+            "For how long the oldest step that is due has been waiting to be taken.",
             registry=self.registry,
         )
         self._pending = Gauge("signoff_requests_pending", "Requests that wait for a decision.", registry=self.registry)
@@ -122,11 +132,17 @@ class Metrics:
         self._calendar_ages: CalendarAges = dict
         for state in (State.EXPIRED, State.LAPSED, State.OVERDUE):
             self._swept.labels(state)
+        for step in StepState:
+            self._steps.labels(step)
 
     # --- what happened ---
 
     def on_change(self, change: object) -> None:
-        """A listener for ``store.subscribe``: counts each step of a request once, when it is committed."""
+        """A listener for ``store.subscribe``: counts each change of a request once, when it is committed."""
+        if isinstance(change, StepTaken):
+            self._steps.labels(change.state).inc()
+        elif isinstance(change, PlanStuck):
+            self._stuck.inc()
         if not isinstance(change, RequestChanged):
             return
         request = change.request
@@ -201,9 +217,14 @@ class Metrics:
 
     # --- what is so now ---
 
-    def read_gauges_from(self, *, pending: Count, outbox: Count, notifications: Count) -> None:
+    def read_gauges_from(self, *, pending: Count, outbox: Count, notifications: Count, overdue_step: Count) -> None:
         """Name the queries behind the gauges. They may raise ``StoreUnavailable``."""
-        self._counted = {self._pending: pending, self._outbox: outbox, self._undelivered: notifications}
+        self._counted = {
+            self._pending: pending,
+            self._outbox: outbox,
+            self._undelivered: notifications,
+            self._overdue_step: overdue_step,
+        }
 
     def read_calendars_from(self, ages: CalendarAges) -> None:
         """Name what tells how old the copies of calendars are."""

@@ -42,10 +42,19 @@ def is_on_loopback(url: str) -> bool:
 class SlackClient:
     """Slack's Web API as the bot uses it. Make it inside a running event loop, and ``close`` it.
 
-    Every method raises ``SlackTrouble``, and no other error of the network's or the SDK's.
+    Every method raises ``SlackTrouble``, and no other error of the network's or the SDK's. ``heard`` is called with
+    what became of each call; None: it worked.
     """
 
-    def __init__(self, settings: SlackSettings, bot_token: SecretStr, *, timeout: timedelta = CALL_TIMEOUT) -> None:
+    def __init__(
+        self,
+        settings: SlackSettings,
+        bot_token: SecretStr,
+        *,
+        timeout: timedelta = CALL_TIMEOUT,
+        heard: Callable[[SlackTrouble | None], None] = lambda _: None,
+    ) -> None:
+        self._heard = heard
         self.api_url = settings.api_url
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
@@ -305,8 +314,17 @@ class SlackClient:
     ) -> T:
         return _read(method, await self._send(method, call), read)
 
+    async def _send(self, method: str, call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
+        try:
+            response = await self._try(method, call)
+        except SlackTrouble as trouble:
+            self._heard(trouble)
+            raise
+        self._heard(None)
+        return response
+
     @staticmethod
-    async def _send(method: str, call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
+    async def _try(method: str, call: Callable[[], Awaitable[AsyncSlackResponse]]) -> AsyncSlackResponse:
         try:
             return await call()
         except SlackApiError as error:

@@ -69,7 +69,7 @@ async def reopened(path: Path, clock: StandingClock, town: Town, text: str = PLA
         await store.close()
 
 
-async def ask(house: House, key: str = "k", lasts: str = "1h") -> Request:
+async def request_of(house: House, key: str = "k", lasts: str = "1h") -> Request:
     """Make an instance, and a request of it."""
     made, _ = await house.instances.create(f"till-{key}", "refund-bot")
     request, _ = await house.creation.submit(made, submission(timeout=lasts), key)

@@ -16,10 +16,10 @@ from tests.scenario.escalation_support import (
     PLANNED,
     SEATED,
     act_of,
-    ask,
     events,
     furnish_planned,
     load,
+    request_of,
     rows,
     run_to,
     steps,
@@ -33,7 +33,7 @@ async def house(store: SqliteStore, clock: StandingClock, town: Town) -> House:
 
 @pytest.fixture
 async def request_made(house: House) -> Request:
-    return await ask(house)
+    return await request_of(house)
 
 
 async def approve(house: House, request: Request, user: str, name: str = "") -> Status:
@@ -95,7 +95,7 @@ async def test_a_vote_of_somebody_widened_in_is_judged_anew_at_the_decision(
         'need = [{ reviewers = "finance" }, { reviewers = "security" }]', 'reviewers = ["finance"]\nquorum = 2'
     ).replace('[{ seat = "security", reviewers = "leads" }]', '["leads"]')
     house = await furnish_planned(store, clock, town, text)
-    request = await ask(house)
+    request = await request_of(house)
     await run_to(house, 15)
     assert await approve(house, request, "U0LEA") is Status.PENDING  # widening lowers no number
     town.people["U0LEA"] = Person("U0LEA", "T0HOME", "lea", is_guest=True)
@@ -108,7 +108,7 @@ async def test_only_the_named_seat_is_widened_and_as_many_people_are_needed(
     store: SqliteStore, clock: StandingClock, town: Town
 ) -> None:
     house = await furnish_planned(store, clock, town, SEATED)
-    request = await ask(house)
+    request = await request_of(house)
     await run_to(house, 15)
     assert await approve(house, request, "U0LEA") is Status.PENDING
     assert await approve(house, request, "U0EVE") is Status.PENDING  # both could fill the same seat only
@@ -143,7 +143,7 @@ async def test_a_request_without_a_plan_costs_no_query_for_widenings(
     store: SqliteStore, clock: StandingClock, town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = await furnish_planned(store, clock, town, SAMPLE)
-    request = await ask(house)
+    request = await request_of(house)
     monkeypatch.setattr(statements_escalation, "WIDENINGS_OF", None)
     monkeypatch.setattr(statements_escalation, "STEPS_OF", None)
     drawing = await house.queries.drawing(request.number)

@@ -15,12 +15,12 @@ from tests.conftest import START, House, StandingClock, Town, submission
 from tests.scenario.escalation_support import (
     MINUTES,
     act_of,
-    ask,
     assert_each_target_has_its_intent,
     events,
     furnish_planned,
     load,
     reopened,
+    request_of,
     rows,
     run_to,
     steps,
@@ -43,7 +43,7 @@ async def instance(house: House) -> Instance:
 
 @pytest.fixture
 async def request_made(house: House) -> Request:
-    return await ask(house)
+    return await request_of(house)
 
 
 async def test_steps_come_in_order_each_at_its_time_and_none_after_the_last(
@@ -73,7 +73,7 @@ async def test_each_step_redraws_the_card(house: House, request_made: Request) -
 async def test_a_restart_between_steps_repeats_and_loses_none(
     database: Path, store: SqliteStore, clock: StandingClock, town: Town
 ) -> None:
-    await ask(await furnish_planned(store, clock, town))
+    await request_of(await furnish_planned(store, clock, town))
     await store.close()
     for minutes in MINUTES:
         async with reopened(database, clock, town) as house:
@@ -113,7 +113,7 @@ async def test_two_sweepers_on_one_database_take_each_step_once(
 ) -> None:
     house = await furnish_planned(store, clock, town)
     for number in range(60):
-        await ask(house, f"k{number}")
+        await request_of(house, f"k{number}")
     async with reopened(database, clock, town) as other:
         for minutes in MINUTES:
             clock.now = START + timedelta(minutes=minutes)
@@ -128,7 +128,7 @@ async def test_a_pass_takes_a_hundred_at_most_oldest_first(house: House) -> None
     made = []
     for number in range(BATCH + 30):
         house.clock.advance(seconds=0.001)
-        made.append((await ask(house, f"k{number}")).number)
+        made.append((await request_of(house, f"k{number}")).number)
     house.clock.advance(minutes=10)
     first, second = await house.escalations.sweep(), await house.escalations.sweep()
     assert [step.request_number for step in (*first.steps, *second.steps)] == made
@@ -148,7 +148,7 @@ async def test_what_is_written_for_the_place_already_is_not_written_again(house:
 
 
 async def test_a_plan_that_cannot_be_moved_on_holds_up_nobody(house: House) -> None:
-    made = [await ask(house, key) for key in ("a", "broken", "c")]
+    made = [await request_of(house, key) for key in ("a", "broken", "c")]
     with closing(sqlite3.connect(house.store.path)) as connection, connection:
         connection.execute("UPDATE requests SET step_index = 77 WHERE number = ?", (made[1].number,))
     house.clock.now = START + timedelta(minutes=10)

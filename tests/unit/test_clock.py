@@ -10,7 +10,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from bot.changes import RequestChanged
+from bot.clock import Clock
 from bot.deadlines import Deadlines, Swept
+from bot.escalations import Escalations
 from handlers import clock as clock_module
 from handlers.clock import SweepClock
 from store import statements
@@ -61,7 +63,7 @@ def ended(house: House) -> Ended:
 @pytest.fixture
 async def sweeper(house: House) -> AsyncIterator[SweepClock]:
     """A clock whose own regular look comes too late to help."""
-    sweeper = SweepClock(house.store, house.deadlines, house.clock, cap=LONG)
+    sweeper = SweepClock(house.store, house.deadlines, house.escalations, house.clock, cap=LONG)
     yield sweeper
     await sweeper.stop()
 
@@ -90,10 +92,14 @@ def _running(began: float) -> Callable[[], datetime]:
     return lambda: START + timedelta(seconds=time.monotonic() - began)
 
 
+def _steps(house: House, running: Clock) -> Escalations:
+    return Escalations(house.store, running, house.rulebook, house.town)
+
+
 async def test_it_wakes_at_the_due_time(house: House, instance: Instance, ended: Ended) -> None:
     request = await _submit(house, instance)
     running = _running(time.monotonic() - 599.98)  # 20 ms before the deadline
-    sweeper = SweepClock(house.store, Deadlines(house.store, running), running, cap=LONG)
+    sweeper = SweepClock(house.store, Deadlines(house.store, running), _steps(house, running), running, cap=LONG)
     await sweeper.start()
     assert await _status(house, request) is Status.PENDING  # nothing expires early
     await ended.until(request.number)
@@ -104,7 +110,7 @@ async def test_it_wakes_at_the_due_time(house: House, instance: Instance, ended:
 async def test_an_earlier_deadline_is_heard_of(house: House, instance: Instance, ended: Ended) -> None:
     far = await _submit(house, instance, "far", "60m")
     running = _running(time.monotonic() - 599.97)
-    sweeper = SweepClock(house.store, Deadlines(house.store, running), running, cap=LONG)
+    sweeper = SweepClock(house.store, Deadlines(house.store, running), _steps(house, running), running, cap=LONG)
     await sweeper.start()
     near = await _submit(house, instance, "near", "10m")
     await ended.until(near.number)
@@ -124,7 +130,7 @@ async def test_whoever_moves_the_clock_wakes_it(
 
 async def test_its_own_look_finds_what_nobody_told_it_of(house: House, instance: Instance, ended: Ended) -> None:
     request = await _submit(house, instance)
-    sweeper = SweepClock(house.store, house.deadlines, house.clock, cap=timedelta(milliseconds=5))
+    sweeper = SweepClock(house.store, house.deadlines, house.escalations, house.clock, cap=timedelta(milliseconds=5))
     await sweeper.start()
     house.clock.advance(minutes=10)  # a jump that APScheduler's job does not see
     await ended.until(request.number)
@@ -225,7 +231,9 @@ async def test_a_wall_clock_that_is_set_back_delays_nothing_for_long(
 
     request = await _submit(house, instance)
     running = _running(time.monotonic() - 599.98)
-    sweeper = SweepClock(house.store, Deadlines(house.store, running), running, cap=timedelta(milliseconds=50))
+    sweeper = SweepClock(
+        house.store, Deadlines(house.store, running), _steps(house, running), running, cap=timedelta(milliseconds=50)
+    )
     monkeypatch.setattr(clock_module, "datetime", SetBack)  # the job was made before the clock went back a day
     await sweeper.start()
     monkeypatch.undo()

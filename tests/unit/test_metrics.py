@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,12 @@ from bot.config import ServerSettings
 from bot.decisions import Act
 from handlers.metrics import Metrics, count_answers, metrics_route
 from store import statements
+from store.engine import SqliteStore
 from store.tables import FullView, OutcomeStatus, VoteKind
 from store.unit import StoreUnavailable
-from tests.conftest import TEAM, House, submission
+from store.vocabulary import TargetState
+from tests.conftest import START, TEAM, House, StandingClock, Town, submission
+from tests.scenario.escalation_support import furnish_planned, request_of, rows, run_to
 
 TOKEN = "metrics-token"
 LOCAL = ServerSettings(host="127.0.0.1", public_url="http://localhost:8080")
@@ -33,7 +37,12 @@ def metrics(house: House) -> Metrics:
     async def pending() -> int:
         return await house.store.read(lambda unit: unit.one(statements.PENDING_COUNT)) or 0
 
-    metrics.read_gauges_from(pending=pending, outbox=house.outbox.waiting, notifications=pending)
+    metrics.read_gauges_from(
+        pending=pending,
+        outbox=house.outbox.waiting,
+        notifications=pending,
+        overdue_step=house.escalations.overdue_seconds,
+    )
     return metrics
 
 
@@ -49,6 +58,34 @@ async def samples(metrics: Metrics) -> dict[str, float]:
         if name.startswith("signoff_") and "_bucket" not in name and "_info{" not in name:
             found[name.removeprefix("signoff_")] = float(value)
     return {name: value for name, value in found.items() if value}
+
+
+async def test_steps_of_plans_are_counted_and_an_overdue_one_is_told(
+    store: SqliteStore, clock: StandingClock, town: Town
+) -> None:
+    house = await furnish_planned(store, clock, town)
+    metrics = Metrics("1.2.3")
+    store.subscribe(metrics.on_change)
+    zero = house.outbox.waiting
+    overdue = house.escalations.overdue_seconds
+    metrics.read_gauges_from(pending=zero, outbox=zero, notifications=zero, overdue_step=overdue)
+    made = await request_of(house)
+    await run_to(house, 21)
+    [(target,)] = rows(house, "SELECT id FROM step_targets WHERE target = 'thread'")
+    await house.escalations.settle(target, TargetState.FAILED, "is_archived")
+    counted = await samples(metrics)
+    assert {name: value for name, value in counted.items() if name.startswith("steps")} == {
+        'steps_total{state="fired"}': 2,
+        'steps_total{state="skipped"}': 1,
+        'steps_total{state="failed"}': 1,
+    }
+    assert "oldest_overdue_step_seconds" not in counted
+    house.clock.now = START + timedelta(minutes=27)
+    assert (await samples(metrics))["oldest_overdue_step_seconds"] == 120
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE requests SET step_index = 77 WHERE number = ?", (made.number,))
+    await house.escalations.sweep()
+    assert (await samples(metrics))["plans_stuck_total"] == 1
 
 
 async def test_each_step_of_a_request_is_counted_once(house: House, metrics: Metrics) -> None:
@@ -180,9 +217,9 @@ async def test_a_database_that_is_away_does_not_take_the_other_metrics_along(met
     async def three() -> int:
         return 3
 
-    metrics.read_gauges_from(pending=three, outbox=three, notifications=three)
+    metrics.read_gauges_from(pending=three, outbox=three, notifications=three, overdue_step=three)
     assert (await samples(metrics))["requests_pending"] == 3
-    metrics.read_gauges_from(pending=away, outbox=three, notifications=three)
+    metrics.read_gauges_from(pending=away, outbox=three, notifications=three, overdue_step=three)
     text = (await metrics.render()).decode()
     assert "signoff_requests_pending NaN" in text  # not the 3 of before
     assert "signoff_outbox_waiting 3.0" in text

@@ -1,7 +1,7 @@
 """``signoff check``: whether this configuration, on this machine and in this workspace, will work. Changes nothing.
 
 It asks what `serve` would need and reports all it finds, not the first thing. What Slack says is checked in
-handlers/check_slack.py. No secret is ever in a finding.
+handlers/check_slack.py, how plans run in handlers/check_plans.py. No secret is ever in a finding.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from bot.config import (
     load_settings,
 )
 from bot.secrets import METRICS_TOKEN, SECRET_KEY, Secrets, key_file, load_secrets
+from handlers.check_plans import check_plans
 from handlers.check_slack import Sleep, check_slack
 from handlers.findings import Report
 from store.schema import current_revision, prepare
@@ -37,6 +38,7 @@ async def run_check(path: Path, env: Mapping[str, str], now: datetime, sleep: Sl
         return report
     secrets = check_secrets(report, settings, env)
     check_server(report, settings, secrets)
+    check_plans(report, settings)
     check_database(report, settings.store, now)
     if secrets is None:
         report.warning("slack", "was not asked, for want of the secrets above", "put those right, then check again")

@@ -19,6 +19,7 @@ from bot.config import Rule, Settings, SlackSettings
 from bot.people import Channel, Facts, Person
 from bot.policy import Parties, judge, reviewer_usergroups, reviewer_users
 from bot.secrets import Secrets
+from handlers.check_targets import check_targets
 from handlers.codes import error_code
 from handlers.findings import Report
 from handlers.manifest import APP_SCOPE, BOT_SCOPES
@@ -55,7 +56,7 @@ async def check_slack(report: Report, settings: Settings, secrets: Secrets, now:
             await _check_app_token(report, settings.slack, secrets.slack_app_token)
         home = await _check_bot_token(report, client, sleep)
         if home is not None:
-            await _Workspace(report, settings, client, home, now, sleep).check()
+            await Workspace(report, settings, client, home, now, sleep).check()
     except Unreachable as error:
         report.fault(
             "slack",
@@ -120,7 +121,7 @@ async def _check_app_token(report: Report, settings: SlackSettings, token: Secre
 
 
 @dataclass
-class _Workspace:
+class Workspace:
     """Looks up what the rules name, each thing once, and judges the rules by it."""
 
     report: Report
@@ -136,25 +137,28 @@ class _Workspace:
     """Whom and what Slack would not tell of. That is one fault already, and says nothing of them."""
 
     async def check(self) -> None:
+        """Look up and judge all that the rules rest on."""
         for user in self.settings.admins.users:
-            await self._check_named(user, "admins")
+            await self.check_named(user, "admins")
         for agent in self.settings.agents.values():
             for owner in agent.owners:
-                await self._check_named(owner, f"agent {agent.name}, owners")
+                await self.check_named(owner, f"agent {agent.name}, owners")
         for group in self.settings.reviewers.values():
             for user in group.users:
-                await self._check_named(user, f"reviewers {group.name}")
+                await self.check_named(user, f"reviewers {group.name}")
             for usergroup in group.usergroups:
-                await self._check_usergroup(usergroup, group.name)
+                await self.check_usergroup(usergroup, f"reviewers {group.name}")
         for rule in self.settings.rules:
             if rule.stage == "approve":
                 await self._check_channels(rule)
                 await self._check_deciders(rule)
+        await check_targets(self)
 
     # --- people ---
 
-    async def _check_named(self, user: str, part: str) -> None:
-        person = await self._person(user)
+    async def check_named(self, user: str, part: str) -> None:
+        """See that a user id is somebody's who may decide at all; ``part`` is what names it."""
+        person = await self.person(user)
         if user in self.unasked:
             return
         if person is None:
@@ -173,10 +177,10 @@ class _Workspace:
             return "guest"
         return "foreign_team" if person.is_stranger or person.team_id != self.home.home else None
 
-    async def _check_usergroup(self, usergroup: str, group: str) -> None:
-        part = f"reviewers {group}"
+    async def check_usergroup(self, usergroup: str, part: str) -> None:
+        """See that a user group can be read and has somebody in it; ``part`` is what names it."""
         try:
-            members = await self._members(usergroup)
+            members = await self.members(usergroup)
         except SlackTrouble as trouble:
             if trouble.code == "plan_upgrade_required":
                 self.report.fault(
@@ -221,7 +225,7 @@ class _Workspace:
         refused = []
         # Members are looked up one by one until somebody is found: a group may be large.
         for user in [*named, *sorted(grouped.difference(named))]:
-            person = await self._person(user)
+            person = await self.person(user)
             known = {} if person is None else {user: person}
             verdict = judge(user, frozen, parties, Facts(self.now, self.home.home, known, self.groups), self.now)
             if verdict.allowed:
@@ -233,19 +237,23 @@ class _Workspace:
 
     async def _check_channels(self, rule: Rule) -> None:
         part = f'rule "{rule.name}"'
-        first = await self._check_channel(rule, rule.channel, f"{part}, channel")
-        fallback = await self._check_channel(rule, rule.fallback_channel, f"{part}, fallback_channel")
-        if first is not None and fallback is not None and first.is_private and not fallback.is_private:
-            self.report.fault(
-                f"{part}, fallback_channel",
-                f"{fallback.id} is public, and {first.id} is private",
-                "name a private channel, or leave it out: reviewers then get a direct message",
-            )
+        first = await self.check_channel(rule, rule.channel, f"{part}, channel")
+        remedy = "name a private channel, or leave it out: reviewers then get a direct message"
+        await self.check_further_channel(rule, first, rule.fallback_channel, f"{part}, fallback_channel", remedy)
 
-    async def _check_channel(self, rule: Rule, channel_id: str | None, part: str) -> Channel | None:
+    async def check_further_channel(
+        self, rule: Rule, first: Channel | None, channel_id: str | None, part: str, remedy: str
+    ) -> None:
+        """See that the rule's cards can go to a channel beside its ``first``, and are no less private there."""
+        further = await self.check_channel(rule, channel_id, part)
+        if first is not None and further is not None and first.is_private and not further.is_private:
+            self.report.fault(part, f"{further.id} is public, and {first.id} is private", remedy)
+
+    async def check_channel(self, rule: Rule, channel_id: str | None, part: str) -> Channel | None:
+        """See that the rule's cards can go to a channel; None where there is none, or Slack does not show it."""
         if channel_id is None:
             return None
-        channel = await self._channel(channel_id)
+        channel = await self.channel(channel_id)
         if channel_id in self.unasked:
             return None
         if channel is None:
@@ -276,7 +284,8 @@ class _Workspace:
 
     # --- asking ---
 
-    async def _person(self, user: str) -> Person | None:
+    async def person(self, user: str) -> Person | None:
+        """Look a person up; None if Slack knows nobody of this id, or does not say."""
         if user not in self.people:
             self.people[user] = None
             try:
@@ -288,13 +297,14 @@ class _Workspace:
                 self.report.fault("slack", f"users.info is refused: {trouble.code}", _REINSTALL)
         return self.people[user]
 
-    async def _members(self, usergroup: str) -> frozenset[str]:
-        """Raises ``SlackTrouble``."""
+    async def members(self, usergroup: str) -> frozenset[str]:
+        """Look up who is in a user group. Raises ``SlackTrouble``."""
         if usergroup not in self.groups:
             self.groups[usergroup] = await ask_patiently(lambda: self.client.load_usergroup(usergroup), self.sleep)
         return self.groups[usergroup]
 
-    async def _channel(self, channel: str) -> Channel | None:
+    async def channel(self, channel: str) -> Channel | None:
+        """Look a channel up; None if Slack does not show it."""
         if channel not in self.channels:
             self.channels[channel] = None
             try:

@@ -205,6 +205,18 @@ class NotAMember(Refusal):
     code = "not_a_member"
 
 
+class UnfitStandIn(Refusal):
+    """This person cannot stand in for you."""
+
+    code = "unfit_stand_in"
+
+
+class NotATime(Refusal):
+    """That is no time that can be understood."""
+
+    code = "not_a_time"
+
+
 class WrongCode(Refusal):
     """This code is wrong, or no longer good: it is for you alone, once, for 15 minutes, and five wrong ones end it. Ask
     whoever runs Signoff for another."""

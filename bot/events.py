@@ -62,6 +62,8 @@ class EventType(StrEnum):
     PASSCODE_ENROLMENT_ENDED = "passcode.enrolment_ended"
     PASSCODE_OFFERED = "passcode.offered"
     PASSCODE_ENROLLED = "passcode.enrolled"
+    ABSENCE_SAID = "absence.said"
+    ABSENCE_ENDED = "absence.ended"
 
 
 async def append_event(

@@ -15,7 +15,7 @@ from bot.decisions import add_intent, close_request, wish_to_draw
 from bot.errors import AlreadyDecided
 from bot.events import EventType, append_event
 from bot.lifecycle import Happening, State, after, state_of
-from store import statements, statements_delivery
+from store import statements, statements_delivery, statements_queues
 from store.engine import Store
 from store.tables import DeciderKind, IntentKind, Request, Status
 from store.unit import StoreUnavailable, Unit
@@ -62,6 +62,7 @@ class Deadlines:
             before = now - FORGET_AFTER
             await unit.run(statements.FORGET_ACTS, before=before)
             await unit.run(statements.FORGET_MODALS, before=before)
+            await unit.run(statements_queues.FORGET_LISTS, before=before)
             await unit.run(
                 statements_delivery.FORGET_NOTIFICATIONS, decided_before=before, ended_before=now - KEEP_NOTIFICATIONS
             )

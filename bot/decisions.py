@@ -24,7 +24,7 @@ from bot.notifications import notify_resolved
 from bot.people import Directory, Facts
 from bot.policy import Parties, Verdict, judge, lacks, tally
 from bot.rulebook import Rulebook
-from store import statements, statements_paging
+from store import statements, statements_paging, statements_queues
 from store.engine import Store
 from store.tables import CardState, DeciderKind, IntentKind, Request, Status, StepUp, Vote, VoteKind
 from store.unit import Unit
@@ -330,9 +330,27 @@ async def wish_to_draw(unit: Unit, request: Request, reason: str, now: datetime)
     cards = await unit.all(statements.CARDS_OF, request_number=request.number)
     live = [card for card in cards if card.state is not CardState.GONE]
     for card in live:
+        if card.queue_id is not None:
+            if request.status is not Status.PENDING:
+                await unit.run(statements.MARK_CARD_GONE, card_id=card.id)
+            await wish_to_draw_queue(unit, card.queue_id, reason, now)
+            continue
         await add_intent(
             unit, IntentKind.DRAW_CARD, f"card:{card.id}", now, reason=reason, request=request, card_id=card.id
         )
+
+
+async def wish_to_draw_queue(unit: Unit, queue_id: int, reason: str, now: datetime) -> None:
+    """Ask the outbox to draw a queue card anew, unless it was asked already and has not begun to."""
+    lane = queue_lane(queue_id)
+    if await unit.one(statements_queues.WAITING_DRAW, lane=lane) is None:
+        about = body_bytes({"queue": queue_id}).decode()
+        await add_intent(unit, IntentKind.DRAW_QUEUE, lane, now, reason=reason, request=None, about=about)
+
+
+def queue_lane(queue_id: int) -> str:
+    """The lane in which everything about one queue card is carried out in order."""
+    return f"queue:{queue_id}"
 
 
 async def add_intent(

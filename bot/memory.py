@@ -94,7 +94,8 @@ async def count_try(unit: Unit, denied: Request, now: datetime) -> None:
     threads = await unit.all(statements_ahead.CARDS_IN_PLACE, request_number=denied.number, place=Place.THREAD)
     if not threads:
         cards = await unit.all(statements.CARDS_OF, request_number=denied.number)
-        first = next((card for card in cards if card.state is CardState.LIVE and card.place is not Place.DM), None)
+        shown = (card for card in cards if card.state is CardState.LIVE and card.place is not Place.DM)
+        first = next((card for card in shown if card.ts is not None), None)
         if first is not None and first.channel is not None:
             await add_card(unit, denied, Place.THREAD, first.channel, now, reason="asked_again")
         return

@@ -15,6 +15,7 @@ from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.decisions import add_intent
 from bot.events import EventType, append_event
+from bot.gathering import gather
 from bot.memory import find_near_denial, load_tries
 from bot.notices import Fact, facts_of
 from bot.plan_state import PlanState, load_plan_state
@@ -85,6 +86,14 @@ class Notice:
     admins: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class QueueJob:
+    """A claimed intent that is about a queue card. See ``bot.queues``, which loads what it is drawn from."""
+
+    intent: Intent
+    queue_id: int
+
+
 async def load_drawing(
     unit: Unit, rulebook: Rulebook, redactor: Redactor, request: Request, *, compare: bool = True
 ) -> Drawing:
@@ -140,28 +149,42 @@ async def load_drawing(
 
 
 class Outbox:
-    """Use cases of the deliverer. ``worker`` names this process in its leases."""
+    """Use cases of the deliverer. ``worker`` names this process in its leases.
 
-    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, worker: str, redactor: Redactor) -> None:
+    ``most_waiting``: how many cards may wait to be posted in one channel; when there are more, they are gathered on a
+    queue card (``bot.gathering``). None: any number.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, rulebook: Rulebook, worker: str, redactor: Redactor,
+        *, most_waiting: int | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
         self._worker = worker
         self._redactor = redactor
+        self._most_waiting = most_waiting
 
     async def release_leases(self) -> None:
         """Free what a process before this one held. Only where one process owns the database."""
         await self._store.write(lambda unit: unit.run(statements.RELEASE_LEASES))
 
     async def claim(self, limit: int) -> list[Intent]:
-        """Lease due intents, oldest first, at most one of each lane."""
+        """Lease due intents, at most one of each lane: what is older first, but nothing waits behind new cards.
+
+        Of those, agents take turns. Cards that would wait too long for their channel are gathered first.
+        """
 
         async def work(unit: Unit) -> list[Intent]:
             now = self._clock()
-            claimed = await unit.all(
-                statements.CLAIM_INTENTS, now=now, limit=limit, leased_by_=self._worker, leased_until_=now + LEASE
-            )
-            return sorted(claimed, key=lambda intent: (intent.due_at, intent.id))
+            if self._most_waiting is not None:
+                await gather(unit, now, self._most_waiting)
+            lease = {"now": now, "leased_by_": self._worker, "leased_until_": now + LEASE}
+            claimed = await unit.all(statements.CLAIM_BEFORE_NEW_CARDS, limit=limit, **lease)
+            if len(claimed) < limit:
+                claimed += await unit.all(statements.CLAIM_INTENTS, limit=limit - len(claimed), **lease)
+            return sorted(claimed, key=lambda intent: (intent.kind is IntentKind.POST_CARD, intent.due_at, intent.id))
 
         return await self._store.write(work)
 
@@ -173,8 +196,10 @@ class Outbox:
         """Count what is not sent yet."""
         return await self._store.read(lambda unit: unit.one(statements.INTENT_COUNT)) or 0
 
-    async def load(self, intent: Intent) -> Job | Notice:
+    async def load(self, intent: Intent) -> Job | Notice | QueueJob:
         """Gather what it takes to carry out ``intent``, in one snapshot."""
+        if intent.kind in (IntentKind.POST_QUEUE, IntentKind.DRAW_QUEUE):
+            return QueueJob(intent, int(facts_of(intent)["queue"]))
         if intent.kind is IntentKind.TELL_ADMINS:
             return Notice(intent, facts_of(intent), self._rulebook.policy.admins)
 
@@ -192,12 +217,17 @@ class Outbox:
 
         return await self._store.peek(work)
 
-    async def attempting(self, card: Card) -> None:
-        """Record, before the first try, that ``card`` may be in Slack from now on."""
-        if card.attempted_at is None:
-            await self._store.write(
-                lambda unit: unit.run(statements.MARK_CARD_ATTEMPTED, card_id=card.id, attempted_at_=self._clock())
-            )
+    async def attempting(self, card: Card) -> bool:
+        """Record, before the first try, that ``card`` may be in Slack from now on.
+
+        False if it must not be posted: it was gathered on a queue card meanwhile.
+        """
+        if card.attempted_at is not None:
+            return True
+        marked = await self._store.write(
+            lambda unit: unit.run(statements.MARK_CARD_ATTEMPTED, card_id=card.id, attempted_at_=self._clock())
+        )
+        return bool(marked)
 
     async def posted(self, job: Job, channel: str, ts: str) -> None:
         """Record that a card is in Slack, and that its intent is done.
@@ -291,7 +321,11 @@ class Outbox:
     async def card_above(self, card: Card) -> Card | None:
         """Return the card of the same request under which ``card`` is a reply: its first live one in that channel."""
         others = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=card.request_number))
-        above = (one for one in others if one.state is CardState.LIVE and one.place not in (Place.DM, Place.THREAD))
+        above = (
+            one
+            for one in others
+            if one.state is CardState.LIVE and one.ts is not None and one.place not in (Place.DM, Place.THREAD)
+        )
         return next((one for one in above if one.channel == card.target), None)
 
     async def card_in_channel(self, request_number: int) -> Card | None:

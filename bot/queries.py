@@ -98,6 +98,15 @@ class Queries:
 
         return await self._store.peek(work)
 
+    async def visible(self, user_id: str, requests: Sequence[Request]) -> frozenset[int]:
+        """Return the numbers of those requests that a person may see. Raises ``FactsUnavailable``."""
+
+        async def work(unit: Unit) -> list[tuple[Drawing, list[Card]]]:
+            return [await self._with_cards(unit, request, compare=False) for request in requests]
+
+        seen = await self._visible(user_id, await self._store.read(work))
+        return frozenset(one.drawing.request.number for one in seen)
+
     async def remember_modal(
         self,
         modal_id: str,

@@ -35,6 +35,7 @@ from bot.passcodes import Passcodes
 from bot.provisioners import Provisioners
 from bot.provisioning import Provisioning
 from bot.queries import Queries
+from bot.queues import Queues
 from bot.receivers import Signing
 from bot.redaction import Redactor
 from bot.reload import Ended, Reload, Reloads, Result
@@ -65,8 +66,9 @@ from handlers.slack.enrolment import Enrolment
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.links import CardLinks
-from handlers.slack.posting import DRAW_PACE, POST_PACE, SlackCarrier
+from handlers.slack.posting import DRAW_PACE, PATIENCE, POST_PACE, SlackCarrier
 from handlers.slack.pulse import Pulse
+from handlers.slack.queue_posting import QUEUE_PACE
 from handlers.webhooks import Webhooks
 from store import statements
 from store.engine import SqliteStore
@@ -90,6 +92,7 @@ class Tempo:
     posts: Pace = POST_PACE
     draws: Pace = DRAW_PACE
     ping_interval: timedelta = PING_INTERVAL
+    queue_draws: Pace = QUEUE_PACE
 
 
 class Service:
@@ -127,7 +130,8 @@ class Service:
         redactor = Redactor(secrets.secret_key)
         self.queries = Queries(store, clock, rulebook, self.directory, redactor)
         worker = f"{socket.gethostname()}:{os.getpid()}"
-        self.outbox = Outbox(store, clock, rulebook, worker, redactor)
+        self.outbox = Outbox(store, clock, rulebook, worker, redactor, most_waiting=tempo.posts.most_within(PATIENCE))
+        self.queues = Queues(store, clock, rulebook, redactor, self.queries)
         self.escalations = Escalations(store, clock, rulebook, self.directory, self.pulse.is_out)
         self.sweeper = SweepClock(store, Deadlines(store, clock), self.escalations, clock)
         self.pulse.watch(self.client.check_token, self.sweeper.wake)
@@ -138,13 +142,21 @@ class Service:
         )
         home = HomeTab(self.client, self.queries, clock)
         self.actions = Actions(
-            self.client, self.decisions, self.queries, self.outbox, home, self.afterwards, self.standing, self.memory
+            self.client,
+            self.decisions,
+            self.queries,
+            self.outbox,
+            home,
+            self.afterwards,
+            self.standing,
+            self.memory,
+            self.queues,
         )
         enrolment.join(self.actions)
         self.door = SlackDoor(
             settings.slack,
             self.client,
-            Intake(self.actions, self.commands, home, self.outbox, self.afterwards),
+            Intake(self.actions, self.commands, home, self.outbox, self.queues, self.afterwards),
             self.afterwards,
             app_token=secrets.slack_app_token,
             signing_secret=secrets.slack_signing_secret,
@@ -158,7 +170,15 @@ class Service:
             self.metrics.page,
         )
         self.carrier = SlackCarrier(
-            self.client, self.directory, self.outbox, clock, self.note_fault, posts=tempo.posts, draws=tempo.draws
+            self.client,
+            self.directory,
+            self.outbox,
+            self.queues,
+            clock,
+            self.note_fault,
+            posts=tempo.posts,
+            draws=tempo.draws,
+            queue_draws=tempo.queue_draws,
         )
         carrier = PageEnds(self.carrier, self.pagers, self.outbox, clock)
         self.deliverer = Deliverer(store, self.outbox, carrier, clock, self.note_fault)

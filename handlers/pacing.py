@@ -19,6 +19,10 @@ class Pace:
     interval: timedelta
     burst: int = 1
 
+    def most_within(self, patience: timedelta) -> int:
+        """Return how many can be sent within ``patience`` by one who has sent nothing lately."""
+        return self.burst + patience // self.interval
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -36,9 +40,15 @@ class Pacer:
         self._pace = pace
         self._lanes: OrderedDict[str, _Lane] = OrderedDict()
 
-    def wait(self, key: str, sender: int, now: datetime) -> timedelta:
-        """Return how long ``sender`` must wait; zero takes its turn. Asking again keeps the slot it was given."""
+    def wait(self, key: str, sender: int, now: datetime, *, first: bool = False) -> timedelta:
+        """Return how long ``sender`` must wait; zero takes its turn. Asking again keeps the slot it was given.
+
+        ``first``: it goes before all who have a slot; they are given later ones when they ask again.
+        """
         lane = self._lane(key, now)
+        if first and lane.slots.keys() - {sender}:
+            lane.full_at -= self._pace.interval * len(lane.slots)
+            lane.slots.clear()
         slot = lane.slots.get(sender)
         if slot is None:
             lane.full_at = max(lane.full_at, now) + self._pace.interval

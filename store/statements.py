@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
+    Select,
     Table,
     Text,
     and_,
@@ -40,6 +41,8 @@ votes = SQLModel.metadata.tables["votes"]
 acts = SQLModel.metadata.tables["acts"]
 cards = SQLModel.metadata.tables["cards"]
 modals = SQLModel.metadata.tables["modals"]
+queues = SQLModel.metadata.tables["queues"]
+queue_lists = SQLModel.metadata.tables["queue_lists"]
 outbox = SQLModel.metadata.tables["outbox"]
 events = SQLModel.metadata.tables["events"]
 
@@ -317,7 +320,9 @@ FORGET_ACTS = Statement(delete(acts).where(acts.c.at < _p("before", acts.c.at)))
 # --- cards and modals -------------------------------------------------------------------------------------
 
 INSERT_CARD = Statement(
-    insert(cards).values(_given(cards, left_out=("id", "channel", "ts", "attempted_at", "posted_at"))).returning(cards),
+    insert(cards)
+    .values(_given(cards, left_out=("id", "channel", "ts", "attempted_at", "posted_at", "queue_id")))
+    .returning(cards),
     t.Card,
 )
 CARD = Statement(select(cards).where(cards.c.id == _p("card_id", cards.c.id)), t.Card)
@@ -330,7 +335,12 @@ CARDS_OF = Statement(
     t.Card,
 )
 _card = cards.c.id == _p("card_id", cards.c.id)
-MARK_CARD_ATTEMPTED = Statement(update(cards).where(_card).values(_set(cards, "attempted_at")))
+# Touches no row for a card that was gathered on a queue card since it was looked at.
+MARK_CARD_ATTEMPTED = Statement(
+    update(cards)
+    .where(_card, cards.c.state == t.CardState.POSTING, cards.c.queue_id.is_(None))
+    .values(_set(cards, "attempted_at"))
+)
 MARK_CARD_POSTED = Statement(
     update(cards)
     .where(_card, cards.c.state == t.CardState.POSTING)
@@ -358,24 +368,37 @@ INSERT_INTENT = Statement(
 _earlier = outbox.alias("earlier")
 _free = or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= _now)
 _first_of_lane = ~exists().where(_earlier.c.lane == outbox.c.lane, _earlier.c.id < outbox.c.id)
-CLAIM_INTENTS = Statement(
-    update(outbox)
-    .where(
-        outbox.c.id.in_(
-            select(outbox.c.id)
-            .where(and_(outbox.c.due_at <= _now, _free, _first_of_lane))
-            .order_by(outbox.c.due_at, outbox.c.id)
-            .limit(bindparam("limit"))
-            .scalar_subquery()
+_claimable = and_(outbox.c.due_at <= _now, _free, _first_of_lane)
+
+
+def _claim(which: Select[Any]) -> Statement[t.Intent]:
+    return Statement(
+        update(outbox)
+        .where(outbox.c.id.in_(which.limit(bindparam("limit")).scalar_subquery()))
+        .values(
+            attempts=outbox.c.attempts + 1,
+            fence=outbox.c.fence + 1,
+            **_set(outbox, "leased_by", "leased_until"),
         )
+        .returning(outbox),
+        t.Intent,
     )
-    .values(
-        attempts=outbox.c.attempts + 1,
-        fence=outbox.c.fence + 1,
-        **_set(outbox, "leased_by", "leased_until"),
-    )
-    .returning(outbox),
-    t.Intent,
+
+
+# What new cards must not hold up: decisions, updates, escalations, what people are told.
+CLAIM_BEFORE_NEW_CARDS = _claim(
+    select(outbox.c.id)
+    .where(outbox.c.kind != t.IntentKind.POST_CARD, _claimable)
+    .order_by(outbox.c.due_at, outbox.c.id)
+)
+# Everything else: new cards, in each place the first of every agent before the second of any.
+_turn = func.row_number().over(partition_by=(cards.c.target, requests.c.agent), order_by=(outbox.c.due_at, outbox.c.id))
+CLAIM_INTENTS = _claim(
+    select(outbox.c.id)
+    .outerjoin(cards, cards.c.id == outbox.c.card_id)
+    .outerjoin(requests, requests.c.number == outbox.c.request_number)
+    .where(_claimable)
+    .order_by(_turn, outbox.c.due_at, outbox.c.id)
 )
 _leased = and_(outbox.c.id == _p("intent_id", outbox.c.id), outbox.c.fence == _p("is_fence", outbox.c.fence))
 FINISH_INTENT = Statement(delete(outbox).where(_leased))

@@ -55,6 +55,10 @@ __all__ = [
     "ModalTable",
     "OutcomeStatus",
     "Place",
+    "Queue",
+    "QueueList",
+    "QueueListTable",
+    "QueueTable",
     "Record",
     "Request",
     "RequestTable",
@@ -426,6 +430,8 @@ class Card(Record):
 
     ``attempted_at`` is written before the first try to post: from then on a repeat must reconcile first, because
     the message may be there although its answer was lost.
+
+    One that was gathered on a queue card (``queue_id``) is a line of that message: it has a channel and no ``ts``.
     """
 
     id: int = _number()
@@ -439,6 +445,7 @@ class Card(Record):
     attempted_at: datetime | None = _time(optional=True)
     posted_at: datetime | None = _time(optional=True)
     reposts: int = 0
+    queue_id: int | None = _refers("queues.id", optional=True)
 
 
 class CardTable(Card, table=True):
@@ -446,7 +453,55 @@ class CardTable(Card, table=True):
     __table_args__ = (
         Index("ix_cards_request", "request_number"),
         Index("uq_cards_message", "channel", "ts", unique=True),
+        # For what waits to be posted in a channel, and for what is on a queue card.
+        Index(
+            "ix_cards_waiting",
+            "target",
+            sqlite_where=text("state = 'posting'"),
+            postgresql_where=text("state = 'posting'"),
+        ),
+        Index(
+            "ix_cards_queue",
+            "queue_id",
+            sqlite_where=text("queue_id IS NOT NULL"),
+            postgresql_where=text("queue_id IS NOT NULL"),
+        ),
     )
+
+
+class Queue(Record):
+    """A queue card: one Slack message of a channel on which cards were gathered that came too fast for it.
+
+    ``attempted_at`` is as a card's. ``key`` is in the message's metadata, by which it is found if its answer was lost.
+    """
+
+    id: int = _number()
+    key: str = Field(max_length=MAX_ID)
+    channel: str = Field(max_length=32)
+    ts: str | None = Field(default=None, max_length=32)
+    state: CardState = _words(CardState)
+    created_at: datetime = _time()
+    attempted_at: datetime | None = _time(optional=True)
+    posted_at: datetime | None = _time(optional=True)
+    reposts: int = 0
+
+
+class QueueTable(Queue, table=True):
+    __tablename__ = "queues"
+    __table_args__ = (Index("uq_queues_message", "channel", "ts", unique=True),)
+
+
+class QueueList(Record):
+    """A modal with everything on a queue card, opened for one person. ``id`` is Slack's ``external_id``, ours."""
+
+    id: str = Field(primary_key=True, max_length=64)
+    queue_id: int = _refers("queues.id")
+    user_id: str = Field(max_length=32)
+    opened_at: datetime = _time()
+
+
+class QueueListTable(QueueList, table=True):
+    __tablename__ = "queue_lists"
 
 
 class Modal(Record):
@@ -499,6 +554,7 @@ class IntentTable(Intent, table=True):
     __table_args__ = (
         Index("ix_outbox_due", "due_at"),
         Index("ix_outbox_lane", "lane", "id"),
+        Index("ix_outbox_card", "card_id"),
         {"sqlite_autoincrement": True},  # an id given again would let an old lease finish a new row
     )
 

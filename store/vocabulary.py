@@ -83,6 +83,8 @@ class IntentKind(StrEnum):
 
     POST_CARD = "post_card"  # first posting of one card
     DRAW_CARD = "draw_card"  # draw a posted card anew from the stored state
+    POST_QUEUE = "post_queue"  # first posting of a queue card
+    DRAW_QUEUE = "draw_queue"  # draw a posted queue card anew from the stored state
     TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
     TELL_ADMINS = "tell_admins"  # a DM to each admin
     NOTIFY = "notify"  # carry one target of a plan's step out

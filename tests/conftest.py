@@ -27,6 +27,7 @@ from bot.outbox import Outbox
 from bot.passcodes import Passcodes
 from bot.people import Channel, Facts, Person
 from bot.queries import Queries
+from bot.queues import Queues
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import Standing
@@ -147,6 +148,7 @@ class House:
     escalations: Escalations
     outbox: Outbox
     queries: Queries
+    queues: Queues
 
 
 @pytest.hookimpl(wrapper=True)
@@ -225,6 +227,7 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
     rulebook = await Rulebook.load(store, settings, clock)
     passcodes = Passcodes(store, clock, b"k" * 32)
     redactor = Redactor(b"k" * 32)
+    queries = Queries(store, clock, rulebook, town, redactor)
     return House(
         store=store,
         clock=clock,
@@ -240,7 +243,8 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         deadlines=Deadlines(store, clock),
         escalations=Escalations(store, clock, rulebook, town),
         outbox=Outbox(store, clock, rulebook, "test", redactor),
-        queries=Queries(store, clock, rulebook, town, redactor),
+        queries=queries,
+        queues=Queues(store, clock, rulebook, redactor, queries),
     )
 
 

@@ -14,8 +14,9 @@ from bot.errors import UnknownCard
 from bot.memory import Memory
 from bot.outbox import Outbox
 from bot.queries import Queries
+from bot.queues import Queues
 from bot.standing import Standing
-from handlers.slack import approve_form, cards, changes, remembered, views
+from handlers.slack import approve_form, cards, changes, queue_card, remembered, views
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.changing import Changing
 from handlers.slack.client import SlackClient
@@ -24,6 +25,7 @@ from handlers.slack.desk import Desk
 from handlers.slack.hometab import HomeTab
 from handlers.slack.looking import Looking
 from handlers.slack.payloads import Body, Click, Submission, Surface
+from handlers.slack.queueing import Queueing
 from handlers.slack.refusals import refusal_of
 
 OnClick = Callable[[Click], Awaitable[None]]
@@ -45,9 +47,11 @@ class Actions:
         afterwards: Afterwards,
         standing: Standing,
         memory: Memory,
+        queues: Queues,
     ) -> None:
         self.desk = desk = Desk(client, decisions, queries, outbox, home, afterwards)
         deciding, looking, changing = Deciding(desk), Looking(desk), Changing(desk, standing, memory)
+        queueing = Queueing(desk, looking, queues, client)
         # Only these decide or take back at a press, and are done before the acknowledgement.
         self._at_once: dict[tuple[Surface, str], OnClick] = {
             ("card", cards.APPROVE): deciding.approve_on_card,
@@ -71,6 +75,11 @@ class Actions:
             ("home", cards.REVIEW): looking.show_review,
             ("modal", views.REVIEW_BACK): looking.turn_review,
             ("modal", views.REVIEW_NEXT): looking.turn_review,
+            ("card", queue_card.REVIEW): queueing.review,
+            ("modal", queue_card.REVIEW): queueing.review,
+            ("card", queue_card.LIST): queueing.list_all,
+            ("modal", queue_card.BACK): queueing.turn,
+            ("modal", queue_card.NEXT): queueing.turn,
         }
         # Forms by their callback_id. What they return is what Slack is to do with the form; what they raise is told
         # in its place. They are done before the acknowledgement.

@@ -11,13 +11,21 @@ from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, context, line, said, section
-from handlers.slack.call_parts import card_call, claim, decider_groups, facts, hidden_copies, wanted, warning
+from handlers.slack.call_parts import (
+    card_call,
+    claim,
+    decider_groups,
+    facts,
+    hidden_copies,
+    wanted,
+    warning,
+    where_it_is,
+)
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
 from handlers.slack.quorum import needs, score, still_needed, votes_so_far
 from handlers.slack.states import is_over, render_state
-from handlers.slack.text import channel_mention, date, how_many, mrkdwn, user_mention, visible
-from store.tables import CardState, Place
+from handlers.slack.text import date, how_many, mrkdwn, user_mention, visible
 
 MAX_LISTED = 12
 MAX_FAULT = 500
@@ -34,8 +42,9 @@ def render_pending(seen: Sequence[Seen], now: datetime) -> Message:
         request = one.drawing.request
         blocks.append(line([said(f"#{request.number} ", bold=True), *wanted(request)], f"head_{request.number}"))
         far = f" · {counted} approved" if (counted := score(one.drawing)) else ""
+        at = f" · {where}" if (where := where_it_is(one.cards)) else ""
         mine = " · *you may decide*" if one.may_decide else ""
-        blocks.append(context([f"by {date(request.deadline_at)}{far}{_where(one)}{mine}"], f"facts_{request.number}"))
+        blocks.append(context([f"by {date(request.deadline_at)}{far}{at}{mine}"], f"facts_{request.number}"))
     if len(open_) > MAX_LISTED:
         blocks.append(context([f"{len(open_) - MAX_LISTED} more are not listed here."], "rest"))
     return Message(title, blocks)
@@ -45,7 +54,7 @@ def render_show(seen: Seen, now: datetime) -> Message:
     """Show one request as it stands."""
     drawing = seen.drawing
     request = drawing.request
-    where = [f"Card{where}" for where in [_where(seen)] if where]
+    where = [where[0].upper() + where[1:]] if (where := where_it_is(seen.cards)) else []
     return Message(
         notification(request),
         [
@@ -198,11 +207,6 @@ def _person(given: Facts) -> str:
 def _may_decide(drawing: Drawing) -> str:
     rule = drawing.rule
     return f"Needs {needs(rule)}" if rule and rule.people_needed > 1 else f"May decide: {decider_groups(drawing)}"
-
-
-def _where(seen: Seen) -> str:
-    channels = [card.channel for card in seen.cards if card.state is CardState.LIVE and card.place is not Place.DM]
-    return "".join(f" in {channel_mention(channel)}" for channel in channels[:1] if channel)
 
 
 def _plain(text: str) -> Message:

@@ -17,8 +17,18 @@ from handlers.slack.marks import CHANGED, OLD_VALUES_CHARACTERS, UNMARKED, Line,
 from handlers.slack.outline import Entry, Outline, outline
 from handlers.slack.quorum import joined, seat_name, terms_in_full, terms_in_short
 from handlers.slack.sent import decode, strings_in
-from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention, usergroup_mention, visible
-from store.tables import Request, Status
+from handlers.slack.text import (
+    barred,
+    channel_mention,
+    date,
+    excerpt,
+    how_many,
+    mrkdwn,
+    user_mention,
+    usergroup_mention,
+    visible,
+)
+from store.tables import Card, CardState, Place, Request, Status
 
 CARD_CHARACTERS = 2400
 CARD_LINES = 40
@@ -232,6 +242,14 @@ def facts_in_full(drawing: Drawing) -> list[str]:
         f"*An approval* may be used for {render_duration(rule.validity)}",
         *terms_in_full(rule),
     ]
+
+
+def where_it_is(cards: Iterable[Card]) -> str:
+    """Say in mrkdwn where a request stands that others may see, on a card or on a queue card; empty if nowhere."""
+    for card in cards:
+        if card.state is CardState.LIVE and card.place not in (Place.DM, Place.THREAD) and card.channel is not None:
+            return f"{'on the list' if card.place is Place.QUEUE else 'card'} in {channel_mention(card.channel)}"
+    return ""
 
 
 def deciders(drawing: Drawing) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.queries import Seen
 from handlers.slack.blocks import Block, View, actions, button, context, divider, line, said, section
-from handlers.slack.call_parts import facts, wanted
+from handlers.slack.call_parts import facts, wanted, where_it_is
 from handlers.slack.cards import DETAILS, REVIEW, WITHDRAW
 from handlers.slack.quorum import has_approved, score
 from handlers.slack.states import is_over
@@ -49,9 +49,10 @@ def _item(one: Seen, *, has_voted: bool = False) -> list[Block]:
         buttons = [button("Details", DETAILS, number), button("Withdraw my vote", WITHDRAW, number)]
     counted = score(one.drawing)
     far = [f"*{counted}* approved"] if counted else []
+    where = [f"{at[0].upper()}{at[1:]}"] if (at := where_it_is(one.cards)) else []
     return [
         divider(),
         line(wanted(request), f"head_{number}"),
-        context([*facts(one.drawing), *far], f"facts_{number}"),
+        context([*facts(one.drawing), *far, *where], f"facts_{number}"),
         actions(buttons, f"decide_{number}"),
     ]

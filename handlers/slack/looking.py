@@ -33,8 +33,12 @@ class Looking:
 
     async def show_review(self, click: Click) -> None:
         """Open the whole call on its first page."""
+        number, channel = await self._desk.request_of(click, ModalKind.REVIEW)
+        await self.open_review(click, number, channel)
+
+    async def open_review(self, click: Click, number: int, channel: str | None) -> None:
+        """Open the review of a request that was recognised; ``channel``: where it was pressed that others may see."""
         desk = self._desk
-        number, channel = await desk.request_of(click, ModalKind.REVIEW)
 
         async def build(modal_id: str) -> View:
             drawing = await desk.drawing_for(click.user_id, number)

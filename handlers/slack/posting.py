@@ -13,15 +13,18 @@ import structlog
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.errors import FactsUnavailable
-from bot.outbox import Drawing, Job, Notice, Outbox
+from bot.outbox import Drawing, Job, Notice, Outbox, QueueJob
 from bot.people import Directory
 from bot.policy import judge, reviewer_usergroups, reviewer_users
+from bot.queues import Queues
 from handlers.delivery import NotNow
 from handlers.pacing import Pace, Pacer
 from handlers.slack.answers import render_admin_notice, render_owner_notice
 from handlers.slack.cards import CARD_EVENT, card_metadata, render_card
 from handlers.slack.client import SlackClient
 from handlers.slack.directory import ChannelClosed
+from handlers.slack.places import why_closed
+from handlers.slack.queue_posting import QUEUE_PACE, QueuePosting
 from handlers.slack.records import Sighting
 from handlers.slack.remembered import render_tries
 from handlers.slack.telling import LOOK_BACK, Teller
@@ -40,6 +43,7 @@ from store.tables import Card, CardState, IntentKind, Place, Request, Status
 
 POST_PACE = Pace(timedelta(seconds=1), burst=3)  # for each channel: about one new message a second
 DRAW_PACE = Pace(timedelta(seconds=1.2), burst=15)  # for the workspace: chat.update takes some 50 a minute
+PATIENCE = timedelta(seconds=3)  # longer no card waits for its channel: what would is gathered on a queue card
 MOST_DMS = 50  # reviewers written to one by one when every channel is closed
 PATIENT_TRIES = 5  # how often an unclear answer is asked for again before going on without it
 _UPDATE = "chat.update"
@@ -56,11 +60,13 @@ class SlackCarrier:
         client: SlackClient,
         directory: Directory,
         outbox: Outbox,
+        queues: Queues,
         clock: Clock,
         faults: Callable[[str], None],
         *,
         posts: Pace = POST_PACE,
         draws: Pace = DRAW_PACE,
+        queue_draws: Pace = QUEUE_PACE,
     ) -> None:
         self._client = client
         self._directory = directory
@@ -70,14 +76,17 @@ class SlackCarrier:
         self._posts = Pacer(posts)
         self._draws = Pacer(draws)
         self._teller = Teller(client, self._posts, clock)
+        self._queues = QueuePosting(client, directory, queues, clock, faults, self._posts, self._draws, queue_draws)
         self._threads = Threads(client, outbox, self._posts, clock)
         self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
 
-    async def carry_out(self, job: Job | Notice) -> None:
+    async def carry_out(self, job: Job | Notice | QueueJob) -> None:
         """See ``Carrier``."""
         try:
             if isinstance(job, Notice):
                 await self._tell_admins(job)
+            elif isinstance(job, QueueJob):
+                await self._queues.carry_out(job)
             elif job.intent.kind is IntentKind.POST_CARD:
                 await self._post_card(job)
             elif job.intent.kind is IntentKind.DRAW_CARD:
@@ -114,7 +123,9 @@ class SlackCarrier:
             await self._go_elsewhere(job, card, rule, closed)
             return
         self._wait_for_turn(self._posts, card.target, job)
-        await self._outbox.attempting(card)
+        if not await self._outbox.attempting(card):
+            await self._outbox.done(job)  # it was gathered since it was loaded
+            return
         self._absent.discard(card.id)
         message = render_card(job.drawing, self._clock())
         try:
@@ -155,15 +166,7 @@ class SlackCarrier:
         """Say why no card may be posted to a channel, as a code; None if it may."""
         if place is Place.DM:
             return None
-        try:
-            channel = await self._directory.load_channel(target)
-        except ChannelClosed as closed:
-            return closed.slack_code
-        if channel.is_shared and not rule.external:
-            return "channel_shared"
-        if channel.is_archived:
-            return "is_archived"
-        return None if channel.is_member else "not_in_channel"
+        return await why_closed(self._directory, target, external=rule.external)
 
     # --- elsewhere ---
 

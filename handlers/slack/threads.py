@@ -46,7 +46,8 @@ class Threads:
             delay = self._posts.wait(card.target, job.intent.id, self._clock())
             if delay > timedelta(0):
                 raise NotNow("paced", delay, counts=False)
-            await self._outbox.attempting(card)
+            if not await self._outbox.attempting(card):
+                raise NotNow("not_posting", timedelta(0), counts=False)
             message = render_tries(job.drawing)
             mark = card_metadata(job.drawing.request, card.id)
             channel, ts = await self._client.post(

@@ -63,6 +63,7 @@ class Bot:
         self.decisions = service.decisions
         self.outbox = service.outbox
         self.queries = service.queries
+        self.queues = service.queues
         self.client = service.client
         self.directory = service.directory
         self.carrier = service.carrier
@@ -76,9 +77,11 @@ class Bot:
         self.address = service.base_url + EVENTS_PATH
         self._keys = count()
 
-    async def submit(self, arguments: str = '{"amount": 4900}', lasts: str = "10m") -> Request:
+    async def submit(
+        self, arguments: str = '{"amount": 4900}', lasts: str = "10m", instance: Instance | None = None
+    ) -> Request:
         request, _ = await self.creation.submit(
-            self.instance, submission(arguments=arguments, timeout=lasts), f"key{next(self._keys)}"
+            instance or self.instance, submission(arguments=arguments, timeout=lasts), f"key{next(self._keys)}"
         )
         return request
 
@@ -142,6 +145,7 @@ async def running_bot(
     arrange: Callable[[Playground], None] = lambda slack: None,
     posts: Pace = AT_ONCE,
     draws: Pace = AT_ONCE,
+    queue_draws: Pace = AT_ONCE,
     delivers: bool = True,
     ping_interval: timedelta = PING_INTERVAL,
 ) -> AsyncIterator[Bot]:
@@ -156,6 +160,7 @@ async def running_bot(
             text=text,
             posts=posts,
             draws=draws,
+            queue_draws=queue_draws,
             delivers=delivers,
             ping_interval=ping_interval,
         ) as bot:
@@ -171,6 +176,7 @@ async def bot_in(
     text: str = SAMPLE,
     posts: Pace = AT_ONCE,
     draws: Pace = AT_ONCE,
+    queue_draws: Pace = AT_ONCE,
     delivers: bool = True,
     ping_interval: timedelta = PING_INTERVAL,
 ) -> AsyncIterator[Bot]:
@@ -181,7 +187,7 @@ async def bot_in(
         secrets_for(slack),
         clock=clock,
         port=0,
-        tempo=Tempo(posts, draws, ping_interval),
+        tempo=Tempo(posts, draws, ping_interval, queue_draws),
     )
     try:
         existing = [listing.instance for listing in await service.instances.list_all()]

@@ -14,10 +14,11 @@ depends_on: str | Sequence[str] | None = None
 
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_INTENTS = ("post_card", "draw_card", "post_queue", "draw_queue", "tell_owners", "tell_admins", "notify", "end_page")
 # The vocabularies that grow: table, column, constraint, words.
 _GROWN = (
     ("cards", "place", "place", ("channel", "fallback", "dm", "step", "queue", "thread")),
-    ("outbox", "kind", "intentkind", ("post_card", "draw_card", "tell_owners", "tell_admins", "notify", "end_page")),
+    ("outbox", "kind", "intentkind", _INTENTS),
 )
 
 
@@ -26,12 +27,21 @@ def _words(name: str, words: tuple[str, ...]) -> sa.Enum:
 
 
 def upgrade() -> None:
+    _add_queues()
     for table, column, constraint, words in _GROWN:
         # SQLite's tables are made anew, and Alembic does not see which of them never give a number out twice.
         numbered = {"sqlite_autoincrement": True} if table == "outbox" else {}
         with op.batch_alter_table(table, table_kwargs=numbered) as batch_op:
             batch_op.drop_constraint(constraint, type_="check")
             batch_op.create_check_constraint(constraint, f"{column} IN ({', '.join(map(repr, words))})")
+            if table == "cards":
+                batch_op.add_column(
+                    sa.Column("queue_id", BIG, sa.ForeignKey("queues.id", name="fk_cards_queue"), nullable=True)
+                )
+    waiting, gathered = sa.text("state = 'posting'"), sa.text("queue_id IS NOT NULL")
+    op.create_index("ix_cards_waiting", "cards", ["target"], sqlite_where=waiting, postgresql_where=waiting)
+    op.create_index("ix_cards_queue", "cards", ["queue_id"], sqlite_where=gathered, postgresql_where=gathered)
+    op.create_index("ix_outbox_card", "outbox", ["card_id"])
     op.add_column("requests", sa.Column("next_step_at", UtcDateTime(), nullable=True))
     op.add_column("requests", sa.Column("step_index", sa.Integer(), nullable=True))
     op.add_column("requests", sa.Column("step_round", sa.Integer(), nullable=True))
@@ -97,6 +107,32 @@ def upgrade() -> None:
         sa.Column("until", UtcDateTime(), nullable=False),
         sa.Column("said_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("user_id"),
+    )
+
+
+def _add_queues() -> None:
+    op.create_table(
+        "queues",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("key", sa.String(length=36), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("ts", sa.String(length=32), nullable=True),
+        sa.Column("state", _words("cardstate", ("posting", "live", "gone")), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("attempted_at", UtcDateTime(), nullable=True),
+        sa.Column("posted_at", UtcDateTime(), nullable=True),
+        sa.Column("reposts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("uq_queues_message", "queues", ["channel", "ts"], unique=True)
+    op.create_table(
+        "queue_lists",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("queue_id", BIG, nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=False),
+        sa.Column("opened_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["queue_id"], ["queues.id"]),
+        sa.PrimaryKeyConstraint("id"),
     )
 
 

@@ -23,7 +23,8 @@ from bot.policy import Parties
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import load_granted, load_taken
-from store import statements
+from store import statements, statements_queues
+from store.compiled import changed_record
 from store.engine import Store
 from store.tables import Card, CardState, Instance, Intent, IntentKind, Place, Request, StandingVote, Status, Vote
 from store.unit import Unit
@@ -329,10 +330,21 @@ class Outbox:
         return next((one for one in above if one.channel == card.target), None)
 
     async def card_in_channel(self, request_number: int) -> Card | None:
-        """Return the first live card of a request that stands in a channel."""
-        cards = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))
-        places = (Place.CHANNEL, Place.FALLBACK)
-        return next((card for card in cards if card.state is CardState.LIVE and card.place in places), None)
+        """Return the first live card of a request that stands in a channel.
+
+        One that is a line of a queue card comes with the ``ts`` of that message.
+        """
+
+        async def work(unit: Unit) -> Card | None:
+            cards = await unit.all(statements.CARDS_OF, request_number=request_number)
+            places = (Place.CHANNEL, Place.FALLBACK, Place.QUEUE)
+            card = next((card for card in cards if card.state is CardState.LIVE and card.place in places), None)
+            if card is None or card.queue_id is None:
+                return card
+            queue = await unit.one(statements_queues.QUEUE, queue_id=card.queue_id)
+            return changed_record(card, ts=queue.ts) if queue is not None and queue.ts is not None else None
+
+        return await self._store.peek(work)
 
     async def cards_being_posted(self, request_number: int) -> list[Card]:
         """Return the cards of a request that may be in Slack although their message is not known yet."""

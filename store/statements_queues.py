@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, selec
 
 from store import tables as t
 from store.compiled import Statement
-from store.statements import cards, listed_columns, outbox, queue_lists, queues, requests
+from store.statements import cards, lean_request, outbox, queue_lists, queues, requests
 
 APART = "apart"
 """The reason of an intent to post a card that was on a queue card and must not come back to one."""

@@ -46,7 +46,13 @@ async def crowded_bot(
 ) -> AsyncIterator[Bot]:
     """A bot that sends nothing until ``deliverer.start``, and takes its time for new messages."""
     async with running_bot(
-        database, text=text, playground=playground, arrange=arrange, posts=TIGHT, queue_draws=queue_draws, delivers=False
+        database,
+        text=text,
+        playground=playground,
+        arrange=arrange,
+        posts=TIGHT,
+        queue_draws=queue_draws,
+        delivers=False,
     ) as bot:
         yield bot
 

@@ -48,6 +48,7 @@ from handlers.calendar_feeds import CalendarReader
 from handlers.clock import SweepClock
 from handlers.delivery import Deliverer
 from handlers.health import Health, build_health
+from handlers.heartbeat import Heartbeat
 from handlers.instances_api import InstancesApi
 from handlers.metrics import Metrics, count_answers, metrics_route
 from handlers.oncall import OnCallSources
@@ -197,6 +198,14 @@ class Service:
             overdue_step=self.escalations.overdue_seconds,
         )
         self.metrics.read_calendars_from(self.oncall.calendar_ages)
+        self.heartbeat = Heartbeat(
+            lambda: rulebook.policy.settings,
+            secrets.named,
+            self.operator_outbound,
+            self._check_database,
+            self.escalations.overdue_seconds,
+            self.metrics.heartbeat,
+        )
         self.health = self._build_health()
         self.base_url = ""
         # Last, so that whoever waits for a change hears of it before it is counted and logged.
@@ -234,6 +243,7 @@ class Service:
             undo.push_async_callback(service.pulse.close)
             undo.push_async_callback(service.sweeper.stop)
             undo.push_async_callback(service.oncall.stop)
+            undo.push_async_callback(service.heartbeat.stop)
             await service._begin(port)
             undo.pop_all()
         return service
@@ -244,6 +254,7 @@ class Service:
         _log_ended(await self.reloads.begin())
         self._runner = await self._listen(port)
         self.oncall.start()
+        self.heartbeat.start()
         await self.begin_delivering()
         await self.door.open()
 
@@ -313,16 +324,16 @@ class Service:
         metrics = self.metrics
         return AgentsApi(self.creation, self.approvals, self.instances, metrics.waiting_poll, metrics.request_limited)
 
-    def _build_health(self) -> Health:
-        async def database() -> None:
-            # In a writing transaction: a database that only reads would answer every agent with 503.
-            await self.store.write(lambda unit: unit.one(statements.PENDING_COUNT))
+    async def _check_database(self) -> None:
+        # In a writing transaction: a database that only reads would answer every agent with 503.
+        await self.store.write(lambda unit: unit.one(statements.PENDING_COUNT))
 
+    def _build_health(self) -> Health:
         async def slack() -> None:
             await self.client.check_token()
 
         in_socket_mode = self.settings.slack.mode == "socket"
-        return build_health(database, slack, (lambda: self.door.is_connected) if in_socket_mode else None)
+        return build_health(self._check_database, slack, (lambda: self.door.is_connected) if in_socket_mode else None)
 
     async def stop(self) -> None:
         """Answer who waits, finish what is under way, close. Takes less than two seconds.
@@ -332,6 +343,7 @@ class Service:
         self.health.stop()
         self.approvals.stop_waiting()
         await asyncio.gather(self._runner.cleanup(), self.door.close(_PAYLOADS))
+        await self.heartbeat.stop()
         await self.sweeper.stop()
         await self.pulse.close()
         await asyncio.gather(self.deliverer.stop(_SENDING), self.webhooks.stop(_SENDING))

@@ -9,6 +9,7 @@ own words, never by the value. Pure: a schema's file is read by whoever reads th
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -27,6 +28,8 @@ from bot.call import canonical_form
 
 MOST_BYTES = 256 * 1024
 """The largest file of a schema."""
+MOST_CHECKS = 100_000
+"""How often keywords are tried on one call, before it is denied as too large to check: a second or two."""
 _SHOWN_CHARACTERS = 200
 
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -64,10 +67,13 @@ class ArgumentsSchema:
 
     def misfit(self, arguments: object) -> Misfit | None:
         """The first thing that does not fit; None if all does. ``arguments`` have int and Decimal for numbers."""
+        _left.set([MOST_CHECKS])
         try:
             error = next(self._validator.iter_errors(arguments), None)
         except RecursionError:
             return Misfit("", "the schema refers to itself without end")
+        except _TooMuch:
+            return Misfit("", "the arguments are too large to be checked")
         return None if error is None else Misfit(_pointer(error), _requirement(error))
 
 
@@ -251,6 +257,25 @@ def _is_in(pattern: str, text: str) -> bool:
     return _pattern(pattern).eval(data={"text": text}).plain_value() is True
 
 
+_left: ContextVar[list[int]] = ContextVar("checks left")
+
+
+class _TooMuch(Exception):
+    """A call takes more checks than it may."""
+
+
+def _counted(keyword: Callable[..., _Errors | None]) -> Callable[..., _Errors | None]:
+    def count(*args: Any) -> _Errors | None:
+        left = _left.get(None)
+        if left is not None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise _TooMuch
+        return keyword(*args)
+
+    return count
+
+
 def _made_exact(draft: type[_Validator]) -> Any:
     checker = draft.TYPE_CHECKER.redefine_many({"number": _is_number, "integer": _is_integer})
     keywords = {
@@ -260,7 +285,8 @@ def _made_exact(draft: type[_Validator]) -> Any:
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
     }
-    return extend(draft, keywords, type_checker=checker)  # type: ignore[no-untyped-call]
+    counted = {name: _counted(keyword) for name, keyword in {**draft.VALIDATORS, **keywords}.items()}
+    return extend(draft, counted, type_checker=checker)  # type: ignore[no-untyped-call]
 
 
 _DEFAULT_DRAFT = "https://json-schema.org/draft/2020-12/schema"

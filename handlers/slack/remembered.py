@@ -104,9 +104,14 @@ def what_changed(drawing: Drawing, block_id: str = "changed") -> list[Block]:
     arguments = _changed_arguments(drawing.request)
     if arguments is None:
         return []
-    hidden = f'"{AS_SENT}"'
-    lines = [one for one in differing(arguments, drawing.request.arguments) if hidden not in one.text]
+    lines = [one for one in differing(arguments, drawing.request.arguments) if not _is_hidden(one)]
     return [line([said("As it was changed:", bold=True)], f"{block_id}_label"), *_differences(lines, block_id)]
+
+
+def _is_hidden(changed: Line) -> bool:
+    """Whether a line stands for a value that a rule hides, and that nobody could change."""
+    # No text of an agent is drawn so that it could be taken for a mark (``handlers.slack.text``).
+    return f'"{AS_SENT}"' in changed.text and changed.was.startswith("[redacted ")
 
 
 def _granted(standing: StandingVote, block_id: str) -> list[Block]:

@@ -40,7 +40,7 @@ async def test_a_denial_takes_its_reason_and_note_to_the_agent(window: Window) -
     await run.ends("Denied", "asked", "waiting", "denied")
     await run.step_says("denied", "Wrong amount or target", "The order was EUR 12.90, <b>not</b> 129.90.")
     await card.says("Denied by @Alice Moreau", "Wrong amount or target")
-    await card.has_buttons("details")
+    await card.has_buttons("details", "reopen")
 
 
 async def test_two_people_approve_each_with_a_reason(window: Window) -> None:

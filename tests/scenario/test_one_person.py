@@ -326,7 +326,7 @@ def _enrolled() -> tuple[Path, dict[str, str]]:
 
 
 HOW = settings(
-    max_examples=examples(25), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(40), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestOnePerson = OnePerson.TestCase
 TestOnePerson.settings = HOW

@@ -1,6 +1,7 @@
 """Votes in Slack: several people on one card, votes taken back, and the form of what an approval may take."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pyotp
@@ -319,6 +320,16 @@ async def test_a_call_too_long_for_its_card_is_approved_in_the_form_after_the_re
         await bot.slack.submit("U0ALICE", asked.id)
         assert await bot.status(request) is Status.APPROVED
         assert [vote.full_view for vote in await votes_of(bot, request)] == [FullView.PAGES]
+
+
+async def test_what_is_hidden_makes_a_call_fit_its_card_for_the_press_too(database: Path) -> None:
+    """Whether the card showed the whole call is judged by the call as it was drawn, not as it was sent."""
+    async with running_bot(database, text=with_terms('redact = ["secret"]')) as bot:
+        request = await bot.submit(json.dumps({"amount": 4900, "secret": "s3cr3t " * 800}))
+        card = await bot.card(request)
+        assert "approve" in card.action_ids()
+        await press(bot, request, "U0ALICE")
+        assert await bot.status(request) is Status.APPROVED
 
 
 # --- passcodes ---

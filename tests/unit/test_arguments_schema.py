@@ -170,3 +170,13 @@ def test_no_call_can_stall_the_service() -> None:
     assert schema.misfit({"l": [[number, str(number)] for number in range(5000)]}) is None
     assert schema.misfit({"b" * 60_000 + "!": 1}) is not None
     assert perf_counter() - began < 5, "it takes some ten milliseconds"
+
+
+def test_what_takes_too_many_checks_is_denied() -> None:
+    schema = compile_schema({"properties": {"l": {"items": {"anyOf": [{"const": one} for one in range(10)]}}}})
+    assert schema.misfit({"l": [9] * 100}) is None
+    began = perf_counter()
+    found = schema.misfit({"l": [9] * 21_000})
+    assert str(found) == "at the top: the arguments are too large to be checked"
+    assert perf_counter() - began < 30, "it takes two seconds"
+    assert schema.misfit({"l": [9] * 100}) is None

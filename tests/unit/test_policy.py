@@ -290,7 +290,16 @@ def test_arguments_are_not_parsed_where_names_suffice(settings: Settings) -> Non
     assert Policy(settings).rule_on(call, "10m").course is Course.APPROVE
 
 
-def test_large_arguments_that_must_be_gone_through_are_not_quick() -> None:
-    policy = Policy(sample_settings(SAMPLE + GUARDED))
-    assert policy.is_quick(Call("refund-bot", "send_money", None, "{}"))
-    assert not policy.is_quick(Call("refund-bot", "send_money", None, '{"a": "' + "a" * 5000 + '"}'))
+@pytest.mark.parametrize(
+    ("rules", "characters", "quick"),
+    [
+        (GUARDED, 100, True),
+        (GUARDED, 600, False),  # a schema is among them
+        (GUARDED.split('[[rules]]\nname = "drafts')[0], 600, True),
+        (GUARDED.split('[[rules]]\nname = "drafts')[0], 5000, False),
+        (AFTER["approve"], 60_000, True),
+    ],
+)
+def test_what_takes_long_is_not_quick(rules: str, characters: int, quick: bool) -> None:
+    policy = Policy(sample_settings(SAMPLE + rules))
+    assert policy.is_quick(Call("refund-bot", "send_money", None, f'{{"a": "{"a" * characters}"}}')) is quick

@@ -277,6 +277,26 @@ async def test_what_waits_moves_to_the_new_receiver(run: Run) -> None:
     assert len(run.station.events) == 1
 
 
+async def test_what_is_under_way_to_the_old_receiver_goes_to_the_new_one_as_soon_as_it_fails(run: Run) -> None:
+    fail = asyncio.Event()
+
+    async def hang(http_request: web.Request, body: bytes) -> web.StreamResponse:
+        await fail.wait()
+        return await _status(503, Retry_After="3600")
+
+    run.station.answer = hang
+    await run.ask(tool="look_up")
+    await run.station.until(1)
+    async with receiving() as other:
+        status, _ = await run.platform.send("PATCH", run.path, {"delivery": other.configuration()}, key="p")
+        assert status == 200
+        assert other.events == []  # never two at once
+        fail.set()
+        await other.until(1)  # without waiting as the old receiver asked
+        await until(lambda: run.rows("due_at") == [(None,)])
+    assert len(run.station.events) == 1
+
+
 @pytest.mark.parametrize("how", ["removed", "deleted", "revoked"])
 async def test_nothing_is_sent_once_delivery_has_ended(run: Run, how: str) -> None:
     run.station.answer = lambda http_request, body: _status(500)

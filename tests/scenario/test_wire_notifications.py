@@ -17,7 +17,7 @@ from aiohttp import web
 from handlers.webhooks import FIRST_BACKOFF, LONGEST_BACKOFF
 from tests.conftest import SAMPLE
 from tests.scenario.receiver_support import Platform, Station, platform_of, receiving
-from tests.scenario.service_support import Workplace, assert_sound, playing, serving, until
+from tests.scenario.service_support import Workplace, assert_sound, playing, serving, settings_for, until
 
 TEXT = SAMPLE + "\n[delivery]\nallow_loopback = true\n"
 
@@ -123,6 +123,16 @@ async def test_every_way_to_end_is_told_once(run: Run) -> None:
     assert told == {request["id"] for request in ended}
     await run.until_settled(6)
     assert len(run.station.events) == 6
+
+
+async def test_what_a_changed_configuration_forbids_is_told_too(run: Run) -> None:
+    request = await run.ask()
+    await run.work.card()
+    text = TEXT.replace('"issue_refund", "send_*"', '"send_*"')
+    await run.work.service.reload(lambda: settings_for(run.work.slack, run.work.path, text=text))
+    [delivery] = await run.station.until(1)
+    assert run.station.proven(delivery)["request_id"] == request["id"]
+    assert (await run.read(request))["status"] == "cancelled"
 
 
 async def test_an_instance_without_a_receiver_is_told_nothing(run: Run) -> None:

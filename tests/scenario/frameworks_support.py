@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import SAMPLE
 from tests.scenario.refunds import AMOUNT, CLAIM, NOTE, ORDER, PATIENT, PROMPT, TOO_LATE, TOOL, USED_UP, Till
 from tests.scenario.service_support import Workplace, assert_sound, payload_of, playing, serving
 
@@ -32,6 +33,7 @@ __all__ = [
     "work",
 ]
 
+WITH_RECEIVERS = SAMPLE + "\n[delivery]\nallow_loopback = true\n"
 PAID_ONCE = [(ORDER, AMOUNT)]
 
 
@@ -39,7 +41,7 @@ PAID_ONCE = [(ORDER, AMOUNT)]
 async def work(database: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workplace]:
     """The running service; nothing but loopback can be reached meanwhile."""
     stay_on_loopback(monkeypatch)
-    async with playing() as slack, serving(slack, database) as work:
+    async with playing() as slack, serving(slack, database, text=WITH_RECEIVERS) as work:
         yield work
     assert_sound(database)
 

@@ -46,7 +46,7 @@ from handlers.delivery import Deliverer
 from handlers.health import Health, build_health
 from handlers.instances_api import InstancesApi
 from handlers.metrics import Metrics, count_answers, metrics_route
-from handlers.openapi import openapi_route
+from handlers.openapi import openapi_routes
 from handlers.outbound import Outbound
 from handlers.pacing import Pace
 from handlers.protocol import rest_of_routes
@@ -228,7 +228,7 @@ class Service:
         count_answers(app, self.metrics)
         app.add_routes(self._agents_api().routes())
         app.add_routes(InstancesApi(self.provisioners, self.provisioning).routes())
-        app.add_routes([openapi_route(), *rest_of_routes()])
+        app.add_routes([*openapi_routes(), *rest_of_routes()])
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
         if self.settings.slack.mode == "http":

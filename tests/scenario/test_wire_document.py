@@ -153,7 +153,10 @@ async def test_the_service_does_what_its_document_says(database: Path) -> None:
     async with playing() as slack, receiving() as station, serving(slack, database, text=TEXT) as work:
         platform = await platform_of(work)
         async with work.session.get(f"{work.agents_url}/openapi.json") as answer:
+            assert answer.headers["X-Request-ID"]
             served = await answer.json()
+        async with work.session.post(f"{work.agents_url}/openapi.json") as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET")
         tokens = {"InstanceCredential": work.token, "ProvisionerToken": platform.token}
         station.answer = agree
         pending = [await ask(work, "issue_refund", key) for key in "ab"]

@@ -88,7 +88,7 @@ class Office(RuleBasedStateMachine):
         self.votes: dict[int, set[str]] = {}
         self.ahead: dict[tuple[int, str], set[str]] = {}
         self.denied: dict[str, int | None] = {}
-        self.used: dict[str, int] = dict.fromkeys(self.seeds, 0)
+        self.used: dict[str, int] = dict.fromkeys(self.seeds, int(START.timestamp()) // 30)  # newest steps
         self.failures: dict[str, int] = {}
         self.locked: dict[str, float] = {}
 
@@ -123,7 +123,9 @@ class Office(RuleBasedStateMachine):
         now = self.clock.now.timestamp()
         if flaw == "none" or now < self.locked.get(user, 0):
             return False
-        if flaw in ("wrong", "somebody's"):
+        if flaw == "used" and now // 30 - self.used[user] <= 1:  # known, and so no guess
+            return False
+        if flaw in ("wrong", "somebody's", "used"):
             self.failures[user] = self.failures.get(user, 0) + 1
             if self.failures[user] == 5:
                 self.failures[user], self.locked[user] = 0, now + 900
@@ -159,6 +161,7 @@ class Office(RuleBasedStateMachine):
     def typed(self, user: str, flaw: str | None) -> str | None:
         digits = pyotp.TOTP(self.seeds[user]).at(self.clock.now)
         wrong = {"none": None, "wrong": f"{(int(digits) + 1) % 10**6:06}"}
+        wrong["used"] = pyotp.TOTP(self.seeds[user]).at(self.used[user] * 30)
         wrong["somebody's"] = pyotp.TOTP(self.seeds["U0IDA"]).at(self.clock.now)
         return wrong.get(flaw, digits) if flaw else digits
 
@@ -215,8 +218,7 @@ class Office(RuleBasedStateMachine):
 
     def approve(self, user: str, number: int, flaw: str | None, surface: str, twice: bool) -> None:
         act = self.act(user, None if flaw == "unseen" else FullView.CARD, surface)
-        if flaw != "used":
-            self.clock.advance(seconds=30)
+        self.clock.advance(seconds=30)
         typed = self.typed(user, flaw)
         if self.status[number] != "pending" or not self.entitled(user):
             accepted = False
@@ -249,8 +251,7 @@ class Office(RuleBasedStateMachine):
 
     def change(self, user: str, number: int, amount: str, flaw: str | None) -> None:
         act = self.act(user, FullView.CARD if flaw == "unasked" else FullView.FORM, "modal")
-        if flaw != "used":
-            self.clock.advance(seconds=30)
+        self.clock.advance(seconds=30)
         which, sent = self.call_of[number]
         typed = self.typed(user, flaw)
         accepted = (

@@ -235,7 +235,8 @@ async def test_whatever_comes_first_there_is_one_outcome(scene: Scene, seed: int
         taken = [one for (one,) in connection.execute("SELECT standing_id FROM votes WHERE standing_id IS NOT NULL")]
     assert taken, f"seed {seed}"
     assert len(set(taken)) == len(taken), f"seed {seed}"
-    assert reached >= {"pending", "open", "denied", "cancelled", "expired", "succeeded", "failed"}, f"seed {seed}"
+    assert reached >= {"pending", "open", "denied", "cancelled", "expired"}, f"seed {seed}"
+    assert reached & {"succeeded", "failed"}, f"seed {seed}"
 
 
 async def test_a_seed_repeats_itself(scene: Scene) -> None:

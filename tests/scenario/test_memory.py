@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from bot.call import load_json
 from bot.errors import (
     ClosedChannel,
     FactsUnavailable,
@@ -14,6 +16,7 @@ from bot.errors import (
     UnknownRequest,
 )
 from bot.hearings import Act
+from bot.memory import MOST_CHARACTERS_COMPARED, MOST_COMPARED
 from bot.outbox import Drawing, Job
 from bot.people import Channel
 from store.tables import (
@@ -393,6 +396,29 @@ async def test_the_newest_near_denial_of_the_day_before_is_shown(house: House, s
     assert near.number == numbers[1]
     house.clock.advance(hours=24)
     assert (await _drawing(house, await submit('{"amount": 4}'))).near_denial is None
+
+
+async def test_large_denials_are_not_all_compared_whenever_a_card_is_drawn(
+    house: House, submit: Submit, acts: Acts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent could let every press on its cards wait for a megabyte of its denied calls."""
+    for at in range(MOST_COMPARED):
+        asked = await submit(f'{{"from": {at}, "to": {at}, "text": "{"x" * 30_000}"}}')
+        await house.decisions.vote(asked.number, acts("U0ALICE"), VoteKind.DENY, NOTE)
+    waiting = await submit('{"from": -1, "to": -1, "text": ""}')
+    near = await submit(f'{{"from": {at}, "to": -1, "text": "{"x" * 30_000}"}}')
+    read: list[int] = []
+
+    def counted(text: str) -> Any:
+        read.append(len(text))
+        return load_json(text)
+
+    monkeypatch.setattr("bot.memory.load_json", counted)
+    assert (await _drawing(house, waiting)).near_denial is None
+    assert sum(read) < 2 * MOST_CHARACTERS_COMPARED
+    denied = (await _drawing(house, near)).near_denial
+    assert denied is not None
+    assert denied.number == asked.number
 
 
 async def test_a_near_denial_hides_what_the_rule_hides(house: House, submit: Submit, acts: Acts) -> None:

@@ -7,7 +7,6 @@ error body. Nothing here decides anything, and nothing that an agent sent is log
 This is the hot path (design.md): what can be put together beforehand is.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -21,6 +20,7 @@ from multidict import istr
 from uuid_utils import uuid4
 
 from bot.approvals import Approvals
+from bot.aside import Aside
 from bot.call import MAX_BODY_BYTES, parse_submission
 from bot.creation import Creation
 from bot.errors import (
@@ -108,7 +108,7 @@ class AgentsApi:
         self._instances = instances
         self._waiting_poll = waiting_poll
         self._count_limited = count_limited
-        self._parsing = asyncio.Semaphore(1)  # one thread at most, however many send large bodies
+        self._parsing = Aside()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, with those that answer a wrong method or path in the protocol's words."""
@@ -166,8 +166,7 @@ class AgentsApi:
     async def _parse(self, parse: Callable[[bytes], T], body: bytes) -> T:
         if len(body) <= LARGE_BODY_BYTES:
             return parse(body)
-        async with self._parsing:
-            return await asyncio.to_thread(parse, body)
+        return await self._parsing.run(parse, body)
 
     async def _authenticate(self, http_request: web.Request) -> Instance:
         return await self._instances.authenticate(parse_bearer(http_request.headers.getall(hdrs.AUTHORIZATION, ())))

@@ -6,7 +6,7 @@ The conventions are those of ``store.statements``.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Column, Text, bindparam, func, insert, literal_column, or_, select, text, update
 from sqlmodel import SQLModel
 
 from store import tables as t
@@ -145,9 +145,12 @@ TRIES = Statement(
     ),
     _tries,
 )
-# Denials by people of the same agent and tool, before a request was made, newest first.
+# Denials by people of the same agent and tool, before a request was made, newest first: without what their agent said
+# beside the call, of which nothing is compared and which may be many megabytes.
+_claims = ("agent_reasoning", "context")
+_without_claims = [literal_column("NULL", Text).label(one.name) if one.name in _claims else one for one in requests.c]
 DENIALS_BEFORE = Statement(
-    select(requests)
+    select(*_without_claims)
     .where(
         *_denied_since,
         requests.c.decided_at <= _p("until", requests.c.created_at),

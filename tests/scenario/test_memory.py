@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.call import load_json
+from bot.call import load_json, parse_submission
 from bot.errors import (
     ClosedChannel,
     FactsUnavailable,
@@ -419,6 +419,26 @@ async def test_large_denials_are_not_all_compared_whenever_a_card_is_drawn(
     denied = (await _drawing(house, near)).near_denial
     assert denied is not None
     assert denied.number == asked.number
+
+
+async def test_what_is_compared_comes_without_what_its_agent_said_beside_it(
+    house: House, instance: Instance, submit: Submit, acts: Acts
+) -> None:
+    body = (
+        b'{"tool": "issue_refund", "arguments": {"amount": 1}, "timeout": "10m", "agent_reasoning": "r", "context": {}}'
+    )
+    asked, _ = await house.creation.submit(instance, parse_submission(body), "claims")
+    await house.decisions.vote(asked.number, acts("U0ALICE"), VoteKind.DENY, NOTE)
+    near = (await _drawing(house, await submit('{"amount": 2}'))).near_denial
+    assert near is not None
+    assert (near.number, near.agent_reasoning, near.context) == (asked.number, None, None)
+
+
+def test_tries_are_counted_in_an_index(house: House) -> None:
+    """However often an agent asks again, whoever draws the card counts it."""
+    statement = "SELECT count(*), max(created_at) FROM requests WHERE repeats IS NOT NULL AND repeats = 1"
+    plan = str(rows(house, f"EXPLAIN QUERY PLAN {statement}"))
+    assert "USING COVERING INDEX ix_requests_repeats" in plan
 
 
 async def test_a_near_denial_hides_what_the_rule_hides(house: House, submit: Submit, acts: Acts) -> None:

@@ -115,6 +115,7 @@ class Office(RuleBasedStateMachine):
     def weigh(self, number: int) -> bool:
         if len({user for user in self.votes[number] if self.entitled(user)}) >= 2:
             self.status[number] = "approved"
+            self.ahead.pop(self.call_of[number], None)  # what they waited for is decided
             return True
         return False
 
@@ -137,7 +138,10 @@ class Office(RuleBasedStateMachine):
 
     def deny(self, number: int) -> None:
         self.status[number] = "denied"
-        self.denied[self.call_of[number][1]] = number
+        amount = self.call_of[number][1]
+        self.denied[amount] = number
+        for which in (0, 1):
+            self.ahead.pop((which, amount), None)
 
     # --- both at once ---
 
@@ -229,6 +233,7 @@ class Office(RuleBasedStateMachine):
             accepted = flaw not in ("unseen", "unasked") and self.passes(user, flaw)
             if accepted:
                 self.votes[number].add(user)
+                self.ahead.get(self.call_of[number], set()).discard(user)
                 self.weigh(number)
                 is_cast = True
         for _ in range(2 if twice and accepted else 1):  # the same act once more, which is not a second one

@@ -57,6 +57,7 @@ ROLES = {
     "person": "U0IVY",  # whom the instance was made for
     "admin": "U0ADMIN",
     "bystander": "U0SAM",  # in the card's channel
+    "namesake": "U0TWIN",  # in the channel, with Alice's name
     "guest": "U0GUEST",
     "bot": "U0ROBOT",
     "deactivated": "U0DAN",
@@ -74,6 +75,7 @@ owner_admin   owner           owner           owner           owner           ow
 person        own_instance    own_instance    own_instance    own_instance    own_instance
 admin         not_a_reviewer  not_a_reviewer  not_a_reviewer  not_a_reviewer  not_a_reviewer
 bystander     not_a_reviewer  not_a_reviewer  not_a_reviewer  not_a_reviewer  not_a_reviewer
+namesake      not_a_reviewer  not_a_reviewer  not_a_reviewer  not_a_reviewer  not_a_reviewer
 guest         guest           guest           not_visible     guest           guest
 bot           bot             bot             not_visible     bot             bot
 deactivated   deactivated     deactivated     not_visible     deactivated     deactivated
@@ -89,6 +91,7 @@ owner_admin   no_vote   not_taken  owner           owner           shown
 person        no_vote   not_taken  own_instance    own_instance    shown
 admin         no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown
 bystander     no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown
+namesake      no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown
 guest         no_vote   not_taken  guest           not_visible     hidden
 bot           no_vote   not_taken  bot             not_visible     hidden
 deactivated   no_vote   not_taken  deactivated     not_visible     hidden
@@ -104,6 +107,7 @@ owner_admin   no_card  no_card  no_card  no_form      no_form
 person        no_card  no_card  no_card  no_form      no_form
 admin         no_card  no_card  no_card  no_form      no_form
 bystander     no_card  no_card  no_card  no_form      no_form
+namesake      no_card  no_card  no_card  no_form      no_form
 guest         no_card  no_card  no_card  no_form      no_form
 bot           no_card  no_card  no_card  no_form      no_form
 deactivated   no_card  no_card  no_card  no_form      no_form
@@ -150,6 +154,8 @@ def arrange(slack: Playground) -> None:
     for user in (HELPER, "U0OLGA"):
         add(user)
     add("U0ROBOT", is_bot=True)
+    alice = slack.workspace.user("U0ALICE")
+    add("U0TWIN", name=alice.name, real_name=alice.real_name)
     slack.workspace.change_user("U0DAN", deleted=True)
     slack.workspace.set_usergroup_users(
         "S0FINANCE", ["U0BOB", "U0CAROL", "U0OWNER", "U0OLGA", "U0IVY", "U0GUEST", "U0ROBOT", "U0DAN", "U0PAT"]
@@ -157,7 +163,14 @@ def arrange(slack: Playground) -> None:
     if slack.settings.enterprise_id:
         add("U0MEG", team_id="T0OTHER", enterprise_id=slack.settings.enterprise_id)
         add("U0MAX", team_id="T0OTHER", enterprise_id="E0THEM")
-    for user in (HELPER, "U0OLGA", "U0ROBOT", "U0PAT", *(["U0MEG", "U0MAX"] * bool(slack.settings.enterprise_id))):
+    for user in (
+        HELPER,
+        "U0OLGA",
+        "U0ROBOT",
+        "U0TWIN",
+        "U0PAT",
+        *(["U0MEG", "U0MAX"] * bool(slack.settings.enterprise_id)),
+    ):
         slack.workspace.invite(CHANNEL, user)
 
 

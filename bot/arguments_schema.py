@@ -60,10 +60,15 @@ class Misfit:
 
 
 class ArgumentsSchema:
-    """A schema, ready to be asked. Made by ``compile_schema``."""
+    """A schema, ready to be asked. Made by ``compile_schema``.
 
-    def __init__(self, validator: _Validator) -> None:
+    ``refers``: whether a part of it refers to another. Then even a short call may take all of ``MOST_CHECKS``: what
+    goes in circles doubles its work with each level.
+    """
+
+    def __init__(self, validator: _Validator, *, refers: bool) -> None:
         self._validator = validator
+        self.refers = refers
 
     def misfit(self, arguments: object) -> Misfit | None:
         """The first thing that does not fit; None if all does. ``arguments`` have int and Decimal for numbers."""
@@ -110,8 +115,10 @@ def compile_schema(schema: Mapping[str, Any]) -> ArgumentsSchema:
     resource = specification.create_resource(exact)
     registry: Registry[Any] = Registry().with_resource("", resource)
     resolver = registry.resolver_with_root(resource)
+    refers = False
     for keyword, value in _texts(exact, top=True):
         if keyword in _REFERENCES:
+            refers = True
             _check_reference(value, resolver.lookup)
         elif keyword == "$id":
             raise BadSchema(f"has a part with a name of its own, {value!r}", "leave $id out and refer by #/$defs/…")
@@ -123,7 +130,7 @@ def compile_schema(schema: Mapping[str, Any]) -> ArgumentsSchema:
     if patterns and '"unevaluatedProperties"' in json.dumps(exact, default=str):
         # The library would try those patterns with Python's own, which may take for ever.
         raise BadSchema("has both patternProperties and unevaluatedProperties", "use additionalProperties")
-    ready = ArgumentsSchema(draft(exact, registry=registry))
+    ready = ArgumentsSchema(draft(exact, registry=registry), refers=refers)
     try:
         # Circles show with the emptiest of arguments.
         next(draft(exact, registry=registry).iter_errors({}), None)

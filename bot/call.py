@@ -121,14 +121,33 @@ def load_json(text: str) -> Any:
     return _DECODER.decode(text)
 
 
-def differing_keys(one: str, other: str) -> set[str]:
-    """Return the top-level arguments in which two stored calls differ: changed, added or gone. Numbers by value."""
-    first, second = load_json(one), load_json(other)
-    return {
-        key
-        for key in first.keys() | second.keys()
-        if key not in first or key not in second or canonical_form(first[key]) != canonical_form(second[key])
-    }
+def differ_in_one(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two calls' arguments, as ``load_json`` gives them, differ in exactly one of the topmost: changed, added
+    or gone. Numbers by value. Stops at the second."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    differing = 0
+    for key in one.keys() | other.keys():
+        if key not in one or key not in other or not _is_same(one[key], other[key]):
+            differing += 1
+            if differing > 1:
+                return False
+    return differing == 1
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values have the same canonical form, which takes much longer to write."""
+    if isinstance(one, bool) or isinstance(other, bool):  # to Python True is 1
+        return one is other
+    if isinstance(one, dict):
+        return (
+            isinstance(other, dict)
+            and one.keys() == other.keys()
+            and all(_is_same(value, other[key]) for key, value in one.items())
+        )
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(_is_same, one, other))
+    return bool(one == other)
 
 
 def texts_of_pairs(text: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from bot.notifications import notify_resolved
 from bot.people import Directory, Facts
 from bot.policy import Parties, Verdict, judge, lacks, tally
 from bot.rulebook import Rulebook
-from store import statements, statements_paging, statements_queues
+from store import statements, statements_ahead, statements_paging, statements_queues
 from store.engine import Store
 from store.tables import CardState, DeciderKind, IntentKind, Request, Status, StepUp, Vote, VoteKind
 from store.unit import Unit
@@ -176,12 +176,14 @@ class Election:
             await wish_to_draw(unit, self.request, "vote", now)
             return self.request
         deciding = next(vote for vote in reversed(votes) if vote.kind is outcome and verdict_on(vote.user_id).allowed)
-        return await _decide(
+        decided = await _decide(
             unit, self.request, now,
             status=Status.APPROVED if outcome is VoteKind.APPROVE else Status.DENIED,
             by_kind=DeciderKind.PERSON, by=deciding.user_id, code="decided_by_votes", note=deciding.note,
             validity=self.rule.validity if outcome is VoteKind.APPROVE else None,
         )  # fmt: skip
+        await _end_votes_ahead(unit, decided, deciding.user_id, now)
+        return decided
 
 
 async def ask_more(
@@ -211,7 +213,34 @@ async def change_vote(
     step_up = hearing.rule.step_up if kind is VoteKind.APPROVE else None
     cast = await cast_vote(unit, request, act, kind, note, now, step_up=step_up)
     others = [vote for vote in hearing.votes if vote.user_id != act.user_id]
-    return await election.weigh(unit, [*others, cast], now)
+    weighed = await election.weigh(unit, [*others, cast], now)
+    if weighed.status is Status.PENDING:
+        await _end_votes_ahead(unit, weighed, act.user_id, now)
+    return weighed
+
+
+async def _end_votes_ahead(unit: Unit, request: Request, user_id: str, now: datetime) -> None:
+    """End the votes that were cast ahead for a call on which people vote now: nobody's shall count on it once more.
+
+    A denial ends all that wait for this call of the agent's, an approval those of the instance, and a vote that decides
+    nothing yet the voter's own.
+    """
+    call = {"digest": request.digest, "canonical_version": request.canonical_version, "lifted_at_": now}
+    if request.status is Status.DENIED:
+        lifted = await unit.all(statements_ahead.LIFT_STANDING_OF_AGENT, agent=request.agent, **call)
+    elif request.status is Status.APPROVED:
+        lifted = await unit.all(statements_ahead.LIFT_STANDING_OF_CALL, instance_id=request.instance_id, **call)
+    else:
+        lifted = await unit.all(
+            statements_ahead.LIFT_STANDING, instance_id=request.instance_id, user_id=user_id, **call
+        )
+    for one in lifted:
+        await append_event(
+            unit, now, EventType.STANDING_LIFTED, request, standing=one.id, user=one.user_id, code="voted_since"
+        )
+        origin = await unit.one(statements.REQUEST, number=one.request_number)
+        if origin is not None:
+            await wish_to_draw(unit, origin, "standing_lifted", now)
 
 
 async def cast_vote(

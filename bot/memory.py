@@ -7,8 +7,9 @@ the denial; it approves nothing, and the decided request stays as it is.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
-from bot.call import CANONICAL_VERSION, differing_keys
+from bot.call import CANONICAL_VERSION, differ_in_one, load_json
 from bot.cards import add_card
 from bot.clock import Clock
 from bot.decisions import add_intent, wish_to_draw
@@ -24,6 +25,7 @@ from store.unit import Unit
 
 REMEMBERED_FOR = timedelta(hours=24)
 MOST_COMPARED = 20  # denials of a day that a new call is compared with
+MOST_CHARACTERS_COMPARED = 64 * 1024  # of their arguments, beyond the newest's: clicks wait for whoever draws
 
 
 async def recall(unit: Unit, agent: str, tool: str, digest: bytes, now: datetime) -> Request | None:
@@ -64,7 +66,8 @@ async def load_tries(unit: Unit, request: Request) -> Tries:
 async def find_near_denial(unit: Unit, request: Request) -> Request | None:
     """Return the newest request one argument apart that people denied in the day before this one was made, or None.
 
-    What they deny later must not change a card that somebody is reading.
+    What they deny later must not change a card that somebody is reading. Of many large calls only the newest are looked
+    at.
     """
     denials = await unit.all(
         statements_ahead.DENIALS_BEFORE,
@@ -75,14 +78,19 @@ async def find_near_denial(unit: Unit, request: Request) -> Request | None:
         number=request.number,
         limit=MOST_COMPARED,
     )
-    return next((denied for denied in denials if _is_near(request, denied)), None)
-
-
-def _is_near(request: Request, denied: Request) -> bool:
-    same_place = (request.server, request.canonical_version) == (denied.server, denied.canonical_version)
-    if not same_place or request.digest == denied.digest:
-        return False
-    return len(differing_keys(request.arguments, denied.arguments)) == 1
+    arguments: dict[str, Any] | None = None
+    left = MOST_CHARACTERS_COMPARED
+    for denied in denials:
+        if left <= 0:
+            break
+        same_place = (request.server, request.canonical_version) == (denied.server, denied.canonical_version)
+        if not same_place or request.digest == denied.digest:
+            continue
+        left -= len(denied.arguments)
+        arguments = load_json(request.arguments) if arguments is None else arguments
+        if differ_in_one(arguments, load_json(denied.arguments)):
+            return denied
+    return None
 
 
 def _is_denied_by_people(request: Request) -> bool:

@@ -47,6 +47,12 @@ async def tell_admins(unit: Unit, now: datetime, kind: str, facts: Mapping[str, 
     )
 
 
+def admins_until_now(facts: Mapping[str, Fact]) -> frozenset[str]:
+    """Return whom a changed file made admins no more: they are told so too, lest a quiet change of all of them is told
+    only to who made it."""
+    return frozenset(filter(None, str(facts.get("admins_removed", "")).split(", ")))
+
+
 def facts_of(intent: Intent) -> dict[str, Fact]:
     """Return the facts of a notice. None rather than an error: a notice without them still says what happened."""
     try:

@@ -16,7 +16,7 @@ from bot.clock import Clock
 from bot.events import EventType, append_event
 from bot.receivers import Signing
 from store import statements_delivery as statements
-from store.delivery_tables import Notification
+from store.delivery_tables import Delivery, Notification
 from store.engine import Store
 from store.tables import Request
 from store.unit import Unit
@@ -32,7 +32,7 @@ class Letter:
     """A claimed notification, where it goes now, and the secret that signs it; None if that cannot be read any more."""
 
     notification: Notification
-    url: str
+    delivery: Delivery = field(repr=False)
     secret: bytes | None = field(repr=False)
 
 
@@ -65,7 +65,7 @@ class Notifications:
             for notification in sorted(claimed, key=lambda one: (one.created_at, one.id)):
                 delivery = await unit.one(statements.DELIVERY, instance_id=notification.instance_id)
                 if delivery is not None:
-                    letters.append(Letter(notification, delivery.url, self._signing.open(delivery)))
+                    letters.append(Letter(notification, delivery, self._signing.open(delivery)))
             return letters
 
         return await self._store.write(work)
@@ -91,24 +91,32 @@ class Notifications:
         )
 
     async def failed(self, letter: Letter, code: str, delay: timedelta, *, counts: bool = True) -> None:
-        """Record a failed attempt, to be repeated after ``delay``. ``counts``: whether it was one at all."""
-        attempts = letter.notification.attempts - (0 if counts else 1)
-        await self._store.write(
-            lambda unit: unit.run(
+        """Record a failed attempt, to be repeated after ``delay``: at once, if there is a new receiver by now.
+
+        ``counts``: whether it was an attempt at all.
+        """
+
+        async def work(unit: Unit) -> None:
+            notification = letter.notification
+            delivery = await unit.one(statements.DELIVERY, instance_id=notification.instance_id)
+            await unit.run(
                 statements.POSTPONE_NOTIFICATION,
-                notification_id=letter.notification.id,
-                is_fence=letter.notification.fence,
-                due_at_=self._clock() + delay,
-                attempts_=attempts,
+                notification_id=notification.id,
+                is_fence=notification.fence,
+                due_at_=self._clock() + (delay if delivery == letter.delivery else timedelta(0)),
+                attempts_=notification.attempts - (0 if counts else 1),
                 last_code_=code,
             )
-        )
+
+        await self._store.write(work)
 
 
 async def notify_resolved(unit: Unit, request: Request, now: datetime) -> None:
     """Write the ``request.resolved`` of a request that was just decided, if its instance has a receiver."""
     if request.decided_at is None:
         raise ValueError(f"request {request.id} is not decided")
+    if await unit.one(statements.DELIVERY, instance_id=request.instance_id) is None:
+        return  # most have none, and this is on the hot path: to look costs a fifth of what an insert does
     event_id = str(uuid7())
     body = _ENCODER.encode(
         {

@@ -17,7 +17,7 @@ from bot.decisions import add_intent
 from bot.events import EventType, append_event
 from bot.gathering import gather
 from bot.memory import find_near_denial, load_tries
-from bot.notices import Fact, facts_of
+from bot.notices import Fact, admins_until_now, facts_of
 from bot.plan_state import PlanState, load_plan_state
 from bot.policy import Parties
 from bot.redaction import Redactor
@@ -80,7 +80,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A claimed intent that is about no request: what today's admins are to be told. See ``bot.notices``."""
+    """A claimed intent that is about no request: what today's admins are to be told, and those whom it made none.
+
+    See ``bot.notices``.
+    """
 
     intent: Intent
     facts: Mapping[str, Fact]
@@ -202,7 +205,8 @@ class Outbox:
         if intent.kind in (IntentKind.POST_QUEUE, IntentKind.DRAW_QUEUE):
             return QueueJob(intent, int(facts_of(intent)["queue"]))
         if intent.kind is IntentKind.TELL_ADMINS:
-            return Notice(intent, facts_of(intent), self._rulebook.policy.admins)
+            facts = facts_of(intent)
+            return Notice(intent, facts, self._rulebook.policy.admins | admins_until_now(facts))
 
         async def work(unit: Unit) -> Job:
             if intent.request_number is None:

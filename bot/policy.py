@@ -88,6 +88,12 @@ class Match:
         """Whether arguments may be held against a schema."""
         return any(candidate.rule.arguments_schema is not None for candidate in self.candidates)
 
+    @property
+    def has_circles(self) -> bool:
+        """Whether one of those schemas may go in circles, so that no call is short enough for it."""
+        schemas = (candidate.rule.schema_of_arguments for candidate in self.candidates)
+        return any(schema is not None and schema.refers for schema in schemas)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -164,10 +170,12 @@ class Policy:
     def is_quick(self, call: Call) -> bool:
         """Whether judging a call takes no time to speak of: its names suffice, or its arguments are short."""
         size = len(call.arguments)
-        if size <= QUICK_CHARACTERS_OF_SCHEMA:
-            return True
         match = self.match(call.agent, call.tool, call.server)
-        return match.ruling is not None or (size <= QUICK_CHARACTERS and not match.has_schema)
+        if match.ruling is not None:
+            return True
+        if size <= QUICK_CHARACTERS_OF_SCHEMA:
+            return not match.has_circles
+        return size <= QUICK_CHARACTERS and not match.has_schema
 
     def forbids(self, agent: str, tool: str) -> Ruling | None:
         """Return the denial of a call that no rule could allow: its agent is gone, or may not use the tool."""

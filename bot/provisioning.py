@@ -8,10 +8,11 @@ change that is still waiting for its receiver. Nothing here knows HTTP.
 import asyncio
 import hashlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from uuid_utils import uuid7
 
@@ -30,7 +31,15 @@ from bot.events import EventType, append_event
 from bot.instances import add_credential, end_instance
 from bot.notifications import end_delivery, timestamp
 from bot.policy import Policy
-from bot.receivers import Caller, Receiver, Signing, parse_receiver, render_receiver, verify_receiver
+from bot.receivers import (
+    Caller,
+    Receiver,
+    Signing,
+    TooManyChallenges,
+    parse_receiver,
+    render_receiver,
+    verify_receiver,
+)
 from bot.tokens import instance_token
 from store import statements
 from store import statements_delivery as wire
@@ -40,6 +49,9 @@ from store.tables import DeciderKind, Instance
 from store.unit import Unit
 
 MAX_NAME = 75
+CHALLENGES_AT_ONCE = 4
+"""For one provisioner: each may hold a line and a look-up for ten seconds."""
+_CROWDED = timedelta(seconds=1)
 
 
 class AgentUnknown(Conflict):
@@ -114,6 +126,7 @@ class Provisioning:
         self._signing = signing
         self._caller = caller
         self._under_way: dict[tuple[str, str, str], _Turn] = {}
+        self._challenges: Counter[str] = Counter()
 
     async def create(self, provisioner: Provisioner, proposal: Proposal, key: str) -> Made:
         """Make an instance, or find the one made under ``key``.
@@ -128,7 +141,7 @@ class Provisioning:
             if self._policy().agent(provisioner.agent) is None:
                 raise AgentUnknown
             instance_id = str(uuid7())
-            await self._verify(proposal, instance_id)
+            await self._verify(provisioner, proposal, instance_id)
             return await self._store.write(lambda unit: self._create(unit, provisioner, proposal, key, instance_id))
 
     async def read(self, provisioner: Provisioner, instance_id: str) -> str:
@@ -145,7 +158,7 @@ class Provisioning:
             answer = await self._store.peek(lambda unit: self._updated(unit, provisioner, instance_id, proposal, key))
             if answer is not None:
                 return answer
-            await self._verify(proposal, instance_id)
+            await self._verify(provisioner, proposal, instance_id)
             return await self._store.write(lambda unit: self._update(unit, provisioner, instance_id, proposal, key))
 
     async def delete(self, provisioner: Provisioner, instance_id: str) -> None:
@@ -175,9 +188,18 @@ class Provisioning:
             if not turn.wanted_by:
                 del self._under_way[name]
 
-    async def _verify(self, proposal: Proposal, instance_id: str) -> None:
-        if proposal.receiver is not None:
+    async def _verify(self, provisioner: Provisioner, proposal: Proposal, instance_id: str) -> None:
+        if proposal.receiver is None:
+            return
+        if self._challenges[provisioner.id] >= CHALLENGES_AT_ONCE:
+            raise TooManyChallenges(_CROWDED)
+        self._challenges[provisioner.id] += 1
+        try:
             await verify_receiver(self._caller, proposal.receiver, instance_id, timestamp(self._clock()))
+        finally:
+            self._challenges[provisioner.id] -= 1
+            if not self._challenges[provisioner.id]:
+                del self._challenges[provisioner.id]
 
     async def _made(self, unit: Unit, provisioner: Provisioner, proposal: Proposal, key: str) -> Made | None:
         """Return what was made under ``key``, if anything was."""

@@ -31,7 +31,8 @@ class NotVerified(Refusal):
 
 
 class TooManyChallenges(Limited):
-    """As many receivers as may be are being challenged at this host or address. Nothing was stored; try again."""
+    """As many receivers as may be are being challenged, at this host or address or for this provisioner. Nothing was
+    stored; try again."""
 
     code = "too_many_verifications"
 
@@ -142,12 +143,18 @@ async def verify_receiver(caller: Caller, receiver: Receiver, instance_id: str, 
 def _is_answer(body: bytes, challenge: str) -> bool:
     """Whether a body is exactly ``{"challenge": …}``."""
     try:
-        answer = json.loads(body)
+        answer = json.loads(body, object_pairs_hook=_only_once)
     except (ValueError, RecursionError):
         return False
     if not isinstance(answer, dict) or set(answer) != {"challenge"} or not isinstance(answer["challenge"], str):
         return False
     return hmac.compare_digest(answer["challenge"].encode("utf-8", "surrogatepass"), challenge.encode())
+
+
+def _only_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) != len(dict(pairs)):
+        raise ValueError("a key is there twice")
+    return dict(pairs)
 
 
 def render_receiver(delivery: Delivery) -> dict[str, str]:

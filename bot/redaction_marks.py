@@ -31,6 +31,7 @@ LEAST_CHARACTERS: Final = 4
 LONGEST_PATTERN: Final = 255
 _MARK_DIGITS = 8
 _MOST_CHECKS = 1_000_000  # half a second of looking; only a call made for that purpose takes more
+_CHARACTERS_A_CHECK = 256
 _FEW_BEGINNINGS = 16
 AS_SENT: Final = "(as you sent it)"
 """Stands in a note in place of a hidden value that stays as it was. In words about a call it is not hidden."""
@@ -261,6 +262,10 @@ class Veil:
         for text in secrets:
             lengths.setdefault(text[:LEAST_CHARACTERS], set()).add(len(text))
         self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
+        # Each length is a look into the text, and a long one takes as long as many short ones.
+        self._costs = {
+            start: sum(1 + length // _CHARACTERS_A_CHECK for length in found) for start, found in lengths.items()
+        }
         # Few beginnings are found faster by one pattern; with many it would be tried in vain at every place.
         few = 0 < len(lengths) <= _FEW_BEGINNINGS
         self._beginnings = re.compile(f"(?={'|'.join(map(re.escape, lengths))})") if few else None
@@ -286,10 +291,11 @@ class Veil:
         """Add ``text`` to the pieces with marks. What overlaps is hidden together."""
         shown_from = 0  # where the text goes on after the last mark
         for at in self._places(text):
-            lengths = self._lengths.get(text[at : at + LEAST_CHARACTERS])
+            beginning = text[at : at + LEAST_CHARACTERS]
+            lengths = self._lengths.get(beginning)
             if lengths is None:
                 continue
-            self._checks += len(lengths)
+            self._checks += self._costs[beginning]
             if self._checks > _MOST_CHECKS:  # then what is left is hidden whole
                 mark = next(iter(self._secrets.values()))
                 pieces += [text[shown_from : max(at, shown_from)], mark]

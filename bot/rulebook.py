@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bot.aside import Aside
 from bot.clock import Clock
 from bot.conditions import Call
 from bot.config import FrozenRule, Rule, Settings
@@ -37,7 +38,7 @@ class Edition:
 
     policy: Policy
     versions: Mapping[str, int]
-    _judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False)
+    _judging: Aside = field(default_factory=Aside, repr=False)
 
     async def rule_on(self, call: Call, wanted_timeout: str) -> Ruling:
         """Judge a call, as ``Policy.rule_on``.
@@ -47,8 +48,7 @@ class Edition:
         """
         if self.policy.is_quick(call):
             return self.policy.rule_on(call, wanted_timeout)
-        async with self._judging:
-            return await asyncio.to_thread(self.policy.rule_on, call, wanted_timeout)
+        return await self._judging.run(self.policy.rule_on, call, wanted_timeout)
 
     def version_of(self, rule: Rule) -> int:
         """Return the id of the stored version of one of these rules."""

@@ -52,7 +52,7 @@ from handlers.heartbeat import Heartbeat
 from handlers.instances_api import InstancesApi
 from handlers.metrics import Metrics, count_answers, metrics_route
 from handlers.oncall import OnCallSources
-from handlers.openapi import openapi_route
+from handlers.openapi import openapi_routes
 from handlers.outbound import OperatorOutbound, Outbound
 from handlers.pacing import Pace
 from handlers.pagers import PageEnds, Pagers
@@ -302,7 +302,7 @@ class Service:
         count_answers(app, self.metrics)
         app.add_routes(self._agents_api().routes())
         app.add_routes(InstancesApi(self.provisioners, self.provisioning).routes())
-        app.add_routes([openapi_route(), *rest_of_routes()])
+        app.add_routes([*openapi_routes(), *rest_of_routes()])
         app.add_routes(self.health.routes())
         app.add_routes([metrics_route(self.metrics, self.settings.server, self.secrets.metrics_token)])
         if self.settings.slack.mode == "http":

@@ -9,18 +9,18 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from bot.addresses import MAX_URL
 from bot.call import MAX_BODY_BYTES, MAX_NAME
 from bot.provisioning import MAX_NAME as MAX_INSTANCE_NAME
-from handlers.protocol import ROOT
+from handlers.protocol import ROOT, Answer, routes_of
 from handlers.wire import ERROR_TYPES, MAX_WAIT
 from store.tables import OutcomeStatus, Status
 
 Json = dict[str, Any]
 
-PATH = f"{ROOT}/openapi.json"
+PATH = "/openapi.json"
 _UUID = {"type": "string", "format": "uuid"}
 _TIME = {"type": "string", "format": "date-time", "pattern": "Z$"}
 _DURATION = {"type": "string", "pattern": "^[1-9][0-9]*(s|m|h)$", "maxLength": MAX_NAME}
@@ -43,14 +43,14 @@ _WHY = {
 }
 
 
-def openapi_route() -> web.RouteDef:
-    """Return the route that serves the document."""
+def openapi_routes() -> list[web.RouteDef]:
+    """Return the routes that serve the document."""
     body = json.dumps(document(), separators=(",", ":")).encode()
 
-    async def answer(http_request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
+    async def answer(http_request: web.Request) -> Answer:
+        return 200, body
 
-    return web.get(PATH, answer)
+    return routes_of({PATH: {hdrs.METH_GET: answer}})
 
 
 @cache
@@ -84,16 +84,8 @@ def document() -> Json:
         },
         "components": {
             "securitySchemes": {
-                "InstanceCredential": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An instance's token, so_i_…",
-                },
-                "ProvisionerToken": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A provisioner's token, so_p_…",
-                },
+                "InstanceCredential": _bearer("An instance's token, so_i_…"),
+                "ProvisionerToken": _bearer("A provisioner's token, so_p_…"),
             },
             "schemas": _schemas(),
         },

@@ -15,13 +15,13 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cache, partial
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -44,6 +44,7 @@ MAX_ADDRESSES = 16
 AT_ONCE_TO_A_HOST = 4
 AT_ONCE_TO_AN_ADDRESS = 8
 LONGEST_RETRY_AFTER = timedelta(days=1)  # who asks for more is asked once a day all the same
+LOOK_UPS_AT_ONCE = 64
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Looks a host up: its addresses as text. Raises ``OSError``."""
@@ -68,7 +69,7 @@ class CallFailed(Exception):
 
 
 class Busy(Exception):
-    """As many calls as may run at once to this host or address are running."""
+    """As many calls as may run at once, to this host or address or at all, are running."""
 
 
 class _Client:
@@ -80,7 +81,7 @@ class _Client:
     def __init__(
         self, *, resolve: Resolve | None = None, trust: ssl.SSLContext | None = None, patience: timedelta = ATTEMPT
     ) -> None:
-        self._resolve = resolve or _look_up
+        self._resolve = resolve or _LookUps()
         self._trust = trust or _public_trust()
         self._patience = patience.total_seconds()
         self._running: Counter[str] = Counter()
@@ -95,7 +96,9 @@ class _Client:
             async with self._slot(f"host {destination.host}:{destination.port}", AT_ONCE_TO_A_HOST):
                 async with asyncio.timeout(self._patience):
                     addresses = await self._addresses(destination)
-                    async with self._slot(f"address {addresses[0]}", AT_ONCE_TO_AN_ADDRESS):
+                    async with contextlib.AsyncExitStack() as slots:
+                        for address in addresses:  # any of them may be the one that answers
+                            await slots.enter_async_context(self._slot(f"address {address}", AT_ONCE_TO_AN_ADDRESS))
                         return await send(addresses)
         except TimeoutError as error:
             raise CallFailed("timeout") from error
@@ -300,11 +303,40 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | No
     return bytes(body)
 
 
-# Of their own: a name server that never answers holds a thread for minutes, and others need theirs.
-_LOOKING_UP = ThreadPoolExecutor(max_workers=4, thread_name_prefix="look-up")
+class _LookUps:
+    """Looks hosts up by the system's own means, each in a thread of its own that nobody waits for at the end.
+
+    A name server that never answers holds a thread for minutes. So one host is looked up once at a time, whoever asks,
+    there is an end to how many are, and a process that stops does not wait for them.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        found = self._under_way.get((host, port))
+        if found is None:
+            if len(self._under_way) >= LOOK_UPS_AT_ONCE:
+                raise Busy
+            found = asyncio.get_running_loop().create_future()
+            self._under_way[host, port] = found
+            found.add_done_callback(lambda _: self._under_way.pop((host, port)))
+            threading.Thread(target=_look_up, args=(host, port, found), name="look-up", daemon=True).start()
+        return await asyncio.shield(found)
 
 
-async def _look_up(host: str, port: int) -> Sequence[str]:
-    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_LOOKING_UP, look)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+def _look_up(host: str, port: int, found: "asyncio.Future[Sequence[str]]") -> None:
+    """Look a host up, in a thread, and hand over what was found, or that it was not."""
+    answer: Sequence[str] = ()
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answer = list(dict.fromkeys(str(address[0]) for *_, address in answers))
+    except (OSError, UnicodeError):
+        pass  # nothing found
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+        found.get_loop().call_soon_threadsafe(_settle, found, answer)
+
+
+def _settle(found: "asyncio.Future[Sequence[str]]", answer: Sequence[str]) -> None:
+    if not found.done():
+        found.set_result(answer)

@@ -6,7 +6,6 @@ the protocol's error body (agent-api.md). Nothing here decides anything, and not
 This is on the hot path (design.md): what can be put together beforehand is.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from multidict import istr
 from uuid_utils import uuid4
 
+from bot.aside import Aside
 from bot.call import MAX_BODY_BYTES
 from bot.errors import (
     BadCredential,
@@ -107,15 +107,14 @@ class Bodies:
     """Parses bodies, large ones in a thread: one at a time, however many send them."""
 
     def __init__(self) -> None:
-        self._parsing = asyncio.Semaphore(1)
+        self._parsing = Aside()
 
     async def parse(self, parse: Callable[[bytes], T], http_request: web.Request) -> T:
         """Read a JSON body and parse it. Raises what ``parse`` does, and a refusal of what is no JSON."""
         body = await _read_json(http_request)
         if len(body) <= LARGE_BODY_BYTES:
             return parse(body)
-        async with self._parsing:
-            return await asyncio.to_thread(parse, body)
+        return await self._parsing.run(parse, body)
 
 
 async def _read_json(http_request: web.Request) -> bytes:

@@ -122,7 +122,9 @@ class Webhooks:
             return
         body = notification.body.encode()
         try:
-            answer = await self._outbound.post(letter.url, body, self._headers(letter.secret, notification.id, body))
+            answer = await self._outbound.post(
+                letter.delivery.url, body, self._headers(letter.secret, notification.id, body)
+            )
         except Busy:
             await self._notifications.failed(letter, "busy", _CROWDED * self._jitter.uniform(0.5, 1.5), counts=False)
             return

@@ -85,7 +85,7 @@ def _timestamp(at: datetime) -> str:
 
 def render_error(status: int, code: str, message: str, http_id: str, param: str | None = None) -> bytes:
     """Render the body of an error. ``http_id`` is what ``X-Request-ID`` says."""
-    named = f',"param":{_quoted(param)}' if param is not None else ""
+    named = f',"param":{_quoted(param)}' if param else ""  # a field may be named by the empty string
     return (
         f'{{"error":{{"type":"{ERROR_TYPES[status]}","code":"{code}","message":{_quoted(message)}{named}'
         f',"request_id":"{http_id}"}}}}'

@@ -6,12 +6,12 @@ The conventions are those of ``store.statements``.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Column, Text, bindparam, func, insert, literal_column, or_, select, text, update
 from sqlmodel import SQLModel
 
 from store import tables as t
 from store.compiled import Statement
-from store.statements import cards, outbox, requests
+from store.statements import cards, instances, outbox, requests
 
 standing_votes = SQLModel.metadata.tables["standing_votes"]
 
@@ -58,6 +58,27 @@ STANDING = Statement(select(standing_votes).where(standing_votes.c.id == _p("id"
 LIFT_STANDING = Statement(
     update(standing_votes)
     .where(_is_alive, *_of_call, standing_votes.c.user_id == _p("user_id", standing_votes.c.user_id))
+    .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
+    .returning(standing_votes),
+    t.StandingVote,
+)
+# Those of anybody for the same call of an agent, whichever of its instances they are for.
+LIFT_STANDING_OF_AGENT = Statement(
+    update(standing_votes)
+    .where(
+        _is_alive,
+        standing_votes.c.instance_id.in_(
+            select(instances.c.id).where(instances.c.agent == _p("agent", instances.c.agent)).scalar_subquery()
+        ),
+        *_of_call[1:],
+    )
+    .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
+    .returning(standing_votes),
+    t.StandingVote,
+)
+LIFT_STANDING_OF_CALL = Statement(
+    update(standing_votes)
+    .where(_is_alive, *_of_call)
     .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
     .returning(standing_votes),
     t.StandingVote,
@@ -124,9 +145,12 @@ TRIES = Statement(
     ),
     _tries,
 )
-# Denials by people of the same agent and tool, before a request was made, newest first.
+# Denials by people of the same agent and tool, before a request was made, newest first: without what their agent said
+# beside the call, of which nothing is compared and which may be many megabytes.
+_claims = ("agent_reasoning", "context")
+_without_claims = [literal_column("NULL", Text).label(one.name) if one.name in _claims else one for one in requests.c]
 DENIALS_BEFORE = Statement(
-    select(requests)
+    select(*_without_claims)
     .where(
         *_denied_since,
         requests.c.decided_at <= _p("until", requests.c.created_at),

@@ -301,6 +301,7 @@ class RequestTable(Request, table=True):
         Index(
             "ix_requests_repeats",
             "repeats",
+            "created_at",
             sqlite_where=text("repeats IS NOT NULL"),
             postgresql_where=text("repeats IS NOT NULL"),
         ),

@@ -79,7 +79,10 @@ async def _reload_when_told(service: "Service", hung_up: asyncio.Event, load: Ca
     while True:
         await hung_up.wait()
         hung_up.clear()
-        await service.reload(load)
+        try:
+            await service.reload(load)
+        except Exception:  # the next signal is to be heard all the same
+            _log.exception("reload_failed")
 
 
 def _spare_the_collector() -> None:

@@ -16,6 +16,7 @@ from handlers.slack.call_parts import card_call, facts, fits_card, names_in_full
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.payloads import Values
 from handlers.slack.quorum import still_needed
+from handlers.slack.text import without_hidden
 from store.tables import StepUp
 
 APPROVE_SUBMITTED = "approve_submitted"
@@ -59,8 +60,13 @@ def render_approve(drawing: Drawing, modal_id: str) -> View:
 
 
 def read_approve(values: Values) -> Given:
-    """Read what was typed into the form; what is empty is None. A passcode may be typed in two groups of three."""
+    """Read what was typed into the form; what is empty, or has nothing in it to be seen, is None.
+
+    A passcode may be typed in two groups of three.
+    """
     reason = (values.get(REASON_BLOCK, {}).get(REASON_INPUT) or "").strip()
+    if not without_hidden(reason).strip():
+        reason = ""
     passcode = re.sub(r"[\s-]", "", values.get(PASSCODE_BLOCK, {}).get(PASSCODE_INPUT) or "")
     return Given(reason or None, passcode or None)
 

@@ -93,6 +93,7 @@ class Field:
             raise Misread("This must not be empty. To leave the argument out of the call, choose it below.")
         if self.kind is Kind.CHOICE and text not in self.choices:
             raise Misread("Choose one of the values.")
+        _refuse_hidden(text)
         read = _number(text.strip()) if self.kind is Kind.NUMBER else _json(text.strip())
         if self.kind is Kind.WRITTEN and not isinstance(load_json(read), str):
             raise Misread('Write a text in double quotes, such as "like this".')
@@ -101,10 +102,15 @@ class Field:
     def _read_text(self, text: str) -> str | None:
         if not text and self.sent is None:
             return None
-        if count_hidden(text):
-            raise Misread(f"This has characters that nobody could see: {quoted(text)[:200]}. Please type it anew.")
+        _refuse_hidden(text)
         read = json.dumps(text, ensure_ascii=False)
         return self.sent if self.sent is not None and _is_same(read, self.sent) else read
+
+
+def _refuse_hidden(typed: str) -> None:
+    """Refuse what was pasted without being seen; whoever means it writes it as JSON does, with a backslash."""
+    if count_hidden(typed):
+        raise Misread(f"This has characters that nobody could see: {quoted(typed)[:200]}. Please type it anew.")
 
 
 def kept_keys(arguments: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from handlers.slack.call_parts import (
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.marks import Line, draw, fill
 from handlers.slack.quorum import votes_so_far
+from handlers.slack.remembered import cast_ahead, changed_call, near_repeat
 from handlers.slack.states import history
 from handlers.slack.text import barred, date, how_many, mrkdwn, user_mention, visible
 from store.tables import FullView, StepUp, Vote, VoteKind
@@ -110,6 +111,7 @@ def _pieces(drawing: Drawing) -> Iterator[_Piece]:
         size = sum(len(one.text) + 1 for lines in shown for one in lines)
         yield _Piece(size, _drawing_of_call(drawing, shown, is_first=at == 0))
     yield _Piece(800, lambda: compared(drawing))
+    yield _Piece(2500, lambda: [*near_repeat(drawing), *cast_ahead(drawing), *changed_call(drawing)])
     but = ", but for what is hidden" if MARK_SIGN in request.arguments else ""
     yield from _text(f"Arguments, as the JSON text that was sent{but}", request.arguments)
     yield from _text("The agent's claim, not checked", request.agent_reasoning)

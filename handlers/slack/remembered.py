@@ -119,7 +119,7 @@ def _granted(standing: StandingVote, block_id: str) -> list[Block]:
     if standing.taken_at is not None:
         words = f"{who}'s approval was counted on #{standing.taken_by}, {date(standing.taken_at)}."
     elif standing.lifted_at is not None:
-        words = f"{who}'s approval of it was given again later."
+        words = f"{who}'s approval of it ended: there is a newer vote on that call."
     else:
         words = f"{who}'s approval waits for exactly that call, until {date(standing.expires_at)}."
     told: list[Block] = [context([words], block_id)]

@@ -157,6 +157,11 @@ def count_hidden(text: str) -> int:
     return len(_tables().hidden.findall(text.replace("\t", "").replace("\r\n", "\n")))
 
 
+def without_hidden(text: str) -> str:
+    """Return what people could see of ``text``."""
+    return text if text.isascii() else _tables().hidden.sub("", text)
+
+
 def runs_right_to_left(text: str) -> bool:
     """Tell whether ``text`` has letters that a screen orders from right to left."""
     return not text.isascii() and _tables().right_to_left.search(text) is not None

@@ -6,9 +6,11 @@ the service under test, and the model's name leads to a scripted model.
 
 import ast
 import asyncio
+import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,12 +18,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import uvicorn
 from agentapprovalprotocol import AsyncClient, Client
 
 from bot.config import parse_settings
 from tests.conftest import SAMPLE
 from tests.scenario.frameworks_support import approve, state_of, work
-from tests.scenario.service_support import Workplace, cards, within
+from tests.scenario.process_support import free_port
+from tests.scenario.service_support import Workplace, cards, until, within
 
 __all__ = ["work"]
 
@@ -31,6 +35,8 @@ PAGES = sorted(page.name for page in FOLDER.glob("*.md") if page.name != "README
 RUN = {"langgraph.md": "langgraph_support", "openai-agents.md": "openai_agents_support"}
 WITH_CODE = [page for page in PAGES if page != "claude-code.md"]
 ADDRESS = "http://127.0.0.1:8080/aap"
+RECEIVER = "https://agents.example.com/aap"
+PORT = 9000
 MODEL = "gpt-5-mini"
 REFUNDED = "I was told: refunded 4900 cents of order A-1001"
 
@@ -47,10 +53,11 @@ def blocks(page: str, language: str = "python") -> list[str]:
 class Script:
     """A page's code, run in a thread as a script would be, block after block in one namespace."""
 
-    def __init__(self, page: str, work: Workplace) -> None:
+    def __init__(self, page: str, work: Workplace, port: int = PORT) -> None:
         self._blocks = blocks(page)
         self._work = work
         self._page = page
+        self._port = port
         self.names: dict[str, Any] = {"__name__": "__main__"}
 
     async def run(self, index: int) -> None:
@@ -63,7 +70,8 @@ class Script:
         await self._execute(code)
 
     def _parse(self, index: int) -> ast.Module:
-        return ast.parse(self._blocks[index].replace(ADDRESS, self._work.agents_url), self._page)
+        code = self._blocks[index].replace(ADDRESS, self._work.agents_url).replace(f"port={PORT}", f"port={self._port}")
+        return ast.parse(code.replace(RECEIVER, f"http://127.0.0.1:{self._port}/aap"), self._page)
 
     async def _execute(self, code: ast.Module) -> None:
         await within(asyncio.to_thread(exec, compile(code, self._page, "exec"), self.names))
@@ -176,6 +184,86 @@ async def test_openai_agents_pause_as_their_page_says(work: Workplace, capsys: p
     assert state_of(work) == [("approved", "succeeded")]
 
 
+# --- woken by a notification -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[uvicorn.Server]:
+    """The servers that scripts start, to be ended as a signal would. With them ends what a process's end would end."""
+    made: list[uvicorn.Server] = []
+    clients: list[AsyncClient] = []
+    serve, begin = uvicorn.Server.serve, AsyncClient.__init__
+
+    async def serve_and_clean_up(self: uvicorn.Server, sockets: Any = None) -> None:
+        made.append(self)
+        await serve(self, sockets)
+        if waking := [task for task in asyncio.all_tasks() if "Receiver.wake" in repr(task)]:
+            await asyncio.wait(waking, timeout=5)
+        for client in clients:
+            await client.aclose()
+
+    def init(self: AsyncClient, *args: Any, **options: Any) -> None:
+        begin(self, *args, **options)
+        clients.append(self)
+
+    monkeypatch.setattr(uvicorn.Server, "serve", serve_and_clean_up)
+    monkeypatch.setattr(AsyncClient, "__init__", init)
+    return made
+
+
+@asynccontextmanager
+async def listening(script: Script, index: int, servers: list[uvicorn.Server]) -> AsyncIterator[None]:
+    """Run a block that serves a receiver, until this ends."""
+    before = len(servers)
+    running = asyncio.ensure_future(script.run(index))
+    await until(lambda: running.done() or (len(servers) > before and servers[-1].started))
+    try:
+        yield
+    finally:
+        servers[-1].should_exit = True
+        await running
+
+
+async def provision(work: Workplace, port: int, folder: Path) -> None:
+    """Do what docs/agents/README.md says, in a folder whose token is then the new instance's."""
+    _, token = await work.service.provisioners.create("fleet", "refund-bot")
+    (folder / "fleet.token").write_text(token + "\n")
+    page = Script("README.md", work, port)
+    await page.run(next(at for at, block in enumerate(blocks("README.md")) if "provision(" in block))
+    assert set(json.loads((folder / "till.json").read_text())) == {"instance_id", "registration_id", "secret"}
+    work.token = (folder / "till.token").read_text()
+
+
+@pytest.mark.usefixtures("desk", "clients_end", "scripted_chat_model")
+async def test_langgraph_is_woken_as_its_page_says(
+    work: Workplace, tmp_path: Path, servers: list[uvicorn.Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    await provision(work, port, tmp_path)
+    script = Script("langgraph.md", work, port)
+    await script.run(1)
+    await work.card()
+    async with listening(script, 3, servers):
+        request_id = await approve(work)
+        await until(lambda: state_of(work) == [("approved", "succeeded")])
+    assert printed(capsys) == [f"waiting for request {request_id}", "refunding A-1001"]
+
+
+@pytest.mark.usefixtures("desk", "scripted_model")
+async def test_openai_agents_are_woken_as_their_page_says(
+    work: Workplace, tmp_path: Path, servers: list[uvicorn.Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    await provision(work, port, tmp_path)
+    await Script("openai-agents.md", work, port).run(1)
+    later = Script("openai-agents.md", work, port)
+    await later.define(1)
+    async with listening(later, 2, servers):
+        await approve(work)
+        await until(lambda: state_of(work) == [("approved", "succeeded")])
+    assert printed(capsys) == ["waiting for issue_refund", "refunding A-1001"]
+
+
 def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What the script printed, without the service's log, whose lines begin with the time."""
     return [line for line in capsys.readouterr().out.splitlines() if not line.startswith("20")]
@@ -239,11 +327,12 @@ def test_the_rules_on_a_page_load(page: str) -> None:
 
 
 def adapters_made(block: str) -> list[ast.Call]:
-    """The calls that make an adapter: those that are given Signoff's address."""
+    """The calls that make an adapter: those that are given Signoff's address, but for plain clients."""
     return [
         node
         for node in ast.walk(ast.parse(block))
         if isinstance(node, ast.Call)
+        and not (isinstance(node.func, ast.Name) and node.func.id == "AsyncClient")
         and any(isinstance(given, ast.Constant) and given.value == ADDRESS for given in node.args)
     ]
 
@@ -262,7 +351,9 @@ def source_of(module: str) -> ast.Module:
 
 
 def defined(source: ast.Module) -> set[str]:
-    return {node.name for node in source.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    made = {node.name for node in source.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    handed_on = {name.name for node in source.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    return made | handed_on
 
 
 def parameters(source: ast.Module, name: str) -> set[str]:

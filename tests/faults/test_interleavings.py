@@ -5,7 +5,9 @@ and whose look at the database is old by the time they write. A failure names se
 """
 
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import closing
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,17 @@ from bot.decisions import Decisions
 from bot.errors import BadCredential, NoLongerOpen, NotApproved, Refusal
 from bot.hearings import Act
 from bot.instances import Instances
+from bot.memory import Memory
 from bot.people import Facts
 from bot.rulebook import Rulebook
+from bot.standing import Standing
 from store.tables import FullView, Instance, OutcomeStatus, Request, Status, VoteKind
 from tests.conftest import TEAM, StandingClock, Town, sample_settings, submission
 from tests.faults.rounds import seeds
 from tests.replay import assert_events_agree
 from tests.stores import SeededStore
 
-ROUNDS = 200  # of each seed; 50 seeds of them are the long form
+ROUNDS = 100  # of each seed; 100 seeds of them are the long form
 
 RULES = """
 [server]
@@ -72,6 +76,7 @@ SUFFICE: dict[str, Callable[[frozenset[str]], bool]] = {
     "two": lambda people: len(people & FINANCE) >= 2,
     "seats": lambda people: any(one in FINANCE and two in SECURITY for one, two in permutations(people, 2)),
 }
+CHANGED = '{"changed": true}'
 PEOPLE = ["U0ALICE", "U0BOB", "U0CAROL", "U0DAN", "U0OWNER", "U0SAM"]
 
 
@@ -96,6 +101,8 @@ class Scene:
         self.creation = Creation(store, clock, rulebook, town)
         self.approvals = Approvals(store, clock, rulebook)
         self.decisions = Decisions(store, clock, rulebook, town)
+        self.standing = Standing(store, clock, rulebook, town)
+        self.memory = Memory(store, clock, rulebook, town)
         self.deadlines = Deadlines(store, clock)
         self._names = iter(range(10**9))
 
@@ -129,18 +136,34 @@ class Scene:
         outcome = self.store.chance.choice(list(OutcomeStatus))
         return await self.approvals.report_outcome(instance, request.id, outcome, None)
 
+    async def send_changed(self, instance: Instance, request: Request, patience: int) -> Request:
+        """Send the call as it may have been changed, each time with another key: an agent that reads notes."""
+        for _ in range(patience):
+            if (await self.approvals.read(instance, request.id)).status is not Status.PENDING:
+                break
+        sent = submission(request.tool, CHANGED, "1m")
+        return (await self.creation.submit(instance, sent, self.name()))[0]
+
     def acts(self, chance: random.Random, instance: Instance, request: Request) -> list[Awaitable[Any]]:
         """What happens at about the same time. A person's act may come twice, as Slack may deliver it."""
 
-        def act(user: str) -> Act:
+        def act(user: str, view: FullView = FullView.CARD) -> Act:
             return Act(chance.choice([self.name(), self.name(), f"twice-{request.number}-{user}"]), user, TEAM, "card",
-                       "C0REFUNDS", FullView.CARD)  # fmt: skip
+                       "C0REFUNDS", view)  # fmt: skip
 
         people, number = self.decisions, request.number
         ways: list[tuple[int, Callable[[], Awaitable[Any]]]] = [
             (10, lambda: people.vote(number, act(chance.choice(PEOPLE)), VoteKind.APPROVE)),
             (3, lambda: people.vote(number, act(chance.choice(PEOPLE)), VoteKind.DENY, "no")),
             (4, lambda: people.withdraw(number, act(chance.choice(PEOPLE)))),
+            (
+                5,
+                lambda: self.standing.approve_with_changes(
+                    number, act(chance.choice(PEOPLE), FullView.FORM), CHANGED, seen=FullView.CARD
+                ),
+            ),
+            (4, lambda: self.send_changed(instance, request, chance.randint(0, 40))),
+            (1, lambda: self.memory.reopen(number, act(chance.choice(PEOPLE)))),
             (1, lambda: self.approvals.cancel(instance, request.id)),
             (3, lambda: self.approvals.consume(instance, request.id, chance.choice("ab"))),
             (4, lambda: self.run_call(instance, request, chance.choice("ab"), chance.randint(1, 20))),
@@ -176,14 +199,18 @@ async def test_whatever_comes_first_there_is_one_outcome(scene: Scene, seed: int
         instance, request = await scene.ask(tool)
         results = await scene.store.run(*scene.acts(chance, instance, request))
         where = f"seed {seed}, round {at}"
-        [told] = assert_events_agree(scene.store.path, after=request.number - 1).values()
+        histories = assert_events_agree(scene.store.path, after=request.number - 1)
+        told = histories.pop(request.number)
+        for later in histories.values():  # the call as it was changed, sent once or more often
+            if later.decided and later.decided["status"] == "approved":
+                assert SUFFICE[tool](later.at_decision), where
         row = await scene.store.alone(scene.approvals.read(instance, request.id))
         reached.add(told.state)
 
         strange = [one for one in results if isinstance(one, Exception) and not isinstance(one, Refusal)]
         assert strange == [], where
         # What somebody was told of the outcome is the outcome.
-        heard = [one for one in results if isinstance(one, Request)]
+        heard = [one for one in results if isinstance(one, Request) and one.number == request.number]
         heard += [one.request for one in results if isinstance(one, NoLongerOpen)]
         assert {one.status for one in heard} <= {row.status, Status.PENDING}, where
         # Approved exactly when the people whose votes stood suffice; and in time.
@@ -204,7 +231,12 @@ async def test_whatever_comes_first_there_is_one_outcome(scene: Scene, seed: int
         scene.clock.advance(hours=2)
         await scene.store.alone(scene.deadlines.sweep())
         await scene.store.alone(scene.deadlines.sweep())
-    assert reached >= {"pending", "open", "denied", "cancelled", "expired", "succeeded", "failed"}, f"seed {seed}"
+    with closing(sqlite3.connect(scene.store.path)) as connection:
+        taken = [one for (one,) in connection.execute("SELECT standing_id FROM votes WHERE standing_id IS NOT NULL")]
+    assert taken, f"seed {seed}"
+    assert len(set(taken)) == len(taken), f"seed {seed}"
+    assert reached >= {"pending", "open", "denied", "cancelled", "expired"}, f"seed {seed}"
+    assert reached & {"succeeded", "failed"}, f"seed {seed}"
 
 
 async def test_a_seed_repeats_itself(scene: Scene) -> None:

@@ -22,7 +22,7 @@ REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m
 @pytest.fixture
 async def slack() -> AsyncIterator[Playground]:
     # Its own work for a thousand clicks, in this same process, counts against the seconds it leaves for an answer.
-    async with playing(PlaygroundSettings(ack_seconds=60)) as slack:
+    async with playing(PlaygroundSettings(ack_seconds=100)) as slack:
         yield slack
 
 
@@ -41,7 +41,7 @@ async def test_many_clicks_on_one_card_decide_once(
             slack.click_payload(chance.choice([*sorted(FINANCE), "U0OWNER", "U0SAM"]), card.channel, card.ts, "approve")
             for _ in range(clicks)
         ]
-        acks = await within(asyncio.gather(*(slack.deliver(payload) for payload in payloads)), seconds=60)
+        acks = await within(asyncio.gather(*(slack.deliver(payload) for payload in payloads)), seconds=100)
         assert [ack.error for ack in acks if not ack.ok] == []
         assert work.rows("SELECT status FROM requests") == [("approved",)]
         (told,) = assert_events_agree(database).values()  # which knows of no second decision, and of no vote after it

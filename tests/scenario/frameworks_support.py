@@ -5,38 +5,35 @@ No framework is imported here. Each takes seconds to import, so the tests do it 
 
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import SAMPLE
+from tests.scenario.refunds import AMOUNT, CLAIM, NOTE, ORDER, PATIENT, PROMPT, TOO_LATE, TOOL, USED_UP, Till
 from tests.scenario.service_support import Workplace, assert_sound, payload_of, playing, serving
 
-TOOL = "issue_refund"
-ORDER, AMOUNT = "A-1001", 4900
-CLAIM = "It arrived broken, so the policy covers it."
-PROMPT = "Refund order A-1001: it arrived broken."
-PATIENT: dict[str, Any] = {"timeout": "1h", "wait_limit": 3600}  # the options that every page recommends
-NOTE = "Ask the customer for a photo first."
-USED_UP = "already attempted"  # from the client's words for an approval that is consumed
-TOO_LATE = "expired"  # from the client's words for a request or an approval that came to its end
+__all__ = [
+    "AMOUNT",
+    "CLAIM",
+    "NOTE",
+    "ORDER",
+    "PAID_ONCE",
+    "PATIENT",
+    "PROMPT",
+    "TOOL",
+    "TOO_LATE",
+    "USED_UP",
+    "Till",
+    "approve",
+    "deny",
+    "state_of",
+    "stay_on_loopback",
+    "work",
+]
 
-
-@dataclass
-class Till:
-    """The tool's own side: what was really paid out, and what the model said last."""
-
-    paid: list[tuple[str, int]] = field(default_factory=list)
-    is_broken: bool = False
-
-    def pay(self, order: str, amount: int) -> str:
-        if self.is_broken:
-            raise OSError("the payment service is down")
-        self.paid.append((order, amount))
-        return f"paid {amount} for {order}"
-
-
+WITH_RECEIVERS = SAMPLE + "\n[delivery]\nallow_loopback = true\n"
 PAID_ONCE = [(ORDER, AMOUNT)]
 
 
@@ -44,7 +41,7 @@ PAID_ONCE = [(ORDER, AMOUNT)]
 async def work(database: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workplace]:
     """The running service; nothing but loopback can be reached meanwhile."""
     stay_on_loopback(monkeypatch)
-    async with playing() as slack, serving(slack, database) as work:
+    async with playing() as slack, serving(slack, database, text=WITH_RECEIVERS) as work:
         yield work
     assert_sound(database)
 

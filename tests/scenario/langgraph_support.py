@@ -4,7 +4,7 @@ The model decides by the conversation alone, so a graph made anew goes on where 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentapprovalprotocol.langgraph import ApprovalMiddleware
 from langchain.agents import create_agent
@@ -16,8 +16,10 @@ from langchain_core.runnables import Runnable
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from tests.scenario.frameworks_support import AMOUNT, CLAIM, ORDER, TOOL, Till
-from tests.scenario.service_support import Workplace
+from tests.scenario.refunds import AMOUNT, CLAIM, ORDER, TOOL, Till
+
+if TYPE_CHECKING:
+    from tests.scenario.service_support import Workplace
 
 __all__ = ["Command", "Desk", "FakeChatModel", "InMemorySaver"]
 
@@ -58,7 +60,7 @@ class Desk:
 
     def __init__(
         self,
-        work: Workplace,
+        work: "Workplace",
         till: Till,
         *,
         saver: InMemorySaver | None = None,

@@ -5,7 +5,7 @@ The model decides by the conversation alone, so a run restored from its stored s
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentapprovalprotocol.openai_agents import Approvals
 from agents import (
@@ -30,8 +30,10 @@ from agents.items import TResponseStreamEvent
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-from tests.scenario.frameworks_support import AMOUNT, CLAIM, ORDER, TOOL, Till
-from tests.scenario.service_support import Workplace
+from tests.scenario.refunds import AMOUNT, CLAIM, ORDER, TOOL, Till
+
+if TYPE_CHECKING:
+    from tests.scenario.service_support import Workplace
 
 __all__ = ["Desk", "FakeModel", "RunState", "Runner", "ToolInputGuardrailTripwireTriggered"]
 
@@ -40,6 +42,9 @@ set_tracing_disabled(True)
 
 class FakeModel(Model):
     """Asks for the refund once, then repeats the tool's answer as its own."""
+
+    def __init__(self, order: str = ORDER) -> None:
+        self._order = order
 
     async def get_response(
         self,
@@ -59,7 +64,7 @@ class FakeModel(Model):
         told = [str(item["output"]) for item in items if item.get("type") == "function_call_output"]
         if told:
             return ModelResponse([_says("I was told: " + " | ".join(told))], Usage(), None)
-        arguments = json.dumps({"order": ORDER, "amount": AMOUNT})
+        arguments = json.dumps({"order": self._order, "amount": AMOUNT})
         call = ResponseFunctionToolCall(type="function_call", call_id="call-1", name=TOOL, arguments=arguments)
         return ModelResponse([_says(CLAIM), call], Usage(), None)
 
@@ -80,7 +85,15 @@ class Desk:
     A run that a desk started and another resumes must be given the same options: they are part of the request.
     """
 
-    def __init__(self, work: Workplace, till: Till, *, states: dict[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        work: "Workplace",
+        till: Till,
+        *,
+        states: dict[str, str] | None = None,
+        order: str = ORDER,
+        **options: Any,
+    ) -> None:
         @function_tool
         def issue_refund(order: str, amount: int) -> str:
             """Refund an order; the amount is in cents."""
@@ -90,7 +103,9 @@ class Desk:
         if states is not None:
             options = {"mode": "async", "save": states.__setitem__, "load": states.get, **options}
         self.approvals = Approvals(work.agents_url, work.token, **options)
-        self.agent: Agent[Any] = self.approvals.protect(Agent(name="till", model=FakeModel(), tools=[issue_refund]))
+        self.agent: Agent[Any] = self.approvals.protect(
+            Agent(name="till", model=FakeModel(order), tools=[issue_refund])
+        )
 
     async def close(self) -> None:
         await self.approvals.gate.client.aclose()

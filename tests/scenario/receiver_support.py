@@ -147,6 +147,6 @@ class Platform:
         return made
 
 
-async def platform_of(work: Workplace, agent: str = "refund-bot") -> Platform:
-    _, token = await work.service.provisioners.create("fleet", agent)
+async def platform_of(work: Workplace, agent: str = "refund-bot", name: str = "fleet") -> Platform:
+    _, token = await work.service.provisioners.create(name, agent)
     return Platform(work, token)

@@ -61,7 +61,7 @@ async def test_an_agent_that_left_the_file_uses_no_approval(house: House, instan
     approved = await _approved(house, instance)
     policy = house.rulebook.policy
     policy.settings = replace(policy.settings, agents={})
-    with pytest.raises(ApprovalRevoked, match="no longer configured"):
+    with pytest.raises(ApprovalRevoked, match="not in the configuration"):
         await house.approvals.consume(instance, approved.id, "c")
 
 

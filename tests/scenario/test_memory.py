@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from bot.call import load_json, parse_submission
 from bot.errors import (
     ClosedChannel,
     FactsUnavailable,
@@ -14,6 +16,7 @@ from bot.errors import (
     UnknownRequest,
 )
 from bot.hearings import Act
+from bot.memory import MOST_CHARACTERS_COMPARED, MOST_COMPARED
 from bot.outbox import Drawing, Job
 from bot.people import Channel
 from store.tables import (
@@ -393,6 +396,49 @@ async def test_the_newest_near_denial_of_the_day_before_is_shown(house: House, s
     assert near.number == numbers[1]
     house.clock.advance(hours=24)
     assert (await _drawing(house, await submit('{"amount": 4}'))).near_denial is None
+
+
+async def test_large_denials_are_not_all_compared_whenever_a_card_is_drawn(
+    house: House, submit: Submit, acts: Acts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent could let every press on its cards wait for a megabyte of its denied calls."""
+    for at in range(MOST_COMPARED):
+        asked = await submit(f'{{"from": {at}, "to": {at}, "text": "{"x" * 30_000}"}}')
+        await house.decisions.vote(asked.number, acts("U0ALICE"), VoteKind.DENY, NOTE)
+    waiting = await submit('{"from": -1, "to": -1, "text": ""}')
+    near = await submit(f'{{"from": {at}, "to": -1, "text": "{"x" * 30_000}"}}')
+    read: list[int] = []
+
+    def counted(text: str) -> Any:
+        read.append(len(text))
+        return load_json(text)
+
+    monkeypatch.setattr("bot.memory.load_json", counted)
+    assert (await _drawing(house, waiting)).near_denial is None
+    assert sum(read) < 2 * MOST_CHARACTERS_COMPARED
+    denied = (await _drawing(house, near)).near_denial
+    assert denied is not None
+    assert denied.number == asked.number
+
+
+async def test_what_is_compared_comes_without_what_its_agent_said_beside_it(
+    house: House, instance: Instance, submit: Submit, acts: Acts
+) -> None:
+    body = (
+        b'{"tool": "issue_refund", "arguments": {"amount": 1}, "timeout": "10m", "agent_reasoning": "r", "context": {}}'
+    )
+    asked, _ = await house.creation.submit(instance, parse_submission(body), "claims")
+    await house.decisions.vote(asked.number, acts("U0ALICE"), VoteKind.DENY, NOTE)
+    near = (await _drawing(house, await submit('{"amount": 2}'))).near_denial
+    assert near is not None
+    assert (near.number, near.agent_reasoning, near.context) == (asked.number, None, None)
+
+
+def test_tries_are_counted_in_an_index(house: House) -> None:
+    """However often an agent asks again, whoever draws the card counts it."""
+    statement = "SELECT count(*), max(created_at) FROM requests WHERE repeats IS NOT NULL AND repeats = 1"
+    plan = str(rows(house, f"EXPLAIN QUERY PLAN {statement}"))
+    assert "USING COVERING INDEX ix_requests_repeats" in plan
 
 
 async def test_a_near_denial_hides_what_the_rule_hides(house: House, submit: Submit, acts: Acts) -> None:

@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bot.errors import Refusal
 from bot.hearings import Act
+from bot.reload import Reloads
 from store.schema import prepare
 from store.tables import FullView, OutcomeStatus, VoteKind
 from tests.conftest import SAMPLE, START, TEAM, StandingClock, Town, furnish, sample_settings, submission
@@ -45,6 +46,7 @@ class Model:
     key: str | None = None
     outcome: tuple[str, str | None] | None = None
     is_revoked: bool = False
+    is_allowed: bool = True
 
     def enter(self, state: str, due: int | None = None) -> None:
         self.state, self.due = state, due
@@ -77,8 +79,10 @@ class Model:
             return "invalid_credential"
         if self.key is not None:
             return None if self.key == key else "already_consumed"
-        if self.state not in ("open", "lapsed"):
+        if self.state not in ("open", "lapsed", "revoked"):
             return "not_approved"
+        if self.state == "revoked" or not self.is_allowed:
+            return "approval_revoked"
         if self.due is None or self.now >= self.due:
             return "approval_expired"
         self.key = key
@@ -95,6 +99,11 @@ class Model:
     def sweep(self) -> None:
         if self.due is not None and self.now >= self.due:
             self.enter({"pending": "expired", "open": "lapsed", "consumed": "overdue"}[self.state])
+
+    def take_file(self, allows: bool) -> None:
+        self.is_allowed = allows
+        if not allows and self.state in ("pending", "open"):
+            self.enter({"pending": "cancelled", "open": "revoked"}[self.state])
 
     def revoke_instance(self) -> str | None:
         if self.state == "pending":
@@ -123,6 +132,7 @@ class Life(RuleBasedStateMachine):
         for user in [*REVIEWERS, *STRANGERS]:
             town.add(user)
         self.house = await furnish(await InlineStore.open(self.path), self.clock, town, sample_settings(RULES))
+        self.reloads = Reloads(self.house.store, self.clock, self.house.rulebook)
         self.instance, _ = await self.house.instances.create("till", "refund-bot")
         self.request, _ = await self.house.creation.submit(self.instance, submission(timeout="10m"), "key")
 
@@ -208,6 +218,13 @@ class Life(RuleBasedStateMachine):
     def report(self, outcome: OutcomeStatus, note: str | None) -> None:
         real = self.house.approvals.report_outcome(self.instance, self.request.id, outcome, note)
         self.both(self.model.report(outcome.value, note), real)
+
+    @precondition(lambda self: self.model.now > VALIDITY or self.model.state == "open")
+    @rule(allows=st.booleans())
+    def take_file(self, allows: bool) -> None:
+        """A changed configuration file, by which the agent may use the tool, or may not."""
+        text = RULES if allows else RULES.replace('tools = ["issue_refund", ', "tools = [")
+        self.both(self.model.take_file(allows), self.reloads.take(lambda: sample_settings(text)))
 
     @precondition(lambda self: self.model.now > VALIDITY)
     @rule()

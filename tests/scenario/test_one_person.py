@@ -88,7 +88,7 @@ class Office(RuleBasedStateMachine):
         self.votes: dict[int, set[str]] = {}
         self.ahead: dict[tuple[int, str], set[str]] = {}
         self.denied: dict[str, int | None] = {}
-        self.used: dict[str, int] = dict.fromkeys(self.seeds, 0)
+        self.used: dict[str, int] = dict.fromkeys(self.seeds, int(START.timestamp()) // 30)  # newest steps
         self.failures: dict[str, int] = {}
         self.locked: dict[str, float] = {}
 
@@ -115,6 +115,7 @@ class Office(RuleBasedStateMachine):
     def weigh(self, number: int) -> bool:
         if len({user for user in self.votes[number] if self.entitled(user)}) >= 2:
             self.status[number] = "approved"
+            self.ahead.pop(self.call_of[number], None)  # what they waited for is decided
             return True
         return False
 
@@ -123,7 +124,9 @@ class Office(RuleBasedStateMachine):
         now = self.clock.now.timestamp()
         if flaw == "none" or now < self.locked.get(user, 0):
             return False
-        if flaw in ("wrong", "somebody's"):
+        if flaw == "used" and now // 30 - self.used[user] <= 1:  # known, and so no guess
+            return False
+        if flaw in ("wrong", "somebody's", "used"):
             self.failures[user] = self.failures.get(user, 0) + 1
             if self.failures[user] == 5:
                 self.failures[user], self.locked[user] = 0, now + 900
@@ -135,7 +138,10 @@ class Office(RuleBasedStateMachine):
 
     def deny(self, number: int) -> None:
         self.status[number] = "denied"
-        self.denied[self.call_of[number][1]] = number
+        amount = self.call_of[number][1]
+        self.denied[amount] = number
+        for which in (0, 1):
+            self.ahead.pop((which, amount), None)
 
     # --- both at once ---
 
@@ -159,6 +165,7 @@ class Office(RuleBasedStateMachine):
     def typed(self, user: str, flaw: str | None) -> str | None:
         digits = pyotp.TOTP(self.seeds[user]).at(self.clock.now)
         wrong = {"none": None, "wrong": f"{(int(digits) + 1) % 10**6:06}"}
+        wrong["used"] = pyotp.TOTP(self.seeds[user]).at(self.used[user] * 30)
         wrong["somebody's"] = pyotp.TOTP(self.seeds["U0IDA"]).at(self.clock.now)
         return wrong.get(flaw, digits) if flaw else digits
 
@@ -215,9 +222,9 @@ class Office(RuleBasedStateMachine):
 
     def approve(self, user: str, number: int, flaw: str | None, surface: str, twice: bool) -> None:
         act = self.act(user, None if flaw == "unseen" else FullView.CARD, surface)
-        if flaw != "used":
-            self.clock.advance(seconds=30)
+        self.clock.advance(seconds=30)
         typed = self.typed(user, flaw)
+        is_cast = False
         if self.status[number] != "pending" or not self.entitled(user):
             accepted = False
         elif user in self.votes[number]:
@@ -226,12 +233,23 @@ class Office(RuleBasedStateMachine):
             accepted = flaw not in ("unseen", "unasked") and self.passes(user, flaw)
             if accepted:
                 self.votes[number].add(user)
+                self.ahead.get(self.call_of[number], set()).discard(user)
                 self.weigh(number)
+                is_cast = True
         for _ in range(2 if twice and accepted else 1):  # the same act once more, which is not a second one
             again = self.house.decisions.vote(
                 number, act, VoteKind.APPROVE, confirmed=flaw != "unasked", passcode=typed
             )
             self.both(accepted, again)
+        if is_cast:
+            self.replay_passcode(user, typed)
+
+    def replay_passcode(self, user: str, typed: str | None) -> None:
+        """Type a passcode that has just been used into whatever else waits for this person."""
+        for number in [one for one in self.status if self.status[one] == "pending" and user not in self.votes[one]][:2]:
+            act = self.act(user, FullView.CARD)
+            again = self.house.decisions.vote(number, act, VoteKind.APPROVE, confirmed=True, passcode=typed)
+            self.both(False, again)
 
     def turn_down(self, user: str, number: int) -> None:
         act = self.act(user, None)
@@ -249,8 +267,7 @@ class Office(RuleBasedStateMachine):
 
     def change(self, user: str, number: int, amount: str, flaw: str | None) -> None:
         act = self.act(user, FullView.CARD if flaw == "unasked" else FullView.FORM, "modal")
-        if flaw != "used":
-            self.clock.advance(seconds=30)
+        self.clock.advance(seconds=30)
         which, sent = self.call_of[number]
         typed = self.typed(user, flaw)
         accepted = (

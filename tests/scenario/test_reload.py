@@ -15,6 +15,7 @@ import pytest
 from bot.config import BadConfig, Settings, load_settings
 from bot.decisions import Act
 from bot.errors import ApprovalRevoked, NotYourDecision, RateLimited
+from bot.outbox import Notice
 from bot.policy import FORBIDDEN, Policy
 from bot.reload import BATCH, Ended, Reload, Reloads, Result
 from bot.rulebook import Rulebook
@@ -85,6 +86,19 @@ async def test_a_changed_file_is_in_force_on_record_and_told(
         decided = await house.decisions.vote(request.number, acts("U0ALICE"), VoteKind.APPROVE)
         assert decided.expires_at is not None
         assert (decided.expires_at - house.clock.now).total_seconds() == minutes * 60
+
+
+async def test_who_is_no_admin_any_more_is_told_so_too(house: House, reloads: Reloads) -> None:
+    await take(reloads, SAMPLE.replace('users = ["U0ADMIN"]', 'users = ["U0CAROL"]'))
+    await take(reloads, SAMPLE.replace('users = ["U0ADMIN"]', 'users = ["U0CAROL"]').replace('"5m"', '"6m"'))
+    asked: list[frozenset[str]] = []
+    for _ in range(2):
+        (intent,) = await house.outbox.claim(10)
+        notice = await house.outbox.load(intent)
+        assert isinstance(notice, Notice)
+        asked.append(notice.admins)
+        await house.outbox.done(notice)
+    assert asked == [{"U0ADMIN", "U0CAROL"}, {"U0CAROL"}]
 
 
 async def test_a_file_that_differs_in_nothing_writes_nothing(house: House, reloads: Reloads) -> None:

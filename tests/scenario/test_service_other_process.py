@@ -117,3 +117,30 @@ async def test_a_change_elsewhere_during_a_look_at_an_earlier_one_is_not_missed(
     await waits[0]
     await beside.close()
     await store.close()
+
+
+async def test_a_provisioner_made_and_revoked_by_the_command_line(work: Workplace) -> None:
+    """What it makes is the agent's at once; revoked it does nothing more within a second, and what it made lives on."""
+    token = (await run_command(work, "provisioner", "create", "fleet", "--agent", "refund-bot")).strip()
+    status, made = await work.send("POST", "/v1/instances", {"instance_name": "till-9"}, key="k", token=token)
+    assert status == 201
+    its_token = made["credential"]["token"]
+    body = {"tool": "look_up", "arguments": {}, "timeout": "10m"}
+    assert (await work.send("POST", "/v1/requests", body, key="k", token=its_token))[0] == 201
+    assert "till-9" in await run_command(work, "instance", "list")
+    listed = await run_command(work, "provisioner", "list", "--json")
+    assert '"fleet"' in listed
+    assert token not in listed
+
+    await run_command(work, "provisioner", "revoke", "fleet")
+    began = time.monotonic()
+    path = f"/v1/instances/{made['instance']['id']}"
+    while (await work.send("GET", path, token=token))[0] != 401:
+        assert time.monotonic() - began < 1
+    assert (await work.send("POST", "/v1/instances", {}, key="more", token=token))[0] == 401
+    assert (await work.send("POST", "/v1/requests", body, key="k2", token=its_token))[0] == 201
+
+    await run_command(work, "instance", "revoke", "till-9")
+    began = time.monotonic()
+    while (await work.send("POST", "/v1/requests", body, key="k3", token=its_token))[0] != 401:
+        assert time.monotonic() - began < 1

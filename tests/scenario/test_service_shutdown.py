@@ -144,7 +144,8 @@ async def test_a_click_under_way_is_finished(site: Site) -> None:
     await site.ask()
     card = await site.card()
     fault = site.slack.faults.add(Fault("slow", methods="users.info"))
-    clicking = asyncio.ensure_future(site.slack.click("U0ALICE", card.channel, card.ts, "approve"))
+    # Not Alice: she was looked up when it was asked who could decide.
+    clicking = asyncio.ensure_future(site.slack.click("U0BOB", card.channel, card.ts, "approve"))
     await site.slack.until(lambda: fault.held)
     site.signal(signal.SIGTERM)
     await until(lambda: not is_open(site))

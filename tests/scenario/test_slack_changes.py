@@ -137,7 +137,10 @@ async def test_a_rule_that_asks_more_of_the_changed_call_is_met_in_the_form(data
         assert again.values["argument_0"]["value"]["value"] == "9"
         await bot.slack.submit("U0ALICE", again.id, {"approve_reason": "as agreed"})
         assert await bot.status(asked) is Status.DENIED
-        assert "as agreed" in (await bot.modal("U0ALICE", "is denied")).all_text()
+        await bot.modal("U0ALICE", "is denied")
+        drawing = await bot.queries.drawing(asked.number)
+        assert drawing is not None
+        assert [one.note for one in drawing.granted] == ["as agreed"]
 
 
 async def test_a_form_without_a_change_comes_again_with_what_was_put_in(one: Bot) -> None:
@@ -225,3 +228,37 @@ async def test_a_near_repeat_says_what_differs(one: Bot) -> None:
     card = await one.card(await one.submit('{"amount": 4899, "to": "Zoë"}'))
     assert f"Like #{asked.number}, denied by <@U0ALICE>" in card.all_text()
     assert "~ amount: 4899 (was 4900)" in card.all_text()
+
+
+HIDDEN = SAMPLE.replace('tool = "issue_refund"', 'tool = "issue_refund"\nredact = ["card_number"]')
+
+
+async def test_what_a_rule_hides_stays_as_it_is_and_is_not_told(database: Path) -> None:
+    async with running_bot(database, text=HIDDEN) as bot:
+        asked = await bot.submit('{"card_number": "4111 1111 1111 1111", "amount": 4900}')
+        card = await bot.card(asked)
+        form = await _form(bot, "U0ALICE", card)
+        assert "Not shown to anybody, and kept as they are: card_number." in form.all_text().replace("\n", "")
+        assert "argument_1" not in form.values
+        assert (await bot.slack.submit("U0ALICE", form.id, {"argument_0": "49"})).response_action == "update"
+        await bot.until_delivered()
+        for shown in (bot.slack.message(card.channel, card.ts), await bot.modal("U0ALICE", "is denied")):
+            assert "~ amount: 49 (was 4900)" in shown.all_text()
+            assert "4111" not in shown.all_text()
+            assert "as you sent it" not in shown.all_text()
+        again = await bot.submit('{"card_number": "4111 1111 1111 1111", "amount": 49}')
+        assert again.status is Status.APPROVED
+
+
+WITH_PASSCODE = SAMPLE.replace('tool = "issue_refund"', 'tool = "issue_refund"\nstep_up = "totp"')
+
+
+async def test_a_passcode_that_is_none_is_told_at_its_field(database: Path) -> None:
+    async with running_bot(database, text=WITH_PASSCODE) as bot:
+        asked = await bot.submit(CALL)
+        form = await _form(bot, "U0ALICE", await bot.card(asked))
+        for typed in ("12", "123456"):  # no passcode at all; and nobody has set up a device
+            ack = await bot.slack.submit("U0ALICE", form.id, {"argument_0": "49", "passcode": typed})
+            assert (ack.response_action, list(ack.errors)) == ("errors", ["passcode"])
+        assert await bot.status(asked) is Status.PENDING
+        assert (await _drawing(bot, asked)).granted == ()

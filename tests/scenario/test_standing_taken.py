@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.errors import AlreadyVoted
-from store.tables import FullView, Instance, Request, Status, VoteKind
+from store.tables import DeciderKind, FullView, Instance, Request, Status, VoteKind
 from tests.conftest import SAMPLE, House, submission
 from tests.scenario.ahead_support import CHANGED, ORIGINAL, Acts, change, rows, under
 
@@ -150,6 +150,65 @@ async def test_slack_out_of_reach_leaves_it_for_the_next_attempt(
     house.town.closed = False
     second, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k3")
     assert second.status is Status.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("voter", "kind", "then"),
+    [
+        ("U0ALICE", VoteKind.APPROVE, Status.PENDING),
+        ("U0BOB", VoteKind.APPROVE, Status.PENDING),
+        ("U0ALICE", VoteKind.DENY, Status.DENIED),
+        ("U0BOB", VoteKind.DENY, Status.DENIED),
+    ],
+)
+async def test_it_ends_when_people_decide_the_call_that_it_waited_for(
+    house: House, instance: Instance, asked: Request, filled: Acts, acts: Acts, voter: str, kind: VoteKind, then: Status
+) -> None:
+    """Slack was out of reach when the call came, so people were asked: their word is newer, and is given once."""
+    await change(house, asked, filled("U0ALICE"))
+    house.town.closed = True
+    first, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    house.town.closed = False
+    await house.decisions.vote(first.number, acts(voter), kind, "as I said")
+    second, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k3")
+    assert second.status is then
+    assert rows(house, "SELECT taken_at, lifted_at IS NOT NULL FROM standing_votes") == [(None, 1)]
+    assert rows(house, "SELECT count(*) FROM events WHERE type = 'standing.lifted'") == [(1,)]
+
+
+async def test_it_ends_with_a_vote_of_the_same_person_that_decides_nothing_yet(
+    house: House, instance: Instance, asked: Request, filled: Acts, acts: Acts
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    two = await under(house, SAMPLE + "quorum = 2\n")
+    house.town.closed = True
+    first, _ = await two.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    house.town.closed = False
+    await two.decisions.vote(first.number, acts("U0ALICE"), VoteKind.APPROVE)
+    second, _ = await two.creation.submit(instance, submission(arguments=CHANGED), "k3")
+    assert rows(house, f"SELECT count(*) FROM votes WHERE request_number = {second.number}") == [(0,)]
+
+
+async def test_a_denial_of_the_call_that_another_instance_made_is_newer(
+    house: House, instance: Instance, asked: Request, filled: Acts, acts: Acts
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    other, _ = await house.instances.create("counter", "refund-bot")
+    elsewhere, _ = await house.creation.submit(other, submission(arguments=CHANGED), "k2")
+    await house.decisions.vote(elsewhere.number, acts("U0BOB"), VoteKind.DENY, "no")
+    retried, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k3")
+    assert (retried.status, retried.decided_by_kind) == (Status.DENIED, DeciderKind.MEMORY)
+
+
+async def test_an_approval_for_another_instance_leaves_it(
+    house: House, instance: Instance, asked: Request, filled: Acts, acts: Acts
+) -> None:
+    await change(house, asked, filled("U0ALICE"))
+    other, _ = await house.instances.create("counter", "refund-bot")
+    elsewhere, _ = await house.creation.submit(other, submission(arguments=CHANGED), "k2")
+    await house.decisions.vote(elsewhere.number, acts("U0BOB"), VoteKind.APPROVE)
+    retried, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k3")
+    assert retried.status is Status.APPROVED
 
 
 async def test_of_two_submissions_at_once_one_takes_it(house: House, instance: Instance, filled: Acts) -> None:

@@ -10,9 +10,10 @@ import pytest
 from agentapprovalprotocol._client import ProvisionError, WebhookVerificationFailed
 from aiohttp import web
 
+from bot.provisioning import CHALLENGES_AT_ONCE
 from tests.conftest import SAMPLE
 from tests.scenario.receiver_support import Platform, Station, platform_of, receiving
-from tests.scenario.service_support import Workplace, assert_sound, playing, serving
+from tests.scenario.service_support import Workplace, assert_sound, playing, serving, until
 
 TEXT = SAMPLE + '\n[delivery]\nallow_loopback = true\n[agents.other]\nowners = ["U0OWNER"]\ntools = ["*"]\n'
 NOBODY = "01932b2e-0000-7000-8000-000000000001"
@@ -220,11 +221,24 @@ async def _says(status: int, body: bytes) -> web.Response:
         lambda http_request, body: _says(
             200, json.dumps({"challenge": json.loads(body)["challenge"], "extra": 1}).encode()
         ),
+        lambda http_request, body: _says(
+            200, f'{{"challenge":"x","challenge":"{json.loads(body)["challenge"]}"}}'.encode()
+        ),
         lambda http_request, body: _says(500, b"{}"),
         lambda http_request, body: _says(200, b"[" * 100_000),
         lambda http_request, body: _says(200, b"\xff"),
     ],
-    ids=["empty", "wrong challenge", "204", "201", "more than the challenge", "500", "nested", "not utf-8"],
+    ids=[
+        "empty",
+        "wrong challenge",
+        "204",
+        "201",
+        "more than the challenge",
+        "two challenges",
+        "500",
+        "nested",
+        "not utf-8",
+    ],
 )
 async def test_a_receiver_that_does_not_prove_itself_is_none(
     platform: Platform, station: Station, work: Workplace, answer: Any
@@ -312,6 +326,38 @@ async def test_one_submission_many_times_at_once_is_one_instance_and_one_challen
     assert len({json.dumps(answer) for _, answer in answers}) == 1
     assert len(station.got) == 1
     assert work.rows("SELECT count(*) FROM instances WHERE provisioner_id IS NOT NULL") == [(1,)]
+
+
+async def test_one_provisioner_has_only_so_many_receivers_challenged_at_once(
+    platform: Platform, station: Station, work: Workplace
+) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(http_request: web.Request, body: bytes) -> web.StreamResponse:
+        await go_on.wait()
+        return await _says(200, json.dumps({"challenge": json.loads(body)["challenge"]}).encode())
+
+    station.answer = wait
+    async with receiving() as other:
+        asking = [
+            asyncio.ensure_future(platform.send("POST", body={"delivery": station.configuration()}, key=f"k{at}"))
+            for at in range(CHALLENGES_AT_ONCE)
+        ]
+        await until(lambda: len(station.got) == CHALLENGES_AT_ONCE)
+        # Another host, another address: it is the provisioner that has too many.
+        headers = {"Authorization": f"Bearer {platform.token}", "Idempotency-Key": "more"}
+        body = {"delivery": other.configuration()}
+        async with work.session.post(f"{work.agents_url}/v1/instances", json=body, headers=headers) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+            assert code_of(await answer.json()) == "too_many_verifications"
+        assert other.got == []
+        assert (await platform.send("POST", body={}, key="none"))[0] == 201  # nobody to be challenged
+        assert (await (await platform_of(work, "other", "another fleet")).make(other, key="more"))["instance"][
+            "delivery"
+        ]
+        go_on.set()
+        assert [status for status, _ in await asyncio.gather(*asking)] == [201] * CHALLENGES_AT_ONCE
+        await platform.make(other, key="more")
 
 
 async def test_a_deletion_wins_over_a_change_that_waits_for_its_receiver(

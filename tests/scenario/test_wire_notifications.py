@@ -17,7 +17,7 @@ from aiohttp import web
 from handlers.webhooks import FIRST_BACKOFF, LONGEST_BACKOFF
 from tests.conftest import SAMPLE
 from tests.scenario.receiver_support import Platform, Station, platform_of, receiving
-from tests.scenario.service_support import Workplace, assert_sound, playing, serving, until
+from tests.scenario.service_support import Workplace, assert_sound, playing, serving, settings_for, until
 
 TEXT = SAMPLE + "\n[delivery]\nallow_loopback = true\n"
 
@@ -123,6 +123,16 @@ async def test_every_way_to_end_is_told_once(run: Run) -> None:
     assert told == {request["id"] for request in ended}
     await run.until_settled(6)
     assert len(run.station.events) == 6
+
+
+async def test_what_a_changed_configuration_forbids_is_told_too(run: Run) -> None:
+    request = await run.ask()
+    await run.work.card()
+    text = TEXT.replace('"issue_refund", "send_*"', '"send_*"')
+    await run.work.service.reload(lambda: settings_for(run.work.slack, run.work.path, text=text))
+    [delivery] = await run.station.until(1)
+    assert run.station.proven(delivery)["request_id"] == request["id"]
+    assert (await run.read(request))["status"] == "cancelled"
 
 
 async def test_an_instance_without_a_receiver_is_told_nothing(run: Run) -> None:
@@ -273,6 +283,26 @@ async def test_what_waits_moves_to_the_new_receiver(run: Run) -> None:
         other.proven(second)  # signed with the new secret
         with pytest.raises(ValueError, match="signature"):
             run.station.proven(second)
+        await until(lambda: run.rows("due_at") == [(None,)])
+    assert len(run.station.events) == 1
+
+
+async def test_what_is_under_way_to_the_old_receiver_goes_to_the_new_one_as_soon_as_it_fails(run: Run) -> None:
+    fail = asyncio.Event()
+
+    async def hang(http_request: web.Request, body: bytes) -> web.StreamResponse:
+        await fail.wait()
+        return await _status(503, Retry_After="3600")
+
+    run.station.answer = hang
+    await run.ask(tool="look_up")
+    await run.station.until(1)
+    async with receiving() as other:
+        status, _ = await run.platform.send("PATCH", run.path, {"delivery": other.configuration()}, key="p")
+        assert status == 200
+        assert other.events == []  # never two at once
+        fail.set()
+        await other.until(1)  # without waiting as the old receiver asked
         await until(lambda: run.rows("due_at") == [(None,)])
     assert len(run.station.events) == 1
 

@@ -19,6 +19,7 @@ from bot.call import (
     Submission,
     canonical_call,
     canonical_form,
+    differ_in_one,
     digest_of,
     load_json,
     parse_object,
@@ -388,3 +389,28 @@ def test_unknown_and_null_fields_are_named() -> None:
         with pytest.raises(BadInput) as refused:
             parse_object(body.encode(), ("a",))
         assert (refused.value.code, refused.value.param) == (code, param)
+
+
+# --- one argument apart -----------------------------------------------------------------------------------
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2)
+    | st.sampled_from(["", "1", "true", Decimal("1.0"), Decimal("0.10")]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), JSON_VALUES, max_size=3),
+    st.dictionaries(st.sampled_from("abc"), JSON_VALUES, max_size=3),
+)
+def test_one_argument_apart_is_told_by_value(one: dict[str, Any], other: dict[str, Any]) -> None:
+    differing = {
+        key
+        for key in one.keys() | other.keys()
+        if key not in one or key not in other or canonical_form(one[key]) != canonical_form(other[key])
+    }
+    assert differ_in_one(one, other) is (len(differing) == 1)

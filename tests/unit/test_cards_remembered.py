@@ -124,12 +124,23 @@ def test_a_card_denied_with_changes_shows_them_against_the_call() -> None:
     ("fields", "words"),
     [
         ({"taken_at": NOW, "taken_by": 43}, "<@U0ALICE>'s approval was counted on #43"),
-        ({"lifted_at": NOW}, "given again later"),
+        ({"lifted_at": NOW}, "ended: there is a newer vote on that call"),
     ],
 )
 def test_what_became_of_the_vote_is_told(fields: dict[str, Any], words: str) -> None:
     one = replace(denied_with('{"amount":1}'), granted=(standing(**fields),))
     assert words in text_in(render_card(one, NOW).blocks)
+
+
+def test_details_tell_all_of_it_too() -> None:
+    one = denied_with('{"amount":49.00,"to":"Zoë"}')
+    one = replace(one, near_denial=drawing({"amount": 1, "to": "Zoë"}, **DENIED | {"number": 41}).request)
+    view = views.render_details(replace(one, taken=(standing(user_id="U0DAN"),)), "m")
+    check_modal(view)
+    shown = text_in(view["blocks"])
+    assert "~ amount: 49.00 (was 4900)" in shown
+    assert "~ amount: 4900 (was 1)" in shown
+    assert "<@U0DAN> approved exactly this call ahead" in shown
 
 
 def test_what_is_hidden_does_not_count_as_changed() -> None:

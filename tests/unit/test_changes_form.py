@@ -175,6 +175,8 @@ def test_a_changed_field_is_read_exactly(call: str, typed: str | None, wanted: s
         ('{"to": "a\\u200b"}', "a", "not JSON"),
         ('{"to": "a\\u200b"}', "1", "in double quotes"),
         ('{"to": "a"}', "pay\u200bpal", "nobody could see"),
+        ('{"to": ["a"]}', '["pay\u200bpal"]', "nobody could see"),
+        ('{"to": "a\\u202eb"}', '"a\u202ec"', "nobody could see"),
         ('{"ok": true}', "maybe", "Choose one"),
     ],
 )

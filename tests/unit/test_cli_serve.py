@@ -18,7 +18,8 @@ import structlog
 
 from bot.config import Settings
 from handlers.cli import main
-from tests.conftest import SAMPLE
+from handlers.cli.running import _reload_when_told
+from tests.conftest import SAMPLE, sample_settings
 
 ENV = {"SLACK_BOT_TOKEN": "xoxb-1-bot", "SLACK_APP_TOKEN": "xapp-1-app"}
 
@@ -170,3 +171,23 @@ def test_a_crash_is_logged_without_what_its_text_repeats(
     (line,) = map(json.loads, err.splitlines())
     assert (line["event"], line["exception"][0]["type"]) == ("crashed", "ValueError")
     assert "canary" not in err
+
+
+async def test_a_reload_that_fails_as_nobody_expected_is_not_the_last() -> None:
+    tried: list[str] = []
+    hung_up, again = asyncio.Event(), asyncio.Event()
+
+    class Failing:
+        async def reload(self, load: object) -> None:
+            tried.append("reload")
+            again.set()
+            raise LookupError("as nobody expected")
+
+    reloading = asyncio.create_task(_reload_when_told(Failing(), hung_up, lambda: sample_settings()))  # type: ignore[arg-type]  # a stand-in
+    for _ in range(2):
+        again.clear()
+        hung_up.set()
+        async with asyncio.timeout(10):
+            await again.wait()
+    reloading.cancel()
+    assert tried == ["reload", "reload"]

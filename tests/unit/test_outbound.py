@@ -1,7 +1,10 @@
 """handlers.outbound and bot.addresses: nothing inward is ever called, however it is spelled or looked up."""
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,6 +23,8 @@ from bot.addresses import (
 )
 from handlers.outbound import (
     AT_ONCE_TO_A_HOST,
+    AT_ONCE_TO_AN_ADDRESS,
+    LOOK_UPS_AT_ONCE,
     MAX_ANSWER_BYTES,
     Answer,
     Busy,
@@ -251,6 +256,78 @@ async def test_only_so_many_calls_run_at_once_to_one_host() -> None:
         hold.set()
         assert [(await call).status for call in calls] == [200] * AT_ONCE_TO_A_HOST
         assert (await outbound.post(base, b"", {})).status == 200
+
+
+async def test_only_so_many_calls_run_at_once_to_one_address_by_whatever_names() -> None:
+    hold, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    class Holding(Watched):
+        async def _post(self, *args: object) -> Answer:  # type: ignore[override]
+            begun.release()
+            await hold.wait()
+            return Answer(204, None, b"")
+
+    turn = iter(range(1000))
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        # Its name server puts another address first each time, so that none seems to be called twice.
+        return [f"8.8.8.{next(turn) + 100}", "8.8.4.4"]
+
+    outbound = Holding()
+    outbound._resolve = resolve
+    calls = [
+        asyncio.ensure_future(outbound.post(f"https://{at}.example.com/", b"", {}))
+        for at in range(AT_ONCE_TO_AN_ADDRESS)
+    ]
+    for _ in calls:
+        await begun.acquire()
+    with pytest.raises(Busy):
+        await outbound.post("https://more.example.com/", b"", {})
+    hold.set()
+    await asyncio.gather(*calls)
+    assert not outbound._running
+
+
+async def test_a_name_server_that_never_answers_holds_up_neither_others_nor_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on, asked = threading.Event(), []
+
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host.startswith("slow"):
+            go_on.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port))]
+
+    monkeypatch.setattr("handlers.outbound.socket.getaddrinfo", getaddrinfo)
+
+    class Reaching(Outbound):
+        async def _post(self, *args: object) -> Answer:  # type: ignore[override]
+            return Answer(204, None, b"")
+
+    outbound = Reaching(patience=timedelta(seconds=0.05))
+    for _ in range(3):  # one that is slow is asked once, however often it is wanted
+        with pytest.raises(CallFailed, match="timeout"):
+            await outbound.post("https://slow.example.com/", b"", {})
+    assert asked == ["slow.example.com"]
+    for at in range(LOOK_UPS_AT_ONCE - 2):
+        with contextlib.suppress(CallFailed):
+            await Reaching(patience=timedelta(0), resolve=outbound._resolve).post(
+                f"https://slow{at}.example.com/", b"", {}
+            )
+    assert (await outbound.post("https://quick.example.com/", b"", {})).status == 204
+    with contextlib.suppress(CallFailed):
+        await outbound.post("https://slow-last.example.com/", b"", {})
+    with pytest.raises(Busy):
+        await outbound.post("https://quick.example.com/", b"", {})
+    held = [thread for thread in threading.enumerate() if thread.name == "look-up"]
+    assert len(held) == LOOK_UPS_AT_ONCE
+    assert all(thread.daemon for thread in held)
+    go_on.set()
+    for thread in held:
+        thread.join(20)
+    await asyncio.sleep(0)
+    assert (await Reaching(resolve=outbound._resolve).post("https://slow.example.com/", b"", {})).status == 204
 
 
 @pytest.mark.parametrize(

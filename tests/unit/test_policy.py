@@ -290,6 +290,18 @@ def test_arguments_are_not_parsed_where_names_suffice(settings: Settings) -> Non
     assert Policy(settings).rule_on(call, "10m").course is Course.APPROVE
 
 
+CIRCLES = """[[rules]]
+name = "circles"
+agent = "refund-bot"
+tool = "send_*"
+stage = "approve"
+channel = "C0REFUNDS"
+reviewers = ["finance"]
+arguments_schema = { properties = { a = { anyOf = [{ type = "string" }, { items = { "$ref" = "#" } }] } } }
+
+[[rules]]"""
+
+
 @pytest.mark.parametrize(
     ("rules", "characters", "quick"),
     [
@@ -298,6 +310,7 @@ def test_arguments_are_not_parsed_where_names_suffice(settings: Settings) -> Non
         (GUARDED.split('[[rules]]\nname = "drafts')[0], 600, True),
         (GUARDED.split('[[rules]]\nname = "drafts')[0], 5000, False),
         (AFTER["approve"], 60_000, True),
+        (GUARDED.replace("[[rules]]", CIRCLES, 1), 1, False),  # no call is short enough for it
     ],
 )
 def test_what_takes_long_is_not_quick(rules: str, characters: int, quick: bool) -> None:

@@ -273,3 +273,11 @@ def test_a_passcode_is_read_as_people_type_it(typed: str, passcode: str | None, 
     assert (given.passcode, given.reason) == (passcode, None)
     assert (approve_form.faults_in(given) == {}) is is_fine
     assert passcode is None or passcode not in repr(given)
+
+
+@pytest.mark.parametrize("typed", ["\u200b", " \u2060 \u202e", "\U000e0041\U000e0042", "\u3164"])
+def test_a_reason_that_nobody_can_see_is_none(typed: str) -> None:
+    assert approve_form.read_approve({"approve_reason": {"approve_reason": typed}}).reason is None
+    seen = approve_form.read_approve({"approve_reason": {"approve_reason": f"ok{typed}"}}).reason
+    assert seen is not None
+    assert seen.startswith("ok")

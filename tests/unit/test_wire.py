@@ -148,6 +148,7 @@ def test_an_error_names_its_field_if_there_is_one() -> None:
     assert render_error(409, "conflict", 'He said "no".', ID) == (
         b'{"error":{"type":"conflict","code":"conflict","message":"He said \\"no\\".","request_id":"%s"}}' % ID.encode()
     )
+    assert "param" not in json.loads(render_error(400, "unknown_field", "x", ID, param=""))["error"]
     named = json.loads(render_error(400, "unknown_field", "x", ID, param="a\n\u202e"))["error"]
     assert named["param"] == "a\n\u202e"
     assert named["type"] == "invalid_request"

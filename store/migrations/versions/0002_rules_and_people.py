@@ -119,7 +119,13 @@ def _add_indexes() -> None:
         postgresql_where=denied,
     )
     repeating = sa.text("repeats IS NOT NULL")
-    op.create_index("ix_requests_repeats", "requests", ["repeats"], sqlite_where=repeating, postgresql_where=repeating)
+    op.create_index(
+        "ix_requests_repeats",
+        "requests",
+        ["repeats", "created_at"],
+        sqlite_where=repeating,
+        postgresql_where=repeating,
+    )
     pending = sa.text("status = 'pending'")
     op.create_index(
         "ix_requests_waiting",

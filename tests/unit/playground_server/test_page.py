@@ -289,4 +289,4 @@ async def test_the_sample_company(open_playground: Opener) -> None:
     assert workspace.user("U0GUEST").is_restricted
     assert workspace.user("U0PAT").team_id != slack.team_id
     keys = [preset.key for preset in sample_presets()]
-    assert len(keys) == len(set(keys)) == 7
+    assert len(keys) == len(set(keys)) == 8

@@ -82,6 +82,10 @@ class OnCallSources:
         self.follow()
         await asyncio.gather(*(feed.refresh() for feed in self._feeds.values()))
 
+    def names(self) -> list[str]:
+        """Return the names of the configuration in force, in its order."""
+        return list(self._tables())
+
     def calendars(self) -> dict[str, CalendarState]:
         """Say how it stands with each calendar, by its table's name."""
         self.follow()

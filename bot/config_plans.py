@@ -268,6 +268,11 @@ class OnCall(Table):
     ical_env: VariableName | None = Field(None, validate_default=True, examples=["FINANCE_ICAL"])
     """The variable that holds the address, where that is a secret."""
 
+    @property
+    def is_calendar(self) -> bool:
+        """Whether a calendar says it."""
+        return self.ical is not None or self.ical_env is not None
+
     @field_validator("ical")
     @classmethod
     def _ical_is_an_address_or_a_file(cls, value: str | None) -> str | None:

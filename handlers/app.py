@@ -17,6 +17,7 @@ from typing import Self
 import structlog
 from aiohttp import web
 
+from bot.absences import Absences
 from bot.approvals import Approvals
 from bot.call import MAX_BODY_BYTES
 from bot.changes import RequestChanged
@@ -67,6 +68,7 @@ from handlers.slack.enrolment import Enrolment
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.links import CardLinks
+from handlers.slack.oncall import OnCallCommands
 from handlers.slack.posting import DRAW_PACE, PATIENCE, POST_PACE, SlackCarrier
 from handlers.slack.pulse import Pulse
 from handlers.slack.queue_posting import QUEUE_PACE
@@ -137,9 +139,12 @@ class Service:
         self.sweeper = SweepClock(store, Deadlines(store, clock), self.escalations, clock)
         self.pulse.watch(self.client.check_token, self.sweeper.wake)
         self.afterwards = Afterwards()
+        duty = OnCallCommands(self.oncall, Absences(store, clock), self.directory, clock)
         enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
         self.commands = Commands(
-            self.client, self.afterwards, [*reading_commands(self.queries, clock), enrolment.subcommand()]
+            self.client,
+            self.afterwards,
+            [*reading_commands(self.queries, clock), *duty.subcommands(), enrolment.subcommand()],
         )
         home = HomeTab(self.client, self.queries, clock)
         self.actions = Actions(

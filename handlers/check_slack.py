@@ -19,6 +19,7 @@ from bot.config import Rule, Settings, SlackSettings
 from bot.people import Channel, Facts, Person
 from bot.policy import Parties, judge, reviewer_usergroups, reviewer_users
 from bot.secrets import Secrets
+from handlers.check_calendars import check_calendars
 from handlers.check_targets import check_targets
 from handlers.codes import error_code
 from handlers.findings import Report
@@ -56,7 +57,9 @@ async def check_slack(report: Report, settings: Settings, secrets: Secrets, now:
             await _check_app_token(report, settings.slack, secrets.slack_app_token)
         home = await _check_bot_token(report, client, sleep)
         if home is not None:
-            await Workspace(report, settings, client, home, now, sleep).check()
+            workspace = Workspace(report, settings, client, home, now, sleep)
+            await workspace.check()
+            await check_calendars(workspace, secrets.named)
     except Unreachable as error:
         report.fault(
             "slack",
@@ -164,11 +167,12 @@ class Workspace:
         if person is None:
             self.report.fault(part, f"{user}: {_UNKNOWN}", "copy the member id from the profile")
             return
-        code = self._why_not(person)
+        code = self.why_not(person)
         if code is not None:
             self.report.warning(part, f"{user} (@{person.name}) {_WHY_NOT[code]}", "name another person")
 
-    def _why_not(self, person: Person) -> str | None:
+    def why_not(self, person: Person) -> str | None:
+        """Say why somebody can decide nothing at all, in a word; None for a member in good standing."""
         if person.is_deactivated:
             return "deactivated"
         if person.is_bot:
@@ -296,6 +300,10 @@ class Workspace:
                 self.unasked.add(user)
                 self.report.fault("slack", f"users.info is refused: {trouble.code}", _REINSTALL)
         return self.people[user]
+
+    async def person_of(self, address: str) -> Person:
+        """Look up whose e-mail address it is. Raises ``SlackTrouble``, such as ``UnknownPerson``."""
+        return await ask_patiently(lambda: self.client.load_person_by_address(address), self.sleep)
 
     async def members(self, usergroup: str) -> frozenset[str]:
         """Look up who is in a user group. Raises ``SlackTrouble``."""

@@ -66,7 +66,7 @@ class OnCallSources:
 
     def follow(self) -> None:
         """Take the tables of the configuration in force."""
-        tables = {name: table for name, table in self._tables().items() if _is_calendar(table)}
+        tables = {name: table for name, table in self._tables().items() if table.is_calendar}
         for name in [name for name, feed in self._feeds.items() if tables.get(name) != feed.table]:
             stopping = asyncio.get_running_loop().create_task(self._feeds.pop(name).stop())
             self._stopping.add(stopping)
@@ -81,6 +81,10 @@ class OnCallSources:
         """Read all calendars now. Raises nothing."""
         self.follow()
         await asyncio.gather(*(feed.refresh() for feed in self._feeds.values()))
+
+    def names(self) -> list[str]:
+        """Return the names of the configuration in force, in its order."""
+        return list(self._tables())
 
     def calendars(self) -> dict[str, CalendarState]:
         """Say how it stands with each calendar, by its table's name."""
@@ -106,14 +110,14 @@ class OnCallSources:
             return OnCallNow(trouble=OnCallTrouble.UNKNOWN_NAME)
         if table.usergroup is not None:
             return await self._group(table.usergroup)
-        if _is_calendar(table):
+        if table.is_calendar:
             return self._calendar(await self._feed(name), at)
         return OnCallNow(users=table.users, source=OnCallSource.USERS)
 
     async def next_on_call(self, name: str, at: datetime) -> OnCallNext | None:
         """See ``bot.oncall.OnCallDirectory``."""
         table = self._tables().get(name)
-        if table is None or not _is_calendar(table):
+        if table is None or not table.is_calendar:
             return None
         copy = (await self._feed(name)).copy
         roster = None if copy is None else next_roster(copy.expanded.shifts, at)
@@ -176,7 +180,3 @@ class OnCallSources:
         users = tuple(dict.fromkeys(user for user in found.values() if user is not None))
         unknown = tuple(address for address, user in found.items() if user is None)
         return users, unknown, all(self._people.is_known(address) for address in unknown)
-
-
-def _is_calendar(table: OnCall) -> bool:
-    return table.ical is not None or table.ical_env is not None

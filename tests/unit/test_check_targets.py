@@ -6,6 +6,7 @@ import pytest
 
 from handlers.findings import Level, render_text
 from playground import Playground, PlaygroundSettings
+from tests.unit.calendar_samples import calendar
 from tests.unit.test_check import KEY, RULE, TABLES, Desk, slack
 
 __all__ = ["slack"]
@@ -16,7 +17,7 @@ users = ["U0LEA"]
 [oncall.finance]
 users = ["U0CAROL"]
 [oncall.calendar]
-ical = "finance.ics"
+ical = "CALENDAR"
 [pagers.main]
 kind = "pagerduty"
 secret_env = "PAGER_KEY"
@@ -35,7 +36,11 @@ def desk(tmp_path: Path, slack: Playground) -> Desk:
         "SLACK_BOT_TOKEN": slack.bot_token, "SLACK_APP_TOKEN": slack.app_token, "SIGNOFF_SECRET_KEY": KEY,
         "PAGER_KEY": "c4n4ry0123456789abcdef0123456789",
     }  # fmt: skip
-    return Desk(tmp_path, slack, env, tables=TABLES + MORE)
+    file = tmp_path / "finance.ics"
+    file.write_bytes(
+        calendar("UID:1\nDTSTART:20260101T000000Z\nDURATION:P1D\nRRULE:FREQ=DAILY\nSUMMARY:lea@example.com")
+    )
+    return Desk(tmp_path, slack, env, tables=TABLES + MORE.replace("CALENDAR", str(file)))
 
 
 def plan(desk: Desk, *steps: str, rule: str = RULE) -> None:

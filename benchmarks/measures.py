@@ -1,4 +1,4 @@
-"""What is measured: the targets T1, T2, T3, T5 and T10 of the project, one function each.
+"""What is measured: the targets T1, T2, T3, T5 and T10 of the project (T6: ``benchmarks.steps``), one function each.
 
 Everything runs on loopback, with bounds on counts and seconds. Latencies are in milliseconds.
 """

@@ -39,7 +39,8 @@ from store.tables import Intent, IntentKind, Request, Status
 from store.unit import StoreUnavailable, Unit
 from store.vocabulary import StepState, TargetState
 
-BATCH = 100
+BATCH = 25
+"""Few, so that who votes or asks meanwhile waits for a few milliseconds; there are at most as many in a transaction."""
 STUCK_FOR = timedelta(minutes=1)
 """When a plan that could not be moved on is looked at again."""
 STILL_FOR = timedelta(seconds=5)

@@ -1,12 +1,13 @@
 """Whom a plan's steps let decide, people who are on it, and what becomes of a step's targets."""
 
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 
 from bot.errors import AlreadyDecided, NotAgain, NotYourDecision
-from bot.people import Person
+from bot.people import Facts, Person
 from store import statements_escalation
 from store.engine import SqliteStore
 from store.tables import Intent, Request, Status, VoteKind
@@ -55,6 +56,24 @@ async def test_a_lead_may_approve_from_the_step_on_and_not_before(
     await run_to(house, 15)
     await house.decisions.check(request_made.number, user, "C0REFUNDS")
     assert await approve(house, request_made, user, "again") is Status.APPROVED
+
+
+async def test_a_step_between_slack_s_word_and_the_vote_is_followed(
+    house: House, request_made: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slack was asked about the groups of before; what it did not say must not be taken for a no."""
+    load_facts, asked = house.town.load_facts, 0
+
+    async def meanwhile(users: Iterable[str], groups: Iterable[str]) -> Facts:
+        nonlocal asked
+        asked += 1
+        facts = await load_facts(users, groups)
+        await run_to(house, 15)
+        return facts
+
+    monkeypatch.setattr(house.town, "load_facts", meanwhile)
+    assert await approve(house, request_made, "U0LUKE") is Status.APPROVED
+    assert asked == 2
 
 
 async def test_whoever_is_shown_the_request_is_shown_it_by_the_widened_rule(

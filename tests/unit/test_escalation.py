@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from bot.config import FrozenRule, Plan, ReviewerGroup, Rule, Seat
 from bot.config_plans import StepTable
-from bot.escalation import Joined, Position, claim_until, is_skipped, next_position, seat_index, targets_at, widened
+from bot.escalation import (
+    Joined,
+    Position,
+    claim_until,
+    is_skipped,
+    next_position,
+    put_off,
+    seat_index,
+    targets_at,
+    widened,
+)
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -108,6 +118,23 @@ def test_a_claim_puts_the_next_step_off_within_a_quarter_of_the_window(next_in: 
     at = START + timedelta(minutes=next_in)
     until, cost = claim_until(plan("5m"), at, START, HOUR, timedelta(minutes=held_up))
     assert (until - at, cost) == (timedelta(minutes=costs), timedelta(minutes=costs))
+
+
+@pytest.mark.parametrize(
+    ("steps", "place", "now", "goes_on"),
+    [
+        (plan("5m"), Position(0, 0, START + timedelta(minutes=5)), 4, 19),
+        (plan("5m"), Position(0, 0, START + timedelta(minutes=58)), 57, 59),  # half of what is left to the deadline
+        (plan("5m", reminder="10m"), Position(0, 0, START + timedelta(minutes=46)), 45, 48),  # or to the reminder
+        (plan("5m", reminder="2h"), Position(0, 0, START + timedelta(minutes=58)), 57, 59),  # which never comes
+        (plan("5m", reminder="10m"), Position(0, 1, START + timedelta(minutes=50)), 45, 50),  # it waits for nobody
+        (plan("5m"), Position(0, 0, START + timedelta(minutes=5)), 30, 20),  # overdue: no later than a quarter more
+    ],
+)
+def test_a_claim_loses_no_step(steps: Plan, place: Position, now: int, goes_on: int) -> None:
+    at = START + timedelta(minutes=now)
+    put = put_off(steps, place, START, START + HOUR, at, timedelta(0))
+    assert (put.round, put.index, put.due_at) == (place.round, place.index, START + timedelta(minutes=goes_on))
 
 
 FINANCE = ReviewerGroup(name="finance", users=("U0ALICE",))

@@ -1,0 +1,119 @@
+"""T6: so many steps due at once, on a database on this disk. Nothing is sent; how fast they are written is measured.
+
+In this process, with the use cases themselves and a clock that stands where it is put: a server's would have to be
+waited for.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bot.call import parse_submission
+from bot.config import parse_settings
+from bot.creation import Creation
+from bot.escalations import Escalations
+from bot.instances import Instances
+from bot.people import Channel, Facts, Person
+from bot.rulebook import Rulebook
+from store import statements
+from store.engine import SqliteStore
+from store.schema import prepare
+
+_CONFIG = """
+[server]
+public_url = "http://127.0.0.1:8080"
+
+[store]
+url = "sqlite:///bench.db"
+
+[admins]
+users = ["U0ADMIN"]
+
+[agents.bench]
+owners = ["U0OWNER"]
+tools = ["issue_refund"]
+
+[reviewers.finance]
+users = ["U0ALICE"]
+
+[reviewers.leads]
+users = ["U0LEA"]
+
+[plans.standard]
+[[plans.standard.steps]]
+after = "5m"
+notify = ["thread"]
+widen = ["leads"]
+
+[[rules]]
+name = "by people"
+agent = "bench"
+tool = "issue_refund"
+stage = "approve"
+channel = "C0BENCH"
+reviewers = ["finance"]
+plan = "standard"
+"""
+_AT_ONCE = 500  # requests that are made side by side
+
+
+@dataclass(frozen=True)
+class Fired:
+    """How long it took to write all steps, and whether each was written once."""
+
+    seconds: float
+    each_once: bool
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class _Everybody:
+    """A directory of members in good standing."""
+
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+
+    async def load_facts(self, users: object, groups: object) -> Facts:
+        people = {user: Person(user, "T0BENCH", user) for user in ("U0ALICE", "U0LEA")}
+        return Facts(self._clock(), "T0BENCH", people)
+
+    async def load_channels_of(self, user: str) -> frozenset[str]:
+        return frozenset()
+
+    async def load_channel(self, channel: str) -> Channel:
+        return Channel(channel)
+
+
+async def steps_due_at_once(folder: Path, count: int) -> Fired:
+    """Make ``count`` requests, let the first step of each be due, and take them all."""
+    path = folder / "steps.db"
+    clock = _Clock()
+    await asyncio.to_thread(prepare, path, clock(), upgrade=False)
+    store = await SqliteStore.open(path)
+    rulebook = await Rulebook.load(store, parse_settings(_CONFIG.encode(), {}, source="benchmark"), clock)
+    people = _Everybody(clock)
+    instance, _ = await Instances(store, clock, b"k" * 32).create("bench", "bench")
+    creation = Creation(store, clock, rulebook, people)
+    call = parse_submission(b'{"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "1h"}')
+    for first in range(0, count, _AT_ONCE):
+        keys = range(first, min(first + _AT_ONCE, count))
+        await asyncio.gather(*(creation.submit(instance, call, f"k{key}") for key in keys))
+    clock.now += timedelta(minutes=5)
+    escalations = Escalations(store, clock, rulebook, people)
+    taken: list[int] = []
+    began = time.perf_counter()
+    while swept := (await escalations.sweep()).steps:
+        taken += [step.request_number for step in swept]
+    seconds = time.perf_counter() - began
+    waiting = await store.read(lambda unit: unit.one(statements.INTENT_COUNT))
+    await store.close()
+    # One to post its card, one to draw it, one to notify.
+    return Fired(seconds, len(taken) == len(set(taken)) == count and waiting == 3 * count)

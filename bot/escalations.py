@@ -248,8 +248,8 @@ class Escalations:
 
         ``intent`` is finished with it, in the same transaction, if it is still leased to whoever claimed it; if its
         lease ran out, another carries it out, and nothing is recorded. Returns whether something was. When all targets
-        of a step have failed, the step has, and the next becomes due at once, unless somebody is on it; the last
-        reminder keeps its time.
+        of a step have failed while the request was pending, the step has, and the next becomes due at once, unless
+        somebody is on it; the last reminder keeps its time.
         """
 
         async def work(unit: Unit) -> bool:
@@ -308,11 +308,13 @@ class Escalations:
     async def _fail(self, unit: Unit, targets: list[StepTarget], now: datetime) -> None:
         step_id = targets[0].step_id
         step = await unit.one(statements_escalation.STEP, step_id=step_id)
-        if step is None or not await unit.run(statements_escalation.FAIL_STEP, step_id=step_id):
+        request = await unit.one(statements.REQUEST, number=step.request_number) if step else None
+        if step is None or request is None:
+            raise LookupError(f"there is no step {step_id}")
+        if request.status is not Status.PENDING:  # nobody had to be notified any more: the step did not fail
             return
-        request = await unit.one(statements.REQUEST, number=step.request_number)
-        if request is None:
-            raise LookupError(f"step {step_id} has no request")
+        if not await unit.run(statements_escalation.FAIL_STEP, step_id=step_id):
+            return
         codes = dict.fromkeys(target.code for target in targets if target.code)
         await append_event(
             unit, now, EventType.STEP_FAILED, request, round=step.round, step=step.index, codes=", ".join(codes)
@@ -324,7 +326,7 @@ class Escalations:
     async def _hurry(self, unit: Unit, request: Request, failed: TakenStep, now: datetime) -> None:
         """Make the step after a failed one due at once, if the plan still stands before it and nobody is on it."""
         place, plan = place_of(request), (await self._planned(unit, request)).plan
-        if request.status is not Status.PENDING or place is None or plan is None or place.due_at <= now:
+        if place is None or plan is None or place.due_at <= now:
             return
         steps = await unit.all(statements_escalation.STEPS_OF, request_number=request.number)
         if steps[-1].id != failed.id or place.is_reminder_of(plan):

@@ -313,6 +313,8 @@ async def test_a_step_that_fails_late_hurries_no_later_one_and_wakes_nothing_dec
     for target in target_ids(house, 1):
         await house.escalations.settle(target, TargetState.FAILED, "is_archived")
     assert (await load(house, request_made)).next_step_at is None
+    assert steps(house)[1] == (0, 1, "fired")  # it did not fail: nobody had to be notified any more
+    assert events(house).count("step.failed") == 1
 
 
 # --- what a card is drawn from ----------------------------------------------------------------------------

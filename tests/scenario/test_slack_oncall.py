@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.oncall import OnCallNow, OnCallSource, OnCallTrouble
+from bot.reload import Result
 from handlers.oncall import CalendarState
 from handlers.slack.oncall import ON_A_PAGE, Duty, render_duties
 from playground import Fault
 from tests.conftest import SAMPLE
 from tests.scenario.oncall_support import CalendarServer, offering
+from tests.scenario.service_support import settings_for
 from tests.scenario.slack_support import Bot, running_bot
 from tests.unit.calendar_samples import calendar
 
@@ -196,3 +198,31 @@ async def test_pages_are_asked_for_by_number(database: Path) -> None:
     assert f"team-{ON_A_PAGE}" not in first
     assert f"team-{ON_A_PAGE}" in second
     assert "Page 2 of 2" in second
+
+
+# --- reloads ---
+
+
+async def test_a_reload_takes_a_calendar_in_and_drops_it_again(database: Path) -> None:
+    async with offering(calendar(shift(datetime.now(UTC), 2, "alice"))) as server, running_bot(database) as bot:
+        feed = f'[oncall.nights]\nical = "{server.url}"\n'
+        assert "[oncall.NAME]" in await answer(bot, "U0ALICE", "oncall")
+        await take(bot, database, SAMPLE + feed)
+        assert "Now: <@U0ALICE>" in await answer(bot, "U0ALICE", "oncall nights")
+        assert b'signoff_oncall_calendar_age_seconds{name="nights"}' in await bot.service.metrics.render()
+        await take(bot, database, SAMPLE)
+        assert "[oncall.NAME]" in await answer(bot, "U0ALICE", "oncall")
+        assert b'name="nights"' not in await bot.service.metrics.render()
+
+
+async def test_a_reload_that_names_a_variable_which_is_not_there_is_refused(database: Path) -> None:
+    async with running_bot(database, text=SAMPLE + TABLES) as bot:
+        with pytest.raises(AssertionError):
+            await take(bot, database, SAMPLE + '[oncall.nights]\nical_env = "NIGHTS_ICAL"\n')
+        assert bot.service.oncall.names() == ["finance", "support"]
+
+
+async def take(bot: Bot, database: Path, text: str) -> None:
+    reload = await bot.service.reload(lambda: settings_for(bot.slack, database, text=text))
+    assert reload is not None
+    assert reload.result is Result.TAKEN

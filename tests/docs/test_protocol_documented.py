@@ -38,7 +38,7 @@ LIMITS: dict[str, int | timedelta] = {
     "notifications sent at once": webhooks.WORKERS,
     "first wait after a failed attempt": webhooks.FIRST_BACKOFF,
     "longest wait after a failed attempt": webhooks.LONGEST_BACKOFF,
-    "longest `Retry-After` that is obeyed": webhooks.LONGEST_RETRY_AFTER,
+    "longest `Retry-After` that is obeyed": outbound.LONGEST_RETRY_AFTER,
     "a notification is tried for": notifications.KEEP_TRYING,
     "a notification whose sender died is taken up again after": notifications.LEASE,
     "keys of changes, settled notifications are kept for": deadlines.FORGET_AFTER,

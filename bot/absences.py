@@ -65,6 +65,10 @@ class Absences:
 
         return await self._store.read(work)
 
+    async def stand_ins(self, users: Collection[str]) -> dict[str, str]:
+        """Return who is told as well now, by who of ``users`` is away."""
+        return await self._store.read(lambda unit: stand_ins(unit, users, self._clock()))
+
     async def _say(self, unit: Unit, user_id: str, stand_in: str, until: datetime, facts: Facts) -> Whereabouts:
         now = self._clock()
         if not facts.are_fresh(now):

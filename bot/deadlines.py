@@ -14,6 +14,7 @@ from bot.clock import Clock
 from bot.decisions import add_intent, close_request, wish_to_draw
 from bot.errors import AlreadyDecided
 from bot.events import EventType, append_event
+from bot.expiries import tell_of_expiry
 from bot.lifecycle import Happening, State, after, state_of
 from store import statements, statements_delivery, statements_queues
 from store.engine import Store
@@ -106,12 +107,14 @@ class Deadlines:
         state = state_of(request)
         if state is State.PENDING:
             try:
-                return await close_request(
+                expired = await close_request(
                     unit, request, now,
                     status=Status.EXPIRED, by_kind=DeciderKind.CLOCK, by=None, code="deadline_passed",
                 )  # fmt: skip
             except AlreadyDecided:
                 return None
+            await tell_of_expiry(unit, expired, now)
+            return expired
         if state is State.OPEN:
             after(state, Happening.LAPSE)
             moved = await unit.one(statements.LAPSE, number=request.number, lapsed_at_=now, due_at_=None)

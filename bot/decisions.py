@@ -384,9 +384,9 @@ def queue_lane(queue_id: int) -> str:
 
 async def add_intent(
     unit: Unit, kind: IntentKind, lane: str, now: datetime, *, reason: str, request: Request | None,
-    card_id: int | None = None, about: str | None = None,
+    card_id: int | None = None, about: str | None = None, due_at: datetime | None = None,
 ) -> None:  # fmt: skip
-    """Write to the outbox what is to be sent, in the transaction of its cause."""
+    """Write to the outbox what is to be sent, in the transaction of its cause: at once, or when it is ``due_at``."""
     await unit.run(
         statements.INSERT_INTENT,
         kind=kind,
@@ -396,7 +396,7 @@ async def add_intent(
         about=about,
         reason=reason,
         created_at=now,
-        due_at=now,
+        due_at=due_at or now,
     )
     unit.announce(OutboxFilled())
 

@@ -224,6 +224,10 @@ class Escalations:
 
     # --- whoever carries a step out ---
 
+    async def step(self, step_target_id: int) -> StepToCarry:
+        """The same as ``load_step``, in a snapshot of its own."""
+        return await self._store.peek(lambda unit: self.load_step(unit, step_target_id))
+
     async def load_step(self, unit: Unit, step_target_id: int) -> StepToCarry:
         """Load what it takes to notify one target of a step."""
         target = await unit.one(statements_escalation.TARGET, target_id=step_target_id)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.cards import add_card
+from bot.cards import add_card, plan_copy
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.decisions import add_intent
 from bot.events import EventType, append_event
+from bot.expiries import EXPIRED, Expired, load_expired
 from bot.gathering import gather
 from bot.memory import find_near_denial, load_tries
 from bot.notices import Fact, admins_until_now, facts_of
@@ -23,7 +24,7 @@ from bot.policy import Parties
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import load_granted, load_taken
-from store import statements, statements_queues
+from store import statements, statements_expired, statements_queues
 from store.compiled import changed_record
 from store.engine import Store
 from store.tables import Card, CardState, Instance, Intent, IntentKind, Place, Request, StandingVote, Status, Vote
@@ -96,6 +97,10 @@ class QueueJob:
 
     intent: Intent
     queue_id: int
+
+
+Task = Job | Notice | QueueJob | Expired
+"""A claimed intent with what it takes to carry it out, whatever it is about."""
 
 
 async def load_drawing(
@@ -200,13 +205,15 @@ class Outbox:
         """Count what is not sent yet."""
         return await self._store.read(lambda unit: unit.one(statements.INTENT_COUNT)) or 0
 
-    async def load(self, intent: Intent) -> Job | Notice | QueueJob:
+    async def load(self, intent: Intent) -> Task:
         """Gather what it takes to carry out ``intent``, in one snapshot."""
         if intent.kind in (IntentKind.POST_QUEUE, IntentKind.DRAW_QUEUE):
             return QueueJob(intent, int(facts_of(intent)["queue"]))
         if intent.kind is IntentKind.TELL_ADMINS:
             facts = facts_of(intent)
             return Notice(intent, facts, self._rulebook.policy.admins | admins_until_now(facts))
+        if intent.kind is IntentKind.TELL_OWNERS and intent.reason == EXPIRED:
+            return await self.load_expired(intent)
 
         async def work(unit: Unit) -> Job:
             if intent.request_number is None:
@@ -219,6 +226,18 @@ class Outbox:
                 card = await unit.one(statements.CARD, card_id=intent.card_id)
             last = await unit.one(statements.LAST_DRAW_OF_CARD, card_id=intent.card_id)
             return Job(intent, card, await load_drawing(unit, self._rulebook, self._redactor, request), last)
+
+        return await self._store.peek(work)
+
+    async def load_expired(self, intent: Intent, last: int | None = None) -> Expired:
+        """Gather what an agent's owners are told of expired requests: of those up to the intent ``last``, or of all."""
+
+        async def work(unit: Unit) -> Expired:
+            request = await unit.one(statements.REQUEST, number=intent.request_number)
+            if request is None:
+                raise LookupError(f"intent {intent.id} names a request that is not there")
+            owners = self._rulebook.policy.owners(request.agent)
+            return await load_expired(unit, intent, owners, request.agent, last)
 
         return await self._store.peek(work)
 
@@ -247,7 +266,7 @@ class Outbox:
 
         await self._store.write(work)
 
-    async def done(self, job: Job | Notice) -> None:
+    async def done(self, job: Task) -> None:
         """Record that an intent is carried out; a drawing fulfils every older wish to draw the same card."""
         await self._store.write(partial(self._finish, job=job))
 
@@ -294,7 +313,7 @@ class Outbox:
             )  # fmt: skip
             for place, target in places:
                 await add_card(unit, request, place, target, now, reason="fallback")
-            if job.card is not None and job.card.place is not Place.DM:
+            if job.card is not None and job.card.place not in (Place.DM, Place.STEP):
                 await add_intent(
                     unit, IntentKind.TELL_OWNERS, f"owners:{request.number}", now, reason=code, request=request
                 )
@@ -350,6 +369,20 @@ class Outbox:
 
         return await self._store.peek(work)
 
+    async def cards_of(self, request: Request) -> list[Card]:
+        """Return every card of a request, oldest first."""
+        return await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request.number))
+
+    async def plan_copy(self, request: Request, place: Place, target: str, step_target_id: int) -> Card:
+        """See ``bot.cards.plan_copy``."""
+        return await self._store.write(
+            lambda unit: plan_copy(unit, request, place, target, step_target_id, self._clock())
+        )
+
+    async def drop(self, card: Card) -> None:
+        """Record that a card is certainly not in Slack and will not be."""
+        await self._store.write(lambda unit: unit.run(statements.MARK_CARD_GONE, card_id=card.id))
+
     async def cards_being_posted(self, request_number: int) -> list[Card]:
         """Return the cards of a request that may be in Slack although their message is not known yet."""
         cards = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))
@@ -375,10 +408,12 @@ class Outbox:
             )  # fmt: skip
 
     @staticmethod
-    async def _finish(unit: Unit, job: Job | Notice) -> bool:
+    async def _finish(unit: Unit, job: Task) -> bool:
         """Delete the intent; False if its lease ran out and another worker has it now."""
         finished = await unit.run(statements.FINISH_INTENT, intent_id=job.intent.id, is_fence=job.intent.fence)
-        if isinstance(job, Notice):
+        if finished and isinstance(job, Expired):
+            await unit.run(statements_expired.FORGET_GATHERED, lane=job.intent.lane, agent=job.agent, last=job.last)
+        if not isinstance(job, Job):
             return bool(finished)
         if finished and job.intent.kind is IntentKind.DRAW_CARD and job.last_draw is not None:
             await unit.run(statements.FORGET_DRAWS, lane=job.intent.lane, last=job.last_draw)

@@ -65,6 +65,7 @@ from handlers.slack.client import SlackClient
 from handlers.slack.commands import Commands, reading_commands
 from handlers.slack.directory import SlackDirectory
 from handlers.slack.enrolment import Enrolment
+from handlers.slack.escalating import Reach
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.links import CardLinks
@@ -139,7 +140,8 @@ class Service:
         self.sweeper = SweepClock(store, Deadlines(store, clock), self.escalations, clock)
         self.pulse.watch(self.client.check_token, self.sweeper.wake)
         self.afterwards = Afterwards()
-        duty = OnCallCommands(self.oncall, Absences(store, clock), self.directory, clock)
+        absences = Absences(store, clock)
+        duty = OnCallCommands(self.oncall, absences, self.directory, clock)
         enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
         self.commands = Commands(
             self.client,
@@ -157,6 +159,7 @@ class Service:
             self.standing,
             self.memory,
             self.queues,
+            self.escalations,
         )
         enrolment.join(self.actions)
         self.door = SlackDoor(
@@ -182,6 +185,7 @@ class Service:
             self.queues,
             clock,
             self.note_fault,
+            reach=Reach(self.escalations, self.oncall, self.pagers, absences.stand_ins),
             posts=tempo.posts,
             draws=tempo.draws,
             queue_draws=tempo.queue_draws,

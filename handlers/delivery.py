@@ -15,7 +15,7 @@ import structlog
 from bot.changes import OutboxFilled
 from bot.clock import Clock
 from bot.errors import FactsUnavailable
-from bot.outbox import Job, Notice, Outbox, QueueJob
+from bot.outbox import Outbox, Task
 from handlers.worker import Worker
 from store.engine import ChangedElsewhere, Store
 from store.tables import Intent
@@ -42,7 +42,7 @@ class NotNow(Exception):
 class Carrier(Protocol):
     """Whoever knows how to carry an intent out."""
 
-    async def carry_out(self, job: Job | Notice | QueueJob) -> None:
+    async def carry_out(self, job: Task) -> None:
         """Bring about what the job wants and record it in the outbox.
 
         Raises ``NotNow``, ``FactsUnavailable`` or ``StoreUnavailable`` to be asked again later.

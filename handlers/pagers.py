@@ -20,7 +20,7 @@ import structlog
 from bot.addresses import BadAddress
 from bot.config import Pager, Plan, Settings
 from bot.notices import facts_of
-from bot.outbox import Drawing, Job, Notice, Outbox, QueueJob
+from bot.outbox import Drawing, Job, Outbox, Task
 from bot.secrets import NamedSecrets, webhook_key
 from handlers.delivery import Carrier, NotNow
 from handlers.outbound import Answer, Busy, CallFailed, OperatorOutbound, parse_retry_after
@@ -205,9 +205,9 @@ class PageEnds:
         self._outbox = outbox
         self._clock = clock
 
-    async def carry_out(self, job: Job | Notice | QueueJob) -> None:
+    async def carry_out(self, job: Task) -> None:
         """See ``Carrier``."""
-        if isinstance(job, Notice | QueueJob) or job.intent.kind is not IntentKind.END_PAGE:
+        if not isinstance(job, Job) or job.intent.kind is not IntentKind.END_PAGE:
             await self._others.carry_out(job)
             return
         name = str(facts_of(job.intent).get("pager", ""))

@@ -447,6 +447,7 @@ class Card(Record):
     posted_at: datetime | None = _time(optional=True)
     reposts: int = 0
     queue_id: int | None = _refers("queues.id", optional=True)
+    step_target_id: int | None = Field(default=None, sa_type=_BIG)  # the target of a plan's step that it was sent for
 
 
 class CardTable(Card, table=True):

@@ -11,6 +11,7 @@ import structlog
 
 from bot.decisions import Decisions
 from bot.errors import UnknownCard
+from bot.escalations import Escalations
 from bot.memory import Memory
 from bot.outbox import Outbox
 from bot.queries import Queries
@@ -19,6 +20,7 @@ from bot.standing import Standing
 from handlers.slack import approve_form, cards, changes, queue_card, remembered, views
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.changing import Changing
+from handlers.slack.claiming import Claiming
 from handlers.slack.client import SlackClient
 from handlers.slack.deciding import Deciding
 from handlers.slack.desk import Desk
@@ -48,10 +50,12 @@ class Actions:
         standing: Standing,
         memory: Memory,
         queues: Queues,
+        escalations: Escalations,
     ) -> None:
         self.desk = desk = Desk(client, decisions, queries, outbox, home, afterwards)
         deciding, looking, changing = Deciding(desk), Looking(desk), Changing(desk, standing, memory)
         queueing = Queueing(desk, looking, queues, client)
+        claiming = Claiming(desk, escalations)
         # Only these decide or take back at a press, and are done before the acknowledgement.
         self._at_once: dict[tuple[Surface, str], OnClick] = {
             ("card", cards.APPROVE): deciding.approve_on_card,
@@ -60,6 +64,8 @@ class Actions:
             ("home", cards.WITHDRAW): deciding.withdraw,
             ("modal", cards.WITHDRAW): deciding.withdraw,
             ("card", remembered.REOPEN): changing.reopen,
+            ("card", cards.CLAIM): claiming.claim,
+            ("home", cards.CLAIM): claiming.claim,
         }
         # These open or turn something, after the acknowledgement.
         self._later: dict[tuple[Surface, str], OnClick] = {

@@ -6,6 +6,7 @@ Answers carry no buttons: an ephemeral message is no card of ours, and clicks co
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from bot.expiries import Expired
 from bot.notices import Fact, NoticeKind
 from bot.outbox import Drawing
 from bot.queries import Seen
@@ -25,10 +26,12 @@ from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
 from handlers.slack.quorum import needs, score, still_needed, votes_so_far
 from handlers.slack.states import is_over, render_state
-from handlers.slack.text import date, how_many, mrkdwn, user_mention, visible
+from handlers.slack.text import date, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
+from store.tables import Request
 
 MAX_LISTED = 12
 MAX_FAULT = 500
+MAX_TOOL = 80
 
 
 def render_pending(seen: Sequence[Seen], now: datetime) -> Message:
@@ -106,6 +109,28 @@ def render_owner_notice(drawing: Drawing, reason_code: str) -> Message:
         words = f"could not be shown where its rule says (Slack: {mrkdwn(reason_code)})."
     text = f"#{request.number} of {mrkdwn(request.agent)} {words}"
     return Message(text, [section(text, "notice"), line(headline(request), "head"), context(facts(drawing), "facts")])
+
+
+def render_expired(expired: Expired, links: Mapping[int, str]) -> Message:
+    """Tell an agent's owner of requests that nobody decided in time. ``links`` lead to cards, by request number."""
+    agent = mrkdwn(expired.agent)
+    if expired.count == 1 and expired.newest:
+        text = f"#{expired.newest[0].number} of {agent} expired: nobody decided in time. Nothing was approved."
+    else:
+        text = f"{how_many(expired.count, 'request')} of {agent} expired: nobody decided in time. Nothing was approved."
+    lines = [
+        f"{_linked(request, links)} · {name_in_mrkdwn(request.tool[:MAX_TOOL])} · asked {date(request.created_at)}"
+        for request in expired.newest
+    ]
+    if (rest := expired.count - len(expired.newest)) > 0:
+        lines.append(f"and {rest:,} earlier")
+    return Message(text, [section(f"⌛ {text}", "notice"), *([context(lines, "expired")] if lines else [])])
+
+
+def _linked(request: Request, links: Mapping[int, str]) -> str:
+    link = links.get(request.number, "")
+    is_link = link.startswith("https://") and not set(link) & set("<>| \n")
+    return f"<{link}|#{request.number}>" if is_link else f"#{request.number}"
 
 
 Facts = Mapping[str, Fact]

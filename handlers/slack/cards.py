@@ -28,10 +28,22 @@ from handlers.slack.comparison import call_outline, compared
 from handlers.slack.quorum import is_pending_vote, needs, votes_so_far
 from handlers.slack.remembered import cast_ahead, memory, near_repeat
 from handlers.slack.states import is_over, render_state, state_sign, state_word
+from handlers.slack.steps import coming
 from handlers.slack.text import mrkdwn, name_in_mrkdwn, plain_date, visible
-from store.tables import Request
+from store.tables import Request, Status
 
-__all__ = ["APPROVE", "CARD_EVENT", "DENY", "DETAILS", "REVIEW", "WITHDRAW", "Message", "card_metadata", "render_card"]
+__all__ = [
+    "APPROVE",
+    "CARD_EVENT",
+    "CLAIM",
+    "DENY",
+    "DETAILS",
+    "REVIEW",
+    "WITHDRAW",
+    "Message",
+    "card_metadata",
+    "render_card",
+]
 
 APPROVE = "approve"
 CHANGE = "change"
@@ -39,6 +51,7 @@ DENY = "deny"
 DETAILS = "details"
 WITHDRAW = "withdraw"
 REVIEW = "review"
+CLAIM = "claim"
 CARD_EVENT = "signoff_card"
 """The type of the metadata by which a card is found again."""
 
@@ -60,6 +73,7 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         *([] if over else [*_ask(drawing), *votes_so_far(drawing)]),
         *(_decided(drawing) if over else [_buttons(drawing)]),
         actions(second_row(drawing, over=over), "details"),
+        *([] if over else coming(drawing, now)),
         *memory(drawing),
     ]
     return Message(notification(request), blocks)
@@ -70,9 +84,16 @@ def second_row(drawing: Drawing, *, over: bool = False) -> list[dict[str, Any]]:
     number = str(drawing.request.number)
     row = [button("Details", DETAILS, number)]
     if not over:
+        row += claim_button(drawing)
         row.append(button("Approve with changes…", CHANGE, number))
         row += [button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) else []
     return row
+
+
+def claim_button(drawing: Drawing) -> list[dict[str, Any]]:
+    """*I'm on it*, for as long as a plan may be held up; there from the first drawing on."""
+    has_plan = drawing.plan_state is not None and drawing.request.status is Status.PENDING
+    return [button("I'm on it", CLAIM, str(drawing.request.number))] if has_plan else []
 
 
 def card_metadata(request: Request, card_id: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.config import SlackSettings, is_loopback_host
 from bot.people import Channel, Person
 from handlers.slack import records
-from handlers.slack.records import Identity, Sighting
+from handlers.slack.records import DoNotDisturb, Identity, Sighting
 from handlers.slack.trouble import Refused, SlackTrouble, Temporary, trouble_of
 
 T = TypeVar("T")
@@ -261,6 +261,10 @@ class SlackClient:
             lambda: self._web.users_lookupByEmail(email=address),
             lambda data: records.person_of(records.table(data, "user"), home),
         )
+
+    async def load_do_not_disturb(self, user: str) -> DoNotDisturb:
+        """Look up when a person wants no notifications."""
+        return await self._call("dnd.info", lambda: self._web.dnd_info(user=user), records.do_not_disturb_of)
 
     async def load_usergroup(self, usergroup: str) -> frozenset[str]:
         """Look up who is in a user group."""

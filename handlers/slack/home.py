@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.queries import Seen
 from handlers.slack.blocks import Block, View, actions, button, context, divider, line, said, section
 from handlers.slack.call_parts import facts, wanted, where_it_is
-from handlers.slack.cards import DETAILS, REVIEW, WITHDRAW
+from handlers.slack.cards import DETAILS, REVIEW, WITHDRAW, claim_button
 from handlers.slack.quorum import has_approved, score
 from handlers.slack.states import is_over
 
@@ -44,7 +44,11 @@ def render_home(seen: Sequence[Seen], now: datetime, user_id: str = "") -> View:
 def _item(one: Seen, *, has_voted: bool = False) -> list[Block]:
     request = one.drawing.request
     number = str(request.number)
-    buttons = [button("Review", REVIEW, number, "primary"), button("Details", DETAILS, number)]
+    buttons = [
+        button("Review", REVIEW, number, "primary"),
+        button("Details", DETAILS, number),
+        *claim_button(one.drawing),
+    ]
     if has_voted:
         buttons = [button("Details", DETAILS, number), button("Withdraw my vote", WITHDRAW, number)]
     counted = score(one.drawing)

@@ -27,6 +27,7 @@ from handlers.slack.marks import Line, draw, fill
 from handlers.slack.quorum import votes_so_far
 from handlers.slack.remembered import cast_ahead, changed_call, near_repeat
 from handlers.slack.states import history
+from handlers.slack.steps import done_so_far
 from handlers.slack.text import barred, date, how_many, mrkdwn, user_mention, visible
 from store.tables import FullView, StepUp, Vote, VoteKind
 
@@ -120,6 +121,8 @@ def _pieces(drawing: Drawing) -> Iterator[_Piece]:
         yield _Piece(len(mentions), _drawing_of_section(f"*May decide* {mentions}"))
     if drawing.rule is not None and drawing.rule.when:
         yield from _text("The rule is for calls where", drawing.rule.when, quote)
+    for done in done_so_far(drawing):
+        yield _Piece(len(done), _drawing_of_section(done))
     for vote in sorted([*drawing.votes, *drawing.withdrawn], key=lambda one: one.id):
         yield from _vote(vote, drawing)
     if request.note is not None:

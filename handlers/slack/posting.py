@@ -13,21 +13,22 @@ import structlog
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.errors import FactsUnavailable
-from bot.outbox import Drawing, Job, Notice, Outbox, QueueJob
+from bot.expiries import Expired
+from bot.outbox import Drawing, Job, Notice, Outbox, QueueJob, Task
 from bot.people import Directory
 from bot.policy import judge, reviewer_usergroups, reviewer_users
 from bot.queues import Queues
 from handlers.delivery import NotNow
 from handlers.pacing import Pace, Pacer
 from handlers.slack.answers import render_admin_notice, render_owner_notice
-from handlers.slack.cards import CARD_EVENT, card_metadata, render_card
+from handlers.slack.cards import card_metadata, render_card
 from handlers.slack.client import SlackClient
-from handlers.slack.directory import ChannelClosed
-from handlers.slack.places import why_closed
+from handlers.slack.escalating import MOST_DMS, PATIENT_TRIES, Escalating, Reach
+from handlers.slack.expired import ExpiredNotices
+from handlers.slack.places import find_card, is_less_private, why_closed
 from handlers.slack.queue_posting import QUEUE_PACE, QueuePosting
-from handlers.slack.records import Sighting
 from handlers.slack.remembered import render_tries
-from handlers.slack.telling import LOOK_BACK, Teller
+from handlers.slack.telling import Teller
 from handlers.slack.threads import Threads
 from handlers.slack.trouble import (
     ContentRefused,
@@ -39,13 +40,11 @@ from handlers.slack.trouble import (
     UnknownPerson,
     WorkspaceClosed,
 )
-from store.tables import Card, CardState, IntentKind, Place, Request, Status
+from store.tables import Card, CardState, IntentKind, Place, Status
 
 POST_PACE = Pace(timedelta(seconds=1), burst=3)  # for each channel: about one new message a second
 DRAW_PACE = Pace(timedelta(seconds=1.2), burst=15)  # for the workspace: chat.update takes some 50 a minute
 PATIENCE = timedelta(seconds=3)  # longer no card waits for its channel: what would is gathered on a queue card
-MOST_DMS = 50  # reviewers written to one by one when every channel is closed
-PATIENT_TRIES = 5  # how often an unclear answer is asked for again before going on without it
 _UPDATE = "chat.update"
 _MOST_ABSENT = 10_000
 
@@ -64,6 +63,7 @@ class SlackCarrier:
         clock: Clock,
         faults: Callable[[str], None],
         *,
+        reach: Reach,
         posts: Pace = POST_PACE,
         draws: Pace = DRAW_PACE,
         queue_draws: Pace = QUEUE_PACE,
@@ -77,20 +77,26 @@ class SlackCarrier:
         self._draws = Pacer(draws)
         self._teller = Teller(client, self._posts, clock)
         self._queues = QueuePosting(client, directory, queues, clock, faults, self._posts, self._draws, queue_draws)
+        self._expired = ExpiredNotices(client, outbox, self._teller, faults)
+        self._steps = Escalating(client, directory, outbox, reach, self._teller, self._posts, clock, faults)
         self._threads = Threads(client, outbox, self._posts, clock)
         self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
 
-    async def carry_out(self, job: Job | Notice | QueueJob) -> None:
+    async def carry_out(self, job: Task) -> None:
         """See ``Carrier``."""
         try:
             if isinstance(job, Notice):
                 await self._tell_admins(job)
             elif isinstance(job, QueueJob):
                 await self._queues.carry_out(job)
+            elif isinstance(job, Expired):
+                await self._expired.tell(job)
             elif job.intent.kind is IntentKind.POST_CARD:
                 await self._post_card(job)
             elif job.intent.kind is IntentKind.DRAW_CARD:
                 await self._draw_card(job)
+            elif job.intent.kind is IntentKind.NOTIFY:
+                await self._steps.carry_out(job)
             else:
                 await self._tell_owners(job)
         except Temporary as trouble:
@@ -110,7 +116,7 @@ class SlackCarrier:
             await self._threads.post(job, card)
             return
         if card.attempted_at is not None and card.id not in self._absent:
-            sighting = await self._find(card, request)
+            sighting = await find_card(self._client, card, request)
             if sighting is not None:
                 await self._outbox.posted(job, sighting.channel, sighting.ts)
                 return
@@ -149,19 +155,6 @@ class SlackCarrier:
             return
         await self._outbox.posted(job, channel, ts)
 
-    async def _find(self, card: Card, request: Request) -> Sighting | None:
-        """Look in Slack for a card whose posting may have worked without our hearing of it."""
-        wanted = card_metadata(request, card.id)["event_payload"]
-        try:
-            channel = await self._client.open_dm(card.target) if card.place is Place.DM else card.target
-            since = (card.attempted_at or card.created_at) - LOOK_BACK
-            async for sighting in self._client.load_own_messages(channel, since):
-                if sighting.event_type == CARD_EVENT and sighting.event_payload == wanted:
-                    return sighting
-        except (PlaceClosed, UnknownPerson):
-            return None  # then it cannot be posted there again either
-        return None
-
     async def _why_closed(self, place: Place, target: str, rule: FrozenRule) -> str | None:
         """Say why no card may be posted to a channel, as a code; None if it may."""
         if place is Place.DM:
@@ -174,14 +167,14 @@ class SlackCarrier:
         instead = await self._places_instead(job, card, rule)
         self._posts.forget(card.target, job.intent.id)
         self._give_up(job, code)
-        if not instead and card.place is not Place.DM and job.drawing.request.status is Status.PENDING:
+        if not instead and card.place not in (Place.DM, Place.STEP) and job.drawing.request.status is Status.PENDING:
             log.error("nobody_can_be_asked", request=job.drawing.request.number)
             self._faults("nobody_can_be_asked")
         await self._outbox.undeliverable(job, code, instead)
 
     async def _places_instead(self, job: Job, card: Card, rule: FrozenRule) -> list[tuple[Place, str]]:
         """Choose where a card goes that its place does not take: the rule's fallback, else each reviewer's DM."""
-        if card.place is Place.DM or job.drawing.request.status is not Status.PENDING:
+        if card.place in (Place.DM, Place.STEP) or job.drawing.request.status is not Status.PENDING:
             return []
         fallback = rule.fallback_channel
         if card.place is Place.CHANNEL and fallback and await self._may_fall_back(card.target, fallback, rule):
@@ -191,13 +184,7 @@ class SlackCarrier:
     async def _may_fall_back(self, channel: str, fallback: str, rule: FrozenRule) -> bool:
         if await self._why_closed(Place.FALLBACK, fallback, rule) is not None:
             return False
-        return (await self._directory.load_channel(fallback)).is_private or not await self._was_private(channel)
-
-    async def _was_private(self, channel: str) -> bool:
-        try:
-            return (await self._directory.load_channel(channel)).is_private
-        except ChannelClosed:
-            return True  # public channels are shown to us, member or not
+        return not await is_less_private(self._directory, channel, fallback)
 
     async def _reviewers(self, drawing: Drawing, rule: FrozenRule, attempts: int) -> list[str]:
         """Name those who could decide, at most ``MOST_DMS``. Raises ``FactsUnavailable`` while that is not clear."""
@@ -221,6 +208,9 @@ class SlackCarrier:
 
     async def _draw_card(self, job: Job) -> None:
         card = job.card
+        if card is not None and card.state is CardState.POSTING and card.step_target_id is not None:
+            # The step that posts it has a lane of its own, and may have drawn it from what was stored before.
+            raise NotNow("not_posted_yet", counts=False)
         if card is None or card.state is not CardState.LIVE or card.channel is None or card.ts is None:
             await self._outbox.done(job)
             return

@@ -45,6 +45,17 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class DoNotDisturb:
+    """When a person wants no notifications: spans of Unix seconds, from and until."""
+
+    spans: tuple[tuple[float, float], ...] = ()
+
+    def holds(self, at: datetime) -> bool:
+        """Whether a message at this time would make no phone buzz."""
+        return any(start <= at.timestamp() < end for start, end in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a listing; ``cursor`` leads to the next, None after the last."""
 
@@ -167,6 +178,21 @@ def texts(answer: Mapping[str, Any], key: str) -> list[str]:
     if not isinstance(value, list):
         raise BadAnswer(f"{key} is missing")
     return _texts(value)
+
+
+def do_not_disturb_of(answer: Mapping[str, Any]) -> DoNotDisturb:
+    """Read dnd.info's answer: the quiet hours that come next or run, and a snooze."""
+    spans = []
+    if answer.get("dnd_enabled"):
+        spans.append((_seconds(answer, "next_dnd_start_ts"), _seconds(answer, "next_dnd_end_ts")))
+    if answer.get("snooze_enabled"):
+        spans.append((0.0, _seconds(answer, "snooze_endtime")))
+    return DoNotDisturb(tuple(spans))
+
+
+def _seconds(answer: Mapping[str, Any], key: str) -> float:
+    value = answer.get(key)
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def view_id_of(answer: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 After an earlier try, each person's messages are looked through first. Nothing here knows what is told.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from bot.clock import Clock
@@ -27,13 +27,21 @@ class Teller:
         self._clock = clock
 
     async def tell(
-        self, intent: Intent, people: Iterable[str], message: Message, give_up: Callable[[str, str], None]
+        self,
+        intent: Intent,
+        people: Iterable[str],
+        message: Message,
+        give_up: Callable[[str, str], None],
+        *,
+        last: int | None = None,
     ) -> None:
         """Write to everybody who has not got it yet; ``give_up`` is called with a code and whom Slack will never take.
 
-        One who can only be reached later does not keep it from the others. Raises ``NotNow``, or that ``Temporary``.
+        One who can only be reached later does not keep it from the others. ``last`` is kept on the message, for
+        ``told``. Raises ``NotNow``, or that ``Temporary``.
         """
-        metadata = {"event_type": NOTICE_EVENT, "event_payload": {"intent_id": intent.id}}
+        mark = {"intent_id": intent.id} | ({} if last is None else {"last": last})
+        metadata = {"event_type": NOTICE_EVENT, "event_payload": mark}
         everybody = sorted(set(people))
         now = self._clock()
         waits = [self._posts.wait(person, intent.id, now) for person in everybody]
@@ -59,9 +67,24 @@ class Teller:
             now = self._clock()
             self._posts.hold(person, now, now + trouble.retry_after)
 
+    async def told(self, intent: Intent, people: Iterable[str]) -> dict[str, Mapping[str, object]]:
+        """Return who has got it already, each with the marks of the message. Raises ``Temporary``."""
+        found = {}
+        for person in sorted(set(people)):
+            try:
+                mark = await self._find(person, intent)
+            except (PlaceClosed, UnknownPerson, Refused):
+                continue
+            if mark is not None:
+                found[person] = mark
+        return found
+
     async def _was_told(self, person: str, intent: Intent) -> bool:
+        return await self._find(person, intent) is not None
+
+    async def _find(self, person: str, intent: Intent) -> Mapping[str, object] | None:
         channel = await self._client.open_dm(person)
         async for sighting in self._client.load_own_messages(channel, intent.created_at - LOOK_BACK):
             if sighting.event_type == NOTICE_EVENT and sighting.event_payload.get("intent_id") == intent.id:
-                return True
-        return False
+                return sighting.event_payload
+        return None

@@ -38,6 +38,7 @@ def upgrade() -> None:
                 batch_op.add_column(
                     sa.Column("queue_id", BIG, sa.ForeignKey("queues.id", name="fk_cards_queue"), nullable=True)
                 )
+                batch_op.add_column(sa.Column("step_target_id", BIG, nullable=True))
     waiting, gathered = sa.text("state = 'posting'"), sa.text("queue_id IS NOT NULL")
     op.create_index("ix_cards_waiting", "cards", ["target"], sqlite_where=waiting, postgresql_where=waiting)
     op.create_index("ix_cards_queue", "cards", ["queue_id"], sqlite_where=gathered, postgresql_where=gathered)

@@ -1,0 +1,455 @@
+"""Carries a plan's steps out in Slack: the thread, copies of the card, people on call, owners, pagers.
+
+Whom a target means is asked now, and whoever may decide is judged with fresh facts under the rule as widened by now:
+they get the card with working buttons, the others a notice. What Slack takes later is tried again for as long as the
+request is pending; what it never takes is a failed target with Slack's code. Nothing here decides a request, and
+nothing is sent twice: what an earlier try may have sent is looked for first.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from bot.clock import Clock
+from bot.config_plans import Target, parse_target
+from bot.errors import FactsUnavailable
+from bot.escalations import Escalations, StepToCarry
+from bot.notices import facts_of
+from bot.oncall import OnCallDirectory, OnCallNow, OnCallTrouble
+from bot.outbox import Drawing, Job, Outbox
+from bot.people import Directory
+from handlers.delivery import NotNow
+from handlers.pacing import Pacer
+from handlers.pagers import PagerTrouble
+from handlers.slack.blocks import Message
+from handlers.slack.cards import card_metadata, render_card
+from handlers.slack.client import SlackClient
+from handlers.slack.places import find_card, is_less_private, why_closed
+from handlers.slack.recipients import Recipients, find_recipients
+from handlers.slack.steps import render_reminder, render_still_waiting, render_told, still_asked, why_told
+from handlers.slack.telling import Teller
+from handlers.slack.trouble import (
+    ContentRefused,
+    MessageGone,
+    PlaceClosed,
+    Refused,
+    SlackTrouble,
+    Temporary,
+    UnknownPerson,
+)
+from store.escalation_tables import TakenStep
+from store.tables import Card, CardState, Place, Status
+from store.vocabulary import TargetState
+
+STEP_EVENT = "signoff_step"
+"""The type of the metadata by which a reply is found again."""
+MOST_DMS = 50  # people written to one by one
+PATIENT_TRIES = 5  # how often an unclear answer is asked for again before going on without it
+_MOST_ABSENT = 10_000
+_ASK_AGAIN = (OnCallTrouble.GROUP_UNAVAILABLE, OnCallTrouble.PEOPLE_UNAVAILABLE)
+
+log = structlog.get_logger(__name__)
+
+
+class PagerDesk(Protocol):
+    """Calls pagers."""
+
+    async def page(self, name: str, drawing: Drawing, step: TakenStep) -> None:
+        """Call one because of a step. Raises ``PagerTrouble``."""
+        ...
+
+
+StandIns = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
+"""Says who stands in for those who are away now."""
+
+
+async def nobody_is_away(users: Collection[str]) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """By which steps are settled, and through which people are reached beyond Slack's own record."""
+
+    escalations: Escalations
+    oncall: OnCallDirectory
+    pagers: PagerDesk | None = None
+    stand_ins: StandIns = nobody_is_away
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a target. ``reached``: user ids, or a channel; ``codes``: why others were not."""
+
+    reached: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+
+    def fail(self, code: str) -> "_Outcome":
+        self.codes.append(code)
+        return self
+
+
+class Escalating:
+    """Carries ``IntentKind.NOTIFY`` out. ``posts`` is the pace of all new messages."""
+
+    def __init__(
+        self,
+        client: SlackClient,
+        directory: Directory,
+        outbox: Outbox,
+        reach: Reach,
+        teller: Teller,
+        posts: Pacer,
+        clock: Clock,
+        faults: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._directory = directory
+        self._outbox = outbox
+        self._reach = reach
+        self._teller = teller
+        self._posts = posts
+        self._clock = clock
+        self._faults = faults
+        self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
+
+    async def carry_out(self, job: Job) -> None:
+        """Notify one target of a step, and settle it. Raises what asks to be tried again later."""
+        target_id = int(facts_of(job.intent).get("step_target", 0))
+        step = await self._reach.escalations.step(target_id)
+        if step.target.state is not TargetState.WAITING:
+            await self._outbox.done(job)
+            return
+        if _is_over(job, self._clock()):
+            await self._end_copies(job, step)
+            await self._settle(job, step, _Outcome().fail("decided"))
+            return
+        if await self._widen(step):
+            loaded = await self._outbox.load(job.intent)
+            job = loaded if isinstance(loaded, Job) else job
+        target = parse_target(step.target.target)
+        if target.kind == "thread":
+            outcome = await self._remind(job, step)
+        elif target.kind == "channel":
+            outcome = await self._repeat(job, step, target.id)
+        elif target.kind == "pager":
+            outcome = await self._page(job, step, target.id)
+        else:
+            outcome = await self._tell(job, step, target)
+        await self._settle(job, step, outcome)
+
+    async def _settle(self, job: Job, step: StepToCarry, outcome: _Outcome) -> None:
+        """Somebody reached is a target notified. Those in Do Not Disturb are not where the step has other targets."""
+        code = next(iter(dict.fromkeys(outcome.codes)), None)
+        reached = list(dict.fromkeys(outcome.reached))
+        if reached and _has_others(step) and await self._all_disturbed(reached):
+            state, code = TargetState.FAILED, "do_not_disturb"
+        elif reached:
+            state, code = TargetState.NOTIFIED, None
+        else:
+            state, code = TargetState.FAILED, code or "nobody_to_notify"
+        if code is not None and code != "decided":
+            self._note(job, step, code)
+        await self._reach.escalations.settle(
+            step.target.id, state, code, json.dumps(reached) if reached else None, intent=job.intent
+        )
+
+    async def _all_disturbed(self, reached: list[str]) -> bool:
+        """Whether all of them are people who want no notifications now. What Slack does not tell counts as reached."""
+        now = self._clock()
+        for one in reached:
+            if one[:1] not in ("U", "W"):
+                return False
+            try:
+                if not (await self._client.load_do_not_disturb(one)).holds(now):
+                    return False
+            except SlackTrouble:
+                return False
+        return True
+
+    # --- who may decide from now on ---
+
+    async def _widen(self, step: StepToCarry) -> bool:
+        """Let those on call decide whom the step lets, whatever becomes of notifying. Whether that is news."""
+        known = {group.name for group in step.rule.groups}
+        widened = False
+        for widening in step.planned.widen if step.planned is not None else ():
+            for name in widening.oncall:
+                if f"oncall:{name}" in known:
+                    continue
+                on_call = await self._reach.oncall.on_call(name, self._clock())
+                if on_call.users:
+                    widened |= await self._reach.escalations.widen_by_oncall(
+                        step.step.id, widening.seat, name, on_call.users, ()
+                    )
+                else:
+                    log.warning("not_widened", request=step.request.number, oncall=name, code=on_call.trouble)
+        return widened
+
+    # --- the thread ---
+
+    async def _remind(self, job: Job, step: StepToCarry) -> _Outcome:
+        cards = [card for card in await self._outbox.cards_of(step.request) if card.step_target_id is None]
+        standing = await self._outbox.card_in_channel(step.request.number)
+        if standing is not None:
+            return await self._reply(job, step, standing)
+        if any(card.state is CardState.POSTING and card.place is not Place.THREAD for card in cards):
+            raise NotNow("card_not_posted")
+        return await self._remind_in_dms(job, step, cards, "card_gone")
+
+    async def _reply(self, job: Job, step: StepToCarry, card: Card) -> _Outcome:
+        """Post a reply under a card that mentions who may still decide."""
+        outcome = _Outcome()
+        if card.channel is None or card.ts is None or job.drawing.rule is None:
+            return outcome.fail("card_gone")
+        if closed := await why_closed(self._directory, card.channel, external=job.drawing.rule.external):
+            return outcome.fail(closed)
+        if not still_asked(job.drawing):
+            return outcome.fail("nobody_left_to_ask")
+        mark = {"request_id": step.request.id, "step_target": step.target.id}
+        if job.intent.attempts > 1:
+            async for sighting in self._client.load_own_replies(card.channel, card.ts):
+                if sighting.event_type == STEP_EVENT and sighting.event_payload == mark:
+                    outcome.reached.append(card.channel)
+                    return outcome
+        self._wait_for_turn(card.channel, job)
+        message = render_reminder(job.drawing, await self._stand_ins_in(job.drawing), is_last=step.planned is None)
+        metadata = {"event_type": STEP_EVENT, "event_payload": mark}
+        try:
+            await self._client.post(card.channel, message.text, message.blocks, metadata, thread_ts=card.ts)
+        except Temporary as trouble:
+            self._hold(card.channel, trouble)
+            raise
+        except MessageGone:
+            await self._outbox.card_deleted(card.channel, card.ts)
+            raise NotNow("card_gone") from None
+        except (PlaceClosed, ContentRefused, Refused) as trouble:
+            return outcome.fail(self._final(trouble, job))
+        outcome.reached.append(card.channel)
+        return outcome
+
+    async def _stand_ins_in(self, drawing: Drawing) -> list[str]:
+        """Who stands in for reviewers that a reminder mentions by name."""
+        rule = drawing.rule
+        users = [user for group in rule.groups for user in group.users] if rule is not None else []
+        return sorted(set((await self._reach.stand_ins(users)).values()))
+
+    async def _remind_in_dms(self, job: Job, step: StepToCarry, cards: Iterable[Card], code: str) -> _Outcome:
+        """Where the cards went to people one by one, remind those who have not approved."""
+        approved = {vote.user_id for vote in job.drawing.votes}
+        people = [
+            card.target
+            for card in cards
+            if card.place is Place.DM and card.state is CardState.LIVE and card.target not in approved
+        ]
+        outcome = _Outcome()
+        if not people:
+            return outcome.fail(code)
+        return await self._write(job, outcome, [(people[:MOST_DMS], render_still_waiting(job.drawing))])
+
+    # --- a copy in another channel ---
+
+    async def _repeat(self, job: Job, step: StepToCarry, channel: str) -> _Outcome:
+        outcome, rule = _Outcome(), job.drawing.rule
+        if rule is None or rule.channel is None:
+            return outcome.fail("no_rule")
+        if closed := await why_closed(self._directory, channel, external=rule.external):
+            return outcome.fail(closed)
+        if channel != rule.channel and await is_less_private(self._directory, rule.channel, channel):
+            return outcome.fail("less_private")
+        card = await self._outbox.plan_copy(step.request, Place.STEP, channel, step.target.id)
+        if card.step_target_id != step.target.id:
+            # It stands there from an earlier round, or was posted there first.
+            if card.state is CardState.POSTING:
+                raise NotNow("card_not_posted")
+            return await self._reply(job, step, card)
+        if code := await self._post_copy(job, card):
+            return outcome.fail(code)
+        outcome.reached.append(channel)
+        return outcome
+
+    async def _post_copy(self, job: Job, card: Card) -> str | None:
+        """Post a planned copy, once; a code if it is not in Slack and will not be."""
+        if card.state is not CardState.POSTING:
+            return None if card.state is CardState.LIVE else "card_gone"
+        if await self._find_copy(card, job):
+            return None
+        self._wait_for_turn(card.target, job)
+        if not await self._outbox.attempting(card):
+            return None  # it was gathered on a queue card meanwhile
+        self._absent.discard(card.id)
+        request = job.drawing.request
+        message = render_card(job.drawing, self._clock())
+        try:
+            channel, ts = await self._client.post(
+                card.target, message.text, message.blocks, card_metadata(request, card.id)
+            )
+        except Temporary as trouble:
+            if trouble.had_no_effect and len(self._absent) < _MOST_ABSENT:
+                self._absent.add(card.id)
+            self._hold(card.target, trouble)
+            raise
+        except (PlaceClosed, UnknownPerson, ContentRefused, Refused) as trouble:
+            code = self._final(trouble, job)
+            await self._outbox.drop(card)
+            return code
+        await self._outbox.found(card, channel, ts)
+        return None
+
+    async def _find_copy(self, card: Card, job: Job) -> bool:
+        """Look for a copy whose answer was lost; whether it is there."""
+        if card.attempted_at is None or card.id in self._absent:
+            return False
+        sighting = await find_card(self._client, card, job.drawing.request)
+        if sighting is not None:
+            await self._outbox.found(card, sighting.channel, sighting.ts)
+        return sighting is not None
+
+    async def _end_copies(self, job: Job, step: StepToCarry) -> None:
+        """Of a request that is over: find what may be in Slack, so that it is drawn as decided; drop the rest."""
+        for card in await self._outbox.cards_of(step.request):
+            is_own = card.step_target_id == step.target.id and card.state is CardState.POSTING
+            if is_own and not await self._find_copy(card, job):
+                await self._outbox.drop(card)
+
+    # --- people ---
+
+    async def _tell(self, job: Job, step: StepToCarry, target: Target) -> _Outcome:
+        outcome, rule = _Outcome(), job.drawing.rule
+        if rule is None:
+            return outcome.fail("no_rule")
+        people, code = await self._people(job, target)
+        if not people:
+            return outcome.fail(code or "nobody_to_notify")
+        stand_ins = await self._reach.stand_ins(people)
+        found = await find_recipients(
+            self._directory, job.drawing, rule, people[:MOST_DMS], stand_ins, self._clock(),
+            is_patient=job.intent.attempts < PATIENT_TRIES,
+        )  # fmt: skip
+        outcome.codes += found.codes
+        return await self._reach_out(job, step, found, outcome)
+
+    async def _people(self, job: Job, target: Target) -> tuple[list[str], str | None]:
+        """Who is meant by a target now; if nobody, why."""
+        is_patient = job.intent.attempts < PATIENT_TRIES
+        match target.kind:
+            case "user":
+                return [target.id], None
+            case "owners":
+                return sorted(job.drawing.parties.owners), "no_owners"
+            case "usergroup":
+                facts = await self._directory.load_facts((), (target.id,))
+                if target.id in facts.unknown_groups and is_patient:
+                    raise FactsUnavailable
+                return sorted(facts.groups.get(target.id, ())), "usergroup_unknown"
+            case _:
+                on_call: OnCallNow = await self._reach.oncall.on_call(target.id, self._clock())
+                if not on_call.users and on_call.trouble in _ASK_AGAIN and is_patient:
+                    raise FactsUnavailable
+                return list(on_call.users), on_call.trouble or OnCallTrouble.NO_ONE
+
+    async def _reach_out(self, job: Job, step: StepToCarry, found: Recipients, outcome: _Outcome) -> _Outcome:
+        """Send cards to those who may decide and notices to the others. One who fails keeps it from nobody."""
+        siblings = _targets_beside(job.drawing, step)
+        reminded: list[str] = []
+        later: NotNow | Temporary | None = None
+        for user in found.deciding:
+            card = await self._outbox.plan_copy(step.request, Place.DM, user, step.target.id)
+            if card.step_target_id != step.target.id:
+                if card.step_target_id in siblings:
+                    outcome.reached.append(user)  # by another target of this very step
+                else:
+                    reminded.append(user)
+                continue
+            try:
+                code = await self._post_copy(job, card)
+            except (NotNow, Temporary) as trouble:
+                later = trouble
+                continue
+            if code is None:
+                outcome.reached.append(user)
+            else:
+                outcome.fail(code)
+        target = step.target.target
+        notices = [([user], render_told(job.drawing, why_told(target, away))) for user, away in found.told.items()]
+        await self._write(job, outcome, [(reminded, render_still_waiting(job.drawing)), *notices])
+        if later is not None:
+            raise later
+        return outcome
+
+    async def _write(self, job: Job, outcome: _Outcome, letters: Iterable[tuple[list[str], Message]]) -> _Outcome:
+        """Write to people one by one, each once however often it is tried."""
+        failed: set[str] = set()
+
+        def give_up(code: str, person: str) -> None:
+            failed.add(person)
+            outcome.fail(code)
+
+        later: NotNow | Temporary | None = None
+        for people, message in letters:
+            try:
+                await self._teller.tell(job.intent, people, message, give_up)
+            except (NotNow, Temporary) as trouble:
+                later = trouble
+            else:
+                outcome.reached += [person for person in people if person not in failed]
+        if later is not None:
+            raise later
+        return outcome
+
+    # --- pagers ---
+
+    async def _page(self, job: Job, step: StepToCarry, name: str) -> _Outcome:
+        outcome = _Outcome()
+        if self._reach.pagers is None:
+            return outcome.fail("pager_unavailable")
+        try:
+            await self._reach.pagers.page(name, job.drawing, step.step)
+        except PagerTrouble as trouble:
+            if not trouble.is_final:
+                raise NotNow(trouble.code, trouble.retry_after) from trouble
+            return outcome.fail(trouble.code)
+        outcome.reached.append(f"pager:{name}")
+        return outcome
+
+    # --- inside ---
+
+    def _final(self, trouble: SlackTrouble, job: Job) -> str:
+        """The code of what Slack will never take. An unknown refusal is asked for again a few times first."""
+        if isinstance(trouble, Refused) and job.intent.attempts < PATIENT_TRIES:
+            raise NotNow(trouble.code) from trouble
+        return trouble.code
+
+    def _wait_for_turn(self, key: str, job: Job) -> None:
+        delay = self._posts.wait(key, job.intent.id, self._clock())
+        if delay > timedelta(0):
+            raise NotNow("paced", delay, counts=False)
+
+    def _hold(self, key: str, trouble: Temporary) -> None:
+        if trouble.retry_after is not None:
+            now = self._clock()
+            self._posts.hold(key, now, now + trouble.retry_after)
+
+    def _note(self, job: Job, step: StepToCarry, code: str) -> None:
+        log.warning("target_not_reached", request=job.drawing.request.number, target=step.target.target, code=code)
+        self._faults(code)
+
+
+def _is_over(job: Job, now: datetime) -> bool:
+    request = job.drawing.request
+    return request.status is not Status.PENDING or now >= request.deadline_at
+
+
+def _has_others(step: StepToCarry) -> bool:
+    """Whether the step has another target than this."""
+    return step.planned is not None and len(set(step.planned.notify)) > 1
+
+
+def _targets_beside(drawing: Drawing, step: StepToCarry) -> set[int]:
+    """The ids of the same step's targets."""
+    taken = drawing.plan_state.taken if drawing.plan_state is not None else ()
+    return {target.id for one in taken if one.step.id == step.step.id for target in one.targets}

@@ -1,0 +1,204 @@
+"""The words of escalation: what comes next, who is on it, reminders, and notices to those who may not decide.
+
+Pure. Nothing here shows an argument, the agent's claim or context: a reminder may stand on a lock screen. What a plan
+names is drawn without pinging anybody, but for a reminder's own mentions.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from bot.config_plans import StepTable, parse_target
+from bot.escalation import Position
+from bot.outbox import Drawing
+from bot.plan_state import PlanState, Taken
+from handlers.slack.blocks import Block, Message, context, line, section
+from handlers.slack.call_parts import deciders, facts, some_of, wanted
+from handlers.slack.quorum import approvals, joined, score
+from handlers.slack.text import (
+    ago,
+    channel_mention,
+    date,
+    how_many,
+    mrkdwn,
+    name_in_mrkdwn,
+    plain_date,
+    user_mention,
+    usergroup_mention,
+)
+from store.escalation_tables import StepTarget
+from store.tables import Request
+from store.vocabulary import StepState, TargetState
+
+MAX_NAMED = 4
+"""So many targets of a step, and people who are on it, a card names."""
+MAX_TOOL = 200
+
+
+# --- the card ---------------------------------------------------------------------------------------------
+
+
+def coming(drawing: Drawing, now: datetime) -> list[Block]:
+    """What comes next and who is on it, in small print; nothing for a request without a plan."""
+    state = drawing.plan_state
+    if state is None:
+        return []
+    return [context([*_on_it(state, now), _next(state)], "plan")]
+
+
+def _next(state: PlanState) -> str:
+    if state.next is None:
+        return "Nothing more happens until the deadline."
+    step = state.next_step
+    words = _do(step) if step is not None else "reminds the reviewers for the last time"
+    return f"Next: {words}, {ago(state.next.due_at)} ({date(state.next.due_at)})."
+
+
+def _on_it(state: PlanState, now: datetime) -> list[str]:
+    pausing = [claim for claim in state.claims if claim.paused_until > max(now, claim.was_due_at)]
+    lines = [f"{user_mention(one.user_id)} is on it until {date(one.paused_until)}." for one in pausing[-MAX_NAMED:]]
+    others = [claim for claim in state.claims if claim not in pausing]
+    if others:
+        names = [user_mention(claim.user_id) for claim in others[-MAX_NAMED:]]
+        rest = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
+        lines.append(f"Said to be on it: {' '.join(names)}{rest}.")
+    return lines
+
+
+def _do(step: StepTable) -> str:
+    """What a step does, without pinging anybody."""
+    people = sum(target.kind == "user" for target in step.targets)
+    words = [_DOES[target.kind](target.id) for target in step.targets if target.kind != "user"]
+    if people:
+        words.append(f"asks {how_many(people, 'more person').replace('persons', 'people')}")
+    words = list(dict.fromkeys(words))
+    if len(words) > MAX_NAMED:
+        words = [*words[:MAX_NAMED], f"{len(words) - MAX_NAMED} more"]
+    joining = [mrkdwn(name) for one in step.widen for name in (*(group.name for group in one.groups), *one.oncall)]
+    if joining:
+        words.append(f"lets {some_of(joining, ', ', MAX_NAMED)} decide too")
+    return joined(words)
+
+
+_DOES: dict[str, Callable[[str], str]] = {
+    "thread": lambda its_id: "reminds the reviewers",
+    "owners": lambda its_id: "tells the agent's owners",
+    "channel": lambda its_id: f"asks in {channel_mention(its_id)}",
+    "usergroup": lambda its_id: "asks a user group",
+    "oncall": lambda its_id: f"asks {mrkdwn(its_id)} on call",
+    "pager": lambda its_id: f"calls the pager {mrkdwn(its_id)}",
+}
+
+
+# --- what was done ----------------------------------------------------------------------------------------
+
+
+def done_so_far(drawing: Drawing) -> Iterator[str]:
+    """A line for each step that was taken, and each person who is on it, oldest first, for the details."""
+    state = drawing.plan_state
+    if state is None:
+        return
+    told = [(one.step.taken_at, _taken(one, state)) for one in state.taken]
+    told += [(one.at, f"{user_mention(one.user_id)} said to be on it {date(one.at)}") for one in state.claims]
+    for _, words in sorted(told):
+        yield words
+
+
+def _taken(taken: Taken, state: PlanState) -> str:
+    step = taken.step
+    is_last = Position(step.round, step.index, step.due_at).is_reminder_of(state.plan)
+    name = "*Last reminder*" if is_last else f"*Step {step.index + 1}*"
+    again = f", round {step.round + 1}" if step.round else ""
+    if step.state is StepState.SKIPPED:
+        return f"{name}{again} {date(step.due_at)}: skipped, outside its hours"
+    became = "; ".join(_became(target) for target in taken.targets)
+    failed = " It was not worth the wait: the next step came at once." if step.state is StepState.FAILED else ""
+    return f"{name}{again} {date(step.taken_at)}: {became}.{failed}"
+
+
+def _became(target: StepTarget) -> str:
+    who = target_name(target.target)
+    if target.state is TargetState.FAILED:
+        return f"could not reach {who}: `{mrkdwn(target.code or 'unknown')}`"
+    return f"told {who}" if target.state is TargetState.NOTIFIED else f"is about to tell {who}"
+
+
+def target_name(text: str) -> str:
+    """Name a target where mentions ping nobody: in a modal, or a message that is edited."""
+    target = parse_target(text)
+    match target.kind:
+        case "user":
+            return user_mention(target.id)
+        case "usergroup":
+            return usergroup_mention(target.id)
+        case "channel":
+            return channel_mention(target.id)
+        case "oncall":
+            return f"{mrkdwn(target.id)} on call"
+        case "pager":
+            return f"the pager {mrkdwn(target.id)}"
+        case "owners":
+            return "the agent's owners"
+        case _:
+            return "the reviewers in the thread"
+
+
+# --- messages ---------------------------------------------------------------------------------------------
+
+
+def still_asked(drawing: Drawing) -> list[str]:
+    """Mention those who may decide and have not: user groups and people, those whose own business it is left out."""
+    voted = {user_mention(vote.user_id) for vote in approvals(drawing)}
+    return [mention for mention in deciders(drawing) if mention not in voted]
+
+
+def render_reminder(drawing: Drawing, stand_ins: Iterable[str] = (), *, is_last: bool = False) -> Message:
+    """A reply in a card's thread. Its mentions make phones buzz, which no edit of the card does."""
+    request = drawing.request
+    who = some_of(list(dict.fromkeys([*still_asked(drawing), *map(user_mention, stand_ins)])))
+    title = f"Last reminder of #{request.number}" if is_last else f"#{request.number} still waits for a decision"
+    far = f" {counted} approved." if (counted := score(drawing)) else ""
+    deadline = f"Decide by *{date(request.deadline_at)}*, {ago(request.deadline_at)}.{far}"
+    return Message(_notification(request), [section(f"⏰ *{title}:* {who}\n{deadline}", "reminder")])
+
+
+def render_still_waiting(drawing: Drawing) -> Message:
+    """To somebody who has the card already, in the same conversation."""
+    request = drawing.request
+    words = f"⏰ *#{request.number} still waits for you.* Its card is above."
+    return Message(
+        _notification(request),
+        [section(words, "reminder"), line(wanted(request), "head"), context(facts(drawing), "facts")],
+    )
+
+
+def render_told(drawing: Drawing, reason: str) -> Message:
+    """A notice to somebody who may not decide, without buttons. ``reason``: why they get it, in mrkdwn."""
+    request = drawing.request
+    words = f"⏰ *#{request.number} still waits for a decision.* {reason} You may not decide it yourself."
+    return Message(
+        _notification(request),
+        [section(words, "notice"), line(wanted(request), "head"), context(facts(drawing), "facts")],
+    )
+
+
+def why_told(target: str, away: str | None = None) -> str:
+    """Say why somebody gets a notice. ``away``: whom they stand in for."""
+    if away is not None:
+        return f"You stand in for {user_mention(away)}, who is away."
+    found = parse_target(target)
+    match found.kind:
+        case "owners":
+            return "You own the agent that asks."
+        case "oncall":
+            return f"You are on call for {mrkdwn(found.id)}."
+        case _:
+            return "The plan of its rule names you."
+
+
+def _notification(request: Request) -> str:
+    """For the lock screen: agent, tool, number, deadline; no arguments."""
+    tool = name_in_mrkdwn(request.tool[:MAX_TOOL])
+    return (
+        f"Still waiting: {mrkdwn(request.agent)} wants to run {tool} · #{request.number} · "
+        f"decide by {plain_date(request.deadline_at)}"
+    )

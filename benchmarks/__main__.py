@@ -91,6 +91,7 @@ async def measure(seconds: float) -> tuple[list[Row], dict[str, float]]:
         async with Playground(PlaygroundSettings()) as slack:
             _fill(slack)
             await _measure_signoff(folder, slack, ceiling.per_second, seconds, rows, figures)
+        await _measure_burst(folder, rows, figures)
     return rows, figures
 
 
@@ -136,6 +137,25 @@ async def _measure_signoff(
             "t5_wake_p99_ms": wakes.at(0.99), "t10_start_seconds": began, "t10_memory_mb": at_rest,
             "t10_stop_seconds": stopped, "t1_cpu_microseconds": many.cpu_microseconds,
         }  # fmt: skip
+
+
+async def _measure_burst(folder: Path, rows: list[Row], figures: dict[str, float]) -> None:
+    """T8 in a workspace of its own, which takes one new message a second in a channel."""
+    own = folder / "burst"
+    own.mkdir()
+    async with Playground(PlaygroundSettings(one_message_a_second=True)) as slack:
+        _fill(slack)
+        async with signoff_server(own, slack.api_url, _secrets(slack), _free_port()) as server:
+            took, messages = await measures.burst(server, slack, 1_000)
+    rows.append(
+        Row(
+            "T8 1 000 requests at once, one channel",
+            f"all reviewable in {took:.1f} s, {messages} messages",
+            "≤ 5 s, ≤ 20",
+            took <= 5 and messages <= 20,
+        )
+    )
+    figures |= {"t8_seconds": took, "t8_messages": messages}
 
 
 async def _by_rule(agent: measures.Agent) -> None:

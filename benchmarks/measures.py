@@ -1,4 +1,4 @@
-"""What is measured: the targets T1, T2, T3, T5 and T10 of the project (T6: ``benchmarks.steps``), one function each.
+"""What is measured: the targets T1, T2, T3, T5, T8 and T10, one function each; T6 is in ``benchmarks.steps``.
 
 Everything runs on loopback, with bounds on counts and seconds. Latencies are in milliseconds.
 """
@@ -6,16 +6,21 @@ Everything runs on loopback, with bounds on counts and seconds. Latencies are in
 import asyncio
 import itertools
 import json
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.load import Answer, Client, http_request
 from benchmarks.servers import CHANNELS, Server
 from playground import Playground
+from playground.model import View
 
 _POLLS_EACH = 10
+_AGENTS = 32
+_BURST_CHANNEL = "C0BENCH0"
 _PLACES = itertools.cycle(range(CHANNELS))
 CALL = {"customer": "c_123", "fields": ["name", "email"], "amount": 4900}
 
@@ -205,6 +210,66 @@ async def held_polls(server: Server, slack: Playground, count: int, wakes: int) 
     for agent in [maker, *agents]:
         agent.close()
     return each, latencies
+
+
+async def burst(server: Server, slack: Playground, requests: int) -> tuple[float, int]:
+    """T8: so many calls at once for one channel that takes one new message a second.
+
+    Returns the seconds until a reviewer can open every one of them, from a card of its own or from the list of the
+    queue card, and how many messages that took. The list is then gone through, page by page.
+    """
+    agents = [await Agent.connect(server) for _ in range(_AGENTS)]
+    began = time.perf_counter()
+    shares = [range(at, requests, len(agents)) for at in range(len(agents))]
+
+    async def ask(agent: Agent, share: range) -> None:
+        for _ in share:
+            await agent.create("issue_refund_0")
+
+    await asyncio.gather(*(ask(agent, share) for agent, share in zip(agents, shares, strict=True)))
+    while True:
+        cards = [one for one in slack.messages(_BURST_CHANNEL) if "approve" in one.action_ids()]
+        queue = next((one for one in slack.messages(_BURST_CHANNEL) if "queue_list" in one.action_ids()), None)
+        if queue is not None:
+            await slack.click("U0ALICE", _BURST_CHANNEL, queue.ts, "queue_list")
+            view = await _shown(slack, 0)
+            if len(cards) + _listed_in(view.all_text()) >= requests:
+                break
+            await slack.close_view("U0ALICE", view.id)
+        await asyncio.sleep(0.05)
+    seconds = time.perf_counter() - began
+    found = set(_rows(view.blocks))
+    while "queue_next" in view.action_ids():
+        await slack.view_click("U0ALICE", view.id, "queue_next")
+        view = await _shown(slack, len(found))
+        found |= _rows(view.blocks)
+    if len(found) + len(cards) < requests:
+        raise RuntimeError(f"{len(found)} on the list and {len(cards)} cards of {requests}")
+    for agent in agents:
+        agent.close()
+    return seconds, len(slack.messages(_BURST_CHANNEL))
+
+
+async def _shown(slack: Playground, before: int) -> View:
+    """Wait for the page of the list that begins after so many."""
+
+    def page() -> View | None:
+        return next((view for view in slack.modals("U0ALICE") if f"{before + 1:,} to " in view.all_text()), None)
+
+    view = await slack.until(page)
+    if view is None:
+        raise RuntimeError("the list did not open")
+    return view
+
+
+def _listed_in(text: str) -> int:
+    """How many the list says that it has."""
+    said = re.search(r" of ([0-9,]+), by deadline", text)
+    return int(said[1].replace(",", "")) if said else 0
+
+
+def _rows(blocks: list[dict[str, Any]]) -> set[str]:
+    return {str(one["block_id"]) for one in blocks if str(one.get("block_id", "")).startswith("row_")}
 
 
 async def stop_with_polls(server: Server, count: int) -> float:

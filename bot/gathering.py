@@ -17,7 +17,8 @@ from store.tables import Card, CardState, IntentKind, Place, Queue, Request
 from store.unit import Unit
 
 OWN_CARDS = 3
-"""So many of those that wait keep a card of their own, the first of each agent: a quiet agent's call shall ping too."""
+"""So many cards are spared when others join a queue card that is posted, the first of each agent that is new to it: a
+quiet agent's call shall ping somebody too."""
 ASKS_AGAIN_AFTER = timedelta(minutes=5)
 """An edit mentions nobody: what is gathered this long after a queue card was posted goes onto a new one, and with it
 all that is still on the old one."""
@@ -32,7 +33,11 @@ async def gather(unit: Unit, now: datetime, most: int) -> None:
         queue = await unit.one(sql.OPEN_QUEUE, channel=channel, recently=now - ASKS_AGAIN_AFTER)
         if queue is None:
             queue = await plan_queue(unit, channel, now, reason="burst")
-        own = await unit.all(sql.FIRST_OF_EACH_AGENT, channel=channel, limit=min(OWN_CARDS, most))
+        own = []
+        if queue.state is CardState.LIVE:  # an edit mentions nobody
+            own = await unit.all(
+                sql.FIRST_OF_NEW_AGENTS, channel=channel, queue_id=queue.id, limit=min(OWN_CARDS, most)
+            )
         first, second, third = [*own, 0, 0, 0][:OWN_CARDS]
         await unit.run(sql.GATHER, channel=channel, first=first, second=second, third=third, queue_id_=queue.id)
         await unit.run(sql.DROP_POSTS_OF_GATHERED, queue_id=queue.id)

@@ -61,12 +61,16 @@ class Pacer:
         return slot - now
 
     def hold(self, key: str, now: datetime, until: datetime) -> None:
-        """Let nobody send before ``until``: Slack said so. Slots that were given out move by as much."""
+        """Let nobody send before ``until``: Slack said so. Slots that were given out move by as much.
+
+        Then one by one: who was told to wait has no burst left.
+        """
         lane = self._lane(key, now)
         shift = until - max(now, lane.held_until)
         if shift > _NOTHING:
             lane.held_until = until
-            lane.full_at = max(lane.full_at, now) + shift
+            burst_over = until + self._pace.interval * (self._pace.burst - 1)
+            lane.full_at = max(max(lane.full_at, now) + shift, burst_over)
             lane.slots = {sender: slot + shift for sender, slot in lane.slots.items()}
 
     def forget(self, key: str, sender: int) -> None:

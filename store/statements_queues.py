@@ -36,11 +36,17 @@ _waits = and_(
 CROWDED_CHANNELS = Statement(
     select(cards.c.target).where(_waits).group_by(cards.c.target).having(func.count() > bindparam("most")), str
 )
-# The first waiting card of each agent, the agents with the fewest first.
-FIRST_OF_EACH_AGENT = Statement(
+# The first waiting card of each agent that has nothing on a queue card yet, the agents with the fewest first.
+_others, _their = cards.alias("others"), requests.alias("their")
+_is_on_it = (
+    exists()
+    .select_from(_others.join(_their, _their.c.number == _others.c.request_number))
+    .where(_others.c.queue_id == _queue, _others.c.state != t.CardState.GONE, _their.c.agent == requests.c.agent)
+)
+FIRST_OF_NEW_AGENTS = Statement(
     select(func.min(cards.c.id))
     .join(requests, requests.c.number == cards.c.request_number)
-    .where(_waits, cards.c.target == _channel)
+    .where(_waits, cards.c.target == _channel, ~_is_on_it)
     .group_by(requests.c.agent)
     .order_by(func.count(), func.min(cards.c.id))
     .limit(bindparam("limit")),

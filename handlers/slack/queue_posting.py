@@ -157,7 +157,8 @@ class QueuePosting:
             return True
         code = await why_closed(self._directory, queue.channel, external=False)
         if code is not None and await self._queues.let_go(queue, lambda rule: rule.external):
-            raise NotNow(code, timedelta(0), counts=False)  # what is left is loaded anew
+            await self.carry_out(job)  # with what is left
+            return True
         return False
 
     async def _give_up(self, job: QueueJob, queue: Queue, code: str) -> None:

@@ -47,7 +47,7 @@ class Threads:
             if delay > timedelta(0):
                 raise NotNow("paced", delay, counts=False)
             if not await self._outbox.attempting(card):
-                raise NotNow("not_posting", timedelta(0), counts=False)
+                raise NotNow("not_posting", timedelta(seconds=1), counts=False)
             message = render_tries(job.drawing)
             mark = card_metadata(job.drawing.request, card.id)
             channel, ts = await self._client.post(

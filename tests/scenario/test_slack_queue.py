@@ -22,7 +22,6 @@ from tests.scenario.queue_support import (
     burst,
     crowded_bot,
     delivered_in_time,
-    is_queue_card,
     listed,
     open_list,
     press,
@@ -37,13 +36,11 @@ async def _cards(bot: Bot, request: Request) -> list[Card]:
     return await bot.store.read(lambda unit: unit.all(statements.CARDS_OF, request_number=request.number))
 
 
-async def _gathered(bot: Bot, count: int = 12, **how: Any) -> tuple[Message, list[Request], list[Request]]:
-    """Let a burst come; returns the queue card, those on it and those with cards of their own."""
+async def _gathered(bot: Bot, count: int = 12, **how: Any) -> tuple[Message, list[Request]]:
+    """Let a burst come; returns the queue card and those on it."""
     requests = await burst(bot, count, **how)
     await bot.deliverer.start()
-    message = await the_queue_card(bot)
-    on_it = [one for one in requests if (await _cards(bot, one))[0].place is Place.QUEUE]
-    return message, on_it, [one for one in requests if one not in on_it]
+    return await the_queue_card(bot), requests
 
 
 # --- gathering ---
@@ -51,16 +48,15 @@ async def _gathered(bot: Bot, count: int = 12, **how: Any) -> tuple[Message, lis
 
 async def test_what_comes_too_fast_is_gathered_on_one_card(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, own = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         await settled(bot)
-        assert len(bot.slack.messages(CHANNEL)) == 2
-        assert len(on_it) == 11
-        assert [len(bot.cards(one)) for one in own] == [1]
-        assert "11 requests wait" in message.all_text()
-        assert "10 of 11 are listed here" in message.all_text()
+        assert len(bot.slack.messages(CHANNEL)) == 1
+        assert [(await _cards(bot, one))[0].place for one in on_it] == [Place.QUEUE] * 12
+        assert "12 requests wait" in message.all_text()
+        assert "10 of 12 are listed here" in message.all_text()
         assert len(listed(message.blocks)) == 10
         assert "<@U0ALICE>" in message.all_text()
-        assert message.text.startswith("11 requests wait for a decision: refund-bot 11 · the first by ")
+        assert message.text.startswith("12 requests wait for a decision: refund-bot 12 · the first by ")
         assert "4900" not in message.text
 
 
@@ -86,7 +82,7 @@ async def test_after_the_burst_requests_have_cards_of_their_own_again(database: 
 
 async def test_more_of_the_same_burst_joins_without_another_message(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, _ = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         await settled(bot)
         later = await burst(bot, 5)
         await settled(bot)
@@ -98,7 +94,7 @@ async def test_more_of_the_same_burst_joins_without_another_message(database: Pa
 
 async def test_a_later_burst_asks_anew_and_takes_over_what_is_left(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, _ = await _gathered(bot, lasts="50m")
+        message, on_it = await _gathered(bot, lasts="50m")
         await settled(bot)
         await bot.advance(minutes=6)
         await burst(bot, 5)
@@ -114,21 +110,32 @@ async def test_a_later_burst_asks_anew_and_takes_over_what_is_left(database: Pat
 
 
 async def test_a_quiet_agent_is_not_drowned(database: Path) -> None:
-    """It has a card of its own at once, and its others stand on the queue card, though theirs are due last."""
+    """Its calls stand on the queue card's face, though they are due last."""
     async with crowded_bot(database, text=TWO_AGENTS) as bot:
         quiet, _ = await bot.service.instances.create("post", "mail-bot")
         loud = await burst(bot, 60)
         few = await burst(bot, 5, quiet, "50m")
         await bot.deliverer.start()
         message = await the_queue_card(bot)
-        await settled(bot)
-        await bot.advance(minutes=1)  # three messages in a channel that takes two at once
-        await bot.card(few[0])
         shown = listed(message.blocks)
-        assert {one.number for one in few[1:]} <= set(shown)
-        assert len({one.number for one in loud} & set(shown)) == 6
-        assert "refund-bot 59, mail-bot 4" in message.all_text()
-        assert len(bot.cards(loud[0])) <= 1
+        assert {one.number for one in few} <= set(shown)
+        assert len({one.number for one in loud} & set(shown)) == 5
+        assert "refund-bot 60, mail-bot 5" in message.all_text()
+
+
+async def test_a_quiet_agent_that_comes_later_still_pings_somebody(database: Path) -> None:
+    """What joins a posted queue card is an edit, which nobody hears of: the first of an agent is spared that."""
+    async with crowded_bot(database, text=TWO_AGENTS) as bot:
+        await _gathered(bot)
+        await settled(bot)
+        quiet, _ = await bot.service.instances.create("post", "mail-bot")
+        few = await burst(bot, 4, quiet)
+        await burst(bot, 4)
+        await settled(bot)
+        await bot.advance(minutes=1)
+        card = await bot.card(few[0])
+        assert "U0ALICE" in card.notified
+        assert (await _cards(bot, few[3]))[0].place is Place.QUEUE
 
 
 # --- deciding ---
@@ -136,7 +143,7 @@ async def test_a_quiet_agent_is_not_drowned(database: Path) -> None:
 
 async def test_a_request_is_approved_and_denied_from_the_queue_card(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, _ = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         assert "approve" not in message.action_ids()
         await press(bot, "U0ALICE", message, on_it[0])
         review = await bot.modal("U0ALICE", f"#{on_it[0].number}")
@@ -148,7 +155,7 @@ async def test_a_request_is_approved_and_denied_from_the_queue_card(database: Pa
         form = await bot.modal("U0BOB", "Why not?")
         await bot.slack.submit("U0BOB", form.id, {"reason": "too_risky"})
         assert await bot.status(on_it[1]) is Status.DENIED
-        await the_queue_card(bot, "9 requests wait")
+        await the_queue_card(bot, "10 requests wait")
         assert (await _cards(bot, on_it[0]))[0].state is CardState.GONE
 
 
@@ -167,7 +174,7 @@ async def test_a_long_call_is_read_to_the_end_before_it_is_approved(database: Pa
 
 async def test_who_may_not_decide_is_refused_in_the_review(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, _ = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         await press(bot, "U0SAM", message, on_it[0])
         review = await bot.modal("U0SAM", f"#{on_it[0].number}")
         await bot.slack.view_click("U0SAM", review.id, views.REVIEW_APPROVE)
@@ -177,9 +184,9 @@ async def test_who_may_not_decide_is_refused_in_the_review(database: Path) -> No
 
 async def test_requests_that_end_leave_it_and_the_last_closes_it(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, _ = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         await bot.approvals.cancel(bot.instance, on_it[0].id)
-        await the_queue_card(bot, "10 requests wait")
+        await the_queue_card(bot, "11 requests wait")
         await settled(bot)
         await bot.advance(minutes=11)
         await bot.slack.until(lambda: "Nothing on this list waits" in bot.slack.message(CHANNEL, message.ts).all_text())
@@ -190,12 +197,12 @@ async def test_requests_that_end_leave_it_and_the_last_closes_it(database: Path)
 
 async def test_many_ends_are_few_edits(database: Path) -> None:
     async with crowded_bot(database, queue_draws=QUEUE_PACE) as bot:
-        _, on_it, _ = await _gathered(bot, 30)
+        _, on_it = await _gathered(bot, 30)
         before = len(bot.slack.calls_of("chat.update"))
         await settled(bot)
         await asyncio.gather(*(bot.approvals.cancel(bot.instance, one.id) for one in on_it[:25]))
         await bot.advance(seconds=4)
-        await the_queue_card(bot, "4 requests wait")
+        await the_queue_card(bot, "5 requests wait")
         assert len(bot.slack.calls_of("chat.update")) - before <= 3
 
 
@@ -204,11 +211,11 @@ async def test_many_ends_are_few_edits(database: Path) -> None:
 
 async def test_the_list_has_everything_in_pages(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, _ = await _gathered(bot, 100)
+        message, on_it = await _gathered(bot, 100)
         view = await open_list(bot, "U0ALICE", message)
         found = listed(view.blocks)
-        assert "1 to 40 of 99, by deadline · page 1 of 3" in view.all_text()
-        for page in ("41 to 80", "81 to 99"):
+        assert "1 to 40 of 100, by deadline · page 1 of 3" in view.all_text()
+        for page in ("41 to 80", "81 to 100"):
             await bot.slack.view_click("U0ALICE", view.id, queue_card.NEXT)
             view = await bot.modal("U0ALICE", page)
             found += listed(view.blocks)
@@ -228,7 +235,7 @@ async def test_the_list_is_for_those_who_may_see_it(database: Path) -> None:
         slack.workspace.invite(CHANNEL, "U0GUEST")
 
     async with crowded_bot(database, arrange=arrange) as bot:
-        message, _, _ = await _gathered(bot)
+        message, _ = await _gathered(bot)
         await bot.slack.click("U0GUEST", message.channel, message.ts, queue_card.LIST)
         await bot.modal("U0GUEST", "You may not see this request")
 
@@ -239,9 +246,11 @@ async def test_the_list_is_for_those_who_may_see_it(database: Path) -> None:
 async def test_forged_numbers_do_not_count(database: Path) -> None:
     """A button of the queue card names a request that is not on it: one with a card, one decided, none at all."""
     async with crowded_bot(database) as bot:
-        message, on_it, own = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         await bot.approvals.cancel(bot.instance, on_it[3].id)
-        for value in (str(own[0].number), str(on_it[3].number), "999", "0", "x", "-1", ""):
+        own = await bot.submit()
+        await bot.card(own)
+        for value in (str(own.number), str(on_it[3].number), "999", "0", "x", "-1", ""):
             ack = await bot.slack.click(
                 "U0ALICE", message.channel, message.ts, queue_card.REVIEW, block_id=listed_block(message), value=value
             )
@@ -258,8 +267,9 @@ def listed_block(message: Message) -> str:
 async def test_a_button_of_a_card_does_not_count_on_it(database: Path) -> None:
     """However the payload is changed: nobody approves a call there that the message does not show."""
     async with crowded_bot(database) as bot:
-        message, on_it, own = await _gathered(bot)
-        card = await bot.card(own[0])
+        message, on_it = await _gathered(bot)
+        own = await bot.submit()
+        card = await bot.card(own)
         for action in ("approve", "deny", "details", "review", "withdraw", "change"):
             payload = bot.slack.click_payload(
                 "U0ALICE", CHANNEL, message.ts, queue_card.REVIEW, block_id=f"row_{on_it[0].number}"
@@ -272,12 +282,12 @@ async def test_a_button_of_a_card_does_not_count_on_it(database: Path) -> None:
         payload["actions"][0]["action_id"] = queue_card.REVIEW  # nor do its buttons on a card
         await bot.slack.deliver(payload)
         await bot.modal("U0ALICE", "Not possible")
-        assert {await bot.status(one) for one in [*on_it, *own]} == {Status.PENDING}
+        assert {await bot.status(one) for one in [*on_it, own]} == {Status.PENDING}
 
 
 async def test_a_list_of_somebody_else_does_not_count(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, _ = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         mine = await open_list(bot, "U0BOB", message)
         view = await open_list(bot, "U0ALICE", message)
         await bot.slack.view_click("U0ALICE", view.id, queue_card.REVIEW, block_id=f"row_{on_it[0].number}")
@@ -297,7 +307,7 @@ async def test_it_comes_once_whatever_happens_to_its_posting(database: Path, fau
         await bot.deliverer.start()
         await delivered_in_time(bot)
         assert len(queue_cards(bot)) == 1
-        assert len([one for one in bot.slack.messages(CHANNEL) if not is_queue_card(one)]) == 1
+        assert len(bot.slack.messages(CHANNEL)) == 1
         assert {await bot.status(one) for one in requests} == {Status.PENDING}
 
 
@@ -325,7 +335,7 @@ async def test_a_restart_loses_and_doubles_nothing(database: Path) -> None:
         async with bot_in(slack, database, posts=TIGHT) as again:
             message = await the_queue_card(again)
             await delivered_in_time(again)
-            assert len(slack.messages(CHANNEL)) == 2
+            assert len(slack.messages(CHANNEL)) == 1
             on_it = next(one for one in requests if one.number in listed(message.blocks))
             await press(again, "U0ALICE", message, on_it)
             await again.modal("U0ALICE", f"Review #{on_it.number}")
@@ -333,12 +343,12 @@ async def test_a_restart_loses_and_doubles_nothing(database: Path) -> None:
 
 async def test_a_deleted_one_is_posted_anew_once(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        message, on_it, own = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         await settled(bot)
         await bot.slack.delete_message(CHANNEL, message.ts)
         await settled(bot)
         await bot.advance(minutes=2)
-        again = await the_queue_card(bot, "11 requests wait")
+        again = await the_queue_card(bot, "12 requests wait")
         assert again.ts != message.ts
         await press(bot, "U0ALICE", again, on_it[0])
         await bot.modal("U0ALICE", f"Review #{on_it[0].number}")
@@ -347,7 +357,7 @@ async def test_a_deleted_one_is_posted_anew_once(database: Path) -> None:
         await bot.advance(minutes=2)
         await settled(bot)
         assert queue_cards(bot) == []
-        assert {await bot.status(one) for one in [*on_it, *own]} == {Status.PENDING}
+        assert {await bot.status(one) for one in on_it} == {Status.PENDING}
 
 
 # --- elsewhere ---
@@ -367,7 +377,7 @@ async def test_what_an_archived_channel_does_not_take_goes_where_its_cards_would
 
 async def test_a_channel_archived_later_sends_them_elsewhere_too(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        _, on_it, _ = await _gathered(bot)
+        _, on_it = await _gathered(bot)
         await settled(bot)
         bot.slack.workspace.channel(CHANNEL).is_archived = True
         await bot.advance(minutes=2)  # longer than what is remembered of a channel
@@ -399,7 +409,7 @@ async def test_a_shared_channel_keeps_only_those_whose_rule_allows_it(database: 
 
 async def test_pending_and_show_say_where_it_is(database: Path) -> None:
     async with crowded_bot(database) as bot:
-        _, on_it, _ = await _gathered(bot)
+        _, on_it = await _gathered(bot)
         seen = await bot.queries.show("U0ALICE", str(on_it[0].number))
         assert seen is not None
         ack = await bot.slack.slash("U0ALICE", CHANNEL, f"/signoff show {on_it[0].number}")
@@ -415,7 +425,7 @@ async def test_pending_and_show_say_where_it_is(database: Path) -> None:
 @pytest.mark.parametrize("text", [SAMPLE.replace('stage = "approve"', 'stage = "approve"\nquorum = 2')])
 async def test_a_vote_that_does_not_decide_is_counted_on_its_line(database: Path, text: str) -> None:
     async with crowded_bot(database, text=text) as bot:
-        message, on_it, _ = await _gathered(bot)
+        message, on_it = await _gathered(bot)
         await press(bot, "U0ALICE", message, on_it[0])
         review = await bot.modal("U0ALICE", f"#{on_it[0].number}")
         await bot.slack.view_click("U0ALICE", review.id, views.REVIEW_APPROVE)

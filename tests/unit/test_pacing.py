@@ -67,3 +67,32 @@ def test_a_forgotten_slot_is_given_anew() -> None:
     pacer.forget("C1", 2)
     pacer.forget("C9", 2)
     assert pacer.wait("C1", 2, START) == 2 * SECOND
+
+
+def test_what_is_urgent_goes_before_those_who_have_a_slot() -> None:
+    pacer = Pacer(Pace(SECOND))
+    pacer.wait("C1", 1, START)
+    assert [pacer.wait("C1", sender, START) for sender in (2, 3)] == [SECOND, 2 * SECOND]
+    assert pacer.wait("C1", 9, START, first=True) == SECOND
+    assert pacer.wait("C1", 9, START + SECOND, first=True) == NOTHING
+    assert [pacer.wait("C1", sender, START + SECOND) for sender in (2, 3)] == [SECOND, 2 * SECOND]
+
+
+def test_asking_first_again_keeps_the_slot() -> None:
+    pacer = Pacer(Pace(SECOND))
+    pacer.wait("C1", 1, START)
+    assert pacer.wait("C1", 9, START, first=True) == SECOND
+    assert pacer.wait("C1", 9, START + SECOND / 2, first=True) == SECOND / 2
+
+
+def test_who_was_told_to_wait_has_no_burst_left() -> None:
+    pacer = Pacer(Pace(SECOND, burst=3))
+    pacer.wait("C1", 1, START)
+    pacer.hold("C1", START, START + SECOND)
+    later = START + SECOND
+    assert [pacer.wait("C1", sender, later) for sender in (2, 3, 4)] == [NOTHING, SECOND, 2 * SECOND]
+
+
+def test_how_many_go_within_a_time() -> None:
+    assert Pace(SECOND, burst=3).most_within(3 * SECOND) == 6
+    assert Pace(timedelta(minutes=1), burst=2).most_within(3 * SECOND) == 2

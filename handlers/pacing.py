@@ -46,7 +46,7 @@ class Pacer:
         ``first``: it goes before all who have a slot; they are given later ones when they ask again.
         """
         lane = self._lane(key, now)
-        if first and lane.slots.keys() - {sender}:
+        if first and lane.slots:
             lane.full_at -= self._pace.interval * len(lane.slots)
             lane.slots.clear()
         slot = lane.slots.get(sender)
@@ -72,6 +72,11 @@ class Pacer:
             burst_over = until + self._pace.interval * (self._pace.burst - 1)
             lane.full_at = max(max(lane.full_at, now) + shift, burst_over)
             lane.slots = {sender: slot + shift for sender, slot in lane.slots.items()}
+
+    def give_back(self, key: str) -> None:
+        """Take back a turn that was taken and not used."""
+        if key in self._lanes:
+            self._lanes[key].full_at -= self._pace.interval
 
     def forget(self, key: str, sender: int) -> None:
         """Forget the slot of a sender that will not send after all."""

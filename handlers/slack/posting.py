@@ -130,6 +130,7 @@ class SlackCarrier:
             return
         self._wait_for_turn(self._posts, card.target, job)
         if not await self._outbox.attempting(card):
+            self._posts.give_back(card.target)
             await self._outbox.done(job)  # it was gathered since it was loaded
             return
         self._absent.discard(card.id)

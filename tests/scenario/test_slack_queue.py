@@ -104,6 +104,7 @@ async def test_a_later_burst_asks_anew_and_takes_over_what_is_left(database: Pat
         newest = await the_queue_card(bot)
         assert newest.ts != message.ts
         await bot.slack.until(lambda: "on a newer list below" in bot.slack.message(CHANNEL, message.ts).all_text())
+        await bot.slack.until(lambda: on_it[0].number in listed(queue_cards(bot)[-1].blocks))
         await press(bot, "U0ALICE", await the_queue_card(bot), on_it[0])
         await bot.modal("U0ALICE", f"#{on_it[0].number}")
         assert not await bot.queues.lists(1, on_it[0].number)  # a button of the old one names nothing any more

@@ -78,6 +78,14 @@ def test_what_is_urgent_goes_before_those_who_have_a_slot() -> None:
     assert [pacer.wait("C1", sender, START + SECOND) for sender in (2, 3)] == [SECOND, 2 * SECOND]
 
 
+def test_a_turn_that_was_not_used_is_free_again() -> None:
+    pacer = Pacer(Pace(SECOND))
+    assert pacer.wait("C1", 1, START) == NOTHING
+    pacer.give_back("C1")
+    assert pacer.wait("C1", 2, START) == NOTHING
+    assert pacer.wait("C1", 3, START) == SECOND
+
+
 def test_asking_first_again_keeps_the_slot() -> None:
     pacer = Pacer(Pace(SECOND))
     pacer.wait("C1", 1, START)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.escalations import BATCH, STUCK_FOR
+from store import statements_escalation
 from store.engine import SqliteStore
 from store.tables import Instance, Request, Status, VoteKind
 from tests.conftest import START, House, StandingClock, Town, submission
@@ -158,6 +159,15 @@ async def test_a_plan_that_cannot_be_moved_on_holds_up_nobody(house: House) -> N
     assert await house.escalations.next_due() == house.clock.now + STUCK_FOR
     again = await house.escalations.sweep()
     assert (again.steps, again.stuck) == ((), {})
+
+
+@pytest.mark.parametrize("statement", ["CLAIM_STEPS", "NEXT_STEP_DUE"])
+async def test_what_is_due_is_found_by_its_index(house: House, statement: str) -> None:
+    """However many requests there are: this is asked at every due time."""
+    sql = getattr(statements_escalation, statement).sql
+    plan = str(rows(house, f"EXPLAIN QUERY PLAN {sql}", *[1] * sql.count("?")))
+    assert "ix_requests_next_step" in plan
+    assert "SCAN" not in plan
 
 
 # --- deciding in the same moment --------------------------------------------------------------------------

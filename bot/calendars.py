@@ -55,6 +55,12 @@ class Expanded:
     unreadable: int = 0
 
 
+def load_libraries() -> None:
+    """Load what reads calendars, before whatever may be broken off: a module must not be loaded by half."""
+    import icalendar  # noqa: F401
+    import recurring_ical_events  # type: ignore[import-untyped]  # noqa: F401  # it ships no types
+
+
 def expand_calendar(content: bytes, now: datetime) -> Expanded:
     """Read a calendar and expand it around ``now``. May take seconds. Raises ``NotACalendar``."""
     if len(content) > MAX_CALENDAR_BYTES:
@@ -116,7 +122,7 @@ def _expand(calendar: "Calendar", start: datetime, end: datetime) -> Expanded:
 
 def _occurrences(series: "list[Component]", start: datetime, end: datetime) -> "list[Component]":
     """Expand the events that share a UID."""
-    import recurring_ical_events  # type: ignore[import-untyped]  # it ships no types
+    import recurring_ical_events
     from icalendar import Calendar
 
     alone = Calendar()

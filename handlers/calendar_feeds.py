@@ -6,6 +6,7 @@ it goes into the log; a failure is a code.
 """
 
 import asyncio
+import ctypes
 import random
 import stat
 import threading
@@ -21,7 +22,7 @@ from urllib.parse import urljoin
 import structlog
 
 from bot.addresses import BadAddress
-from bot.calendars import MAX_CALENDAR_BYTES, Expanded, NotACalendar, expand_calendar
+from bot.calendars import MAX_CALENDAR_BYTES, Expanded, NotACalendar, expand_calendar, load_libraries
 from bot.clock import Clock
 from bot.config import OnCall
 from bot.config_plans import feed_address
@@ -38,6 +39,9 @@ READ_WITHIN = timedelta(seconds=30)
 """For reading and expanding a calendar; one that takes longer is not used."""
 EXPANDED_FOR = timedelta(hours=6)
 """A copy that does not change is expanded anew after this."""
+
+THREAD = "calendar"
+"""The name of a thread that expands one."""
 
 _JITTER = 0.1
 _MOST_REDIRECTS = 3
@@ -138,6 +142,7 @@ def _read_file(path: Path) -> bytes:
 
 async def expand_within(content: bytes, now: datetime, patience: timedelta = READ_WITHIN) -> Expanded:
     """Expand a calendar in a thread. Raises ``FeedTrouble``, also if it takes too long."""
+    await asyncio.to_thread(load_libraries)
     try:
         async with asyncio.timeout(patience.total_seconds()):
             return await _in_thread(lambda: expand_calendar(content, now))
@@ -147,8 +152,13 @@ async def expand_within(content: bytes, now: datetime, patience: timedelta = REA
         raise FeedTrouble("calendar_too_slow") from error
 
 
+class _GivenUp(BaseException):
+    """Raised inside a thread whose work nobody waits for any more. No ``except Exception`` keeps it."""
+
+
 async def _in_thread(work: Callable[[], T]) -> T:
-    """Run ``work`` in a thread that nobody waits for at the end: it reads what somebody else wrote, and may not end."""
+    """Run ``work`` in a thread of its own, which ends with whoever waits for it: what somebody else wrote is read
+    there, and a rule that never comes true would be looked for until the year 9999."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -162,15 +172,21 @@ async def _in_thread(work: Callable[[], T]) -> T:
 
     def run() -> None:
         result, error = None, None
-        try:
-            result = work()
-        except Exception as caught:
-            error = caught
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(_GivenUp, RuntimeError):  # RuntimeError: the loop is closed, and nobody waits
+            try:
+                result = work()
+            except Exception as caught:
+                error = caught
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=run, name="calendar", daemon=True).start()
-    return await done
+    thread = threading.Thread(target=run, name=THREAD, daemon=True)
+    thread.start()
+    try:
+        return await done
+    except asyncio.CancelledError:
+        if thread.ident is not None and thread.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_GivenUp))
+        raise
 
 
 class Feed:

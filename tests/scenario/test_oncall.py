@@ -1,6 +1,7 @@
 """Who is on call, from users, user groups and calendars that are well, slow, broken, huge and gone."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from bot.config_plans import feed_address
 from bot.oncall import OnCallNow, OnCallSource, OnCallTrouble
 from bot.secrets import NamedSecrets
 from handlers.address_book import AddressBook
-from handlers.calendar_feeds import CalendarReader
+from handlers.calendar_feeds import THREAD, CalendarReader, FeedTrouble, expand_within
 from handlers.oncall import CalendarState, OnCallSources
 from handlers.outbound import OperatorOutbound
 from handlers.slack.client import SlackClient
@@ -338,6 +339,19 @@ async def test_a_slow_calendar_is_given_up_and_holds_nobody_up() -> None:
         await refreshing
         silence.set()
         assert duty.state.failure == "timeout"
+
+
+async def test_a_rule_that_never_comes_true_is_given_up_with_its_thread() -> None:
+    never = calendar(
+        "UID:1\nDTSTART:20260101T000000Z\nRRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30\nSUMMARY:a@example.com"
+    )
+    with pytest.raises(FeedTrouble) as caught:
+        await expand_within(never, NOW, timedelta(milliseconds=50))
+    assert caught.value.code == "calendar_too_slow"
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            await asyncio.to_thread(thread.join, 10)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _row(drawing: Drawing) -> Block:
     server = f" on {_short(request.server)}" if request.server is not None else ""
     far = f" · {counted} approved" if (counted := score(drawing)) else ""
     shown = section(
-        f"*{mrkdwn(request.agent)}* wants to run {_short(request.tool)}{server}\n"
+        f"*{mrkdwn(request.agent)}* · {_short(request.tool)}{server}\n"
         f"#{request.number} · by *{date(request.deadline_at)}*{far}",
         f"row_{request.number}",
     )

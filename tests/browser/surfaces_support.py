@@ -17,15 +17,18 @@ from bot.notices import Fact
 from bot.outbox import Drawing
 from bot.passcodes import Offer, PasscodeStatus
 from bot.queries import Seen
+from bot.queues import Listing
 from bot.standing import Granted
 from handlers.manifest import COMMAND
 from handlers.slack import answers, approve_form, changes, enrolment, home, views
 from handlers.slack.blocks import Message, View
 from handlers.slack.cards import render_card
+from handlers.slack.queue_card import render_list, render_queue
 from handlers.slack.remembered import render_tries
 from playground import Playground, PlaygroundSettings
 from playground.sample import fill_sample
-from store.tables import Card, CardState, FullView, Place, StandingVote, StepUp, Vote
+from store.statements_queues import AgentCount
+from store.tables import Card, CardState, FullView, Place, Queue, StandingVote, StepUp, Vote
 from tests.unit.slack_support import APPROVED, STATES, drawing, rule, vote
 
 PHONE = (390, 844)
@@ -291,7 +294,34 @@ _OFFER = Offer(
     _SEED, f"otpauth://totp/Signoff:alice?secret={_SEED}&issuer=Signoff", expires_at=MORNING + timedelta(minutes=15)
 )
 
+_BURST = tuple(
+    request(number=100 + at, deadline_at=MORNING + timedelta(minutes=4 + at), agent=agent, tool=tool, server=server)
+    for at, (agent, tool, server) in enumerate(
+        [("refund-bot", "issue_refund", "payments")] * 6
+        + [("mail-bot", "send_email", "mail")] * 2
+        + [("ops-bot", "run_shell", "host-7")] * 2
+    )
+)
+_QUEUE = Listing(
+    Queue(id=1, key="k", channel=CHANNEL, state=CardState.LIVE, created_at=MORNING),
+    total=996,
+    by_agent=(AgentCount("refund-bot", 990), AgentCount("mail-bot", 4), AgentCount("ops-bot", 2)),
+    rows=_BURST,
+    asking=_BURST[:1],
+    listed=len(_BURST),
+)
+
 SAMPLES: dict[str, Sample] = {
+    "queue": Sample(
+        "A queue card: many calls at once", "messages", lambda: [render_queue(_QUEUE)], in_dark=True,
+        facts=("996 requests wait", "10 of 996 are listed here", "List all 996"),
+    ),
+    "queue-list": Sample(
+        "The list behind a queue card", "modal", lambda: render_list(replace(_QUEUE, offset=40), "random"), end="top",
+    ),
+    "queue-over": Sample(
+        "A queue card that is done", "messages", lambda: [render_queue(replace(_QUEUE, total=0, rows=(), asking=()))],
+    ),
     "email": Sample(
         "An e-mail to many", "messages", _card(MAIL), in_dark=True,
         facts=(

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from playground import Ack, Fault, Playground, PlaygroundSettings
+from playground.model import Message
 from tests.faults.rounds import seeds
 from tests.scenario.process_support import Site, Starter, site_at
 from tests.scenario.service_support import MODES, assert_sound, cards, payload_of, playing, until, within
@@ -175,6 +176,32 @@ async def test_a_redrawing_under_way_when_the_process_dies_is_done_after_all(in_
     await slack.until(lambda: "approve" not in slack.message(card.channel, card.ts).action_ids())
     await site.until_delivered()
     assert len(slack.messages("C0REFUNDS")) == 1
+
+
+async def test_a_queue_card_under_way_when_the_process_dies_is_there_once(in_socket_mode: Site) -> None:
+    """Killed between its posting and our record of it."""
+    site, slack = in_socket_mode, in_socket_mode.slack
+
+    def queue_cards() -> list[Message]:
+        return [one for one in slack.messages("C0REFUNDS") if "queue_list" in one.action_ids()]
+
+    await site.start()
+    slack.faults.add(Fault("slow", methods="chat.postMessage", after_effect=True))
+    asked = set(await asyncio.gather(*(site.ask(f"k{at}") for at in range(20))))
+    await slack.until(queue_cards, timeout=20)
+    await site.kill()
+    slack.faults.clear()
+    assert site.rows("SELECT state FROM queues") == [("posting",)]
+    await site.start()
+    await site.until_delivered()
+    (message,) = queue_cards()
+    own = [payload_of(one)["request_id"] for one in slack.messages("C0REFUNDS") if one.ts != message.ts]
+    assert len(own) == len(set(own))
+    listed = site.rows("SELECT requests.id FROM requests JOIN cards ON request_number = number WHERE place = 'queue'")
+    assert asked == {*own, *(row[0] for row in listed)}
+    value = message.element("queue_review")["value"]
+    assert (await slack.click("U0ALICE", message.channel, message.ts, "queue_review")).ok
+    await slack.until(lambda: [view for view in slack.modals("U0ALICE") if f"Review #{value}" in view.all_text()])
 
 
 # --- agents -----------------------------------------------------------------------------------------------

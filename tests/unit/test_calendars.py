@@ -1,5 +1,7 @@
 """Calendars as the products export them, and what else may be in one."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -217,3 +219,8 @@ def test_a_large_calendar_is_read_in_a_moment() -> None:
     ]
     assert expand_calendar(calendar(*rows), NOW).shifts
     assert datetime.now(UTC) - began < timedelta(seconds=10)
+
+
+def test_whoever_has_no_calendar_does_not_load_what_reads_them() -> None:
+    code = "import sys, handlers.app; sys.exit(bool({'icalendar', 'recurring_ical_events'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

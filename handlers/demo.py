@@ -62,6 +62,25 @@ usergroups = ["S0SUPPORT"]
 [reviewers.infrastructure]
 usergroups = ["S0INFRA"]
 
+[oncall.infrastructure]
+users = ["U0ADMIN"]
+
+[plans.standard]
+before_deadline = "2m"
+
+[[plans.standard.steps]]
+after = "25%"
+notify = ["thread"]
+
+[[plans.standard.steps]]
+after = "5m"
+notify = ["oncall:infrastructure", "channel:C0OPS"]
+widen = ["oncall:infrastructure"]
+
+[[plans.standard.steps]]
+after = "5m"
+notify = ["owners", "thread"]
+
 [[rules]]
 name = "look-ups"
 agent = "refund-bot"
@@ -114,6 +133,7 @@ stage = "approve"
 channel = "C0DEPLOYS"
 fallback_channel = "C0OPS"
 reviewers = ["infrastructure"]
+plan = "standard"
 """
 
 

@@ -129,3 +129,45 @@ async def test_the_link_leads_to_the_card_and_is_done_without_where_slack_does_n
         assert link.endswith(f"/archives/C0REFUNDS/p{card.ts.replace('.', '')}")
         slack.faults.add(Fault("500", methods="chat.getPermalink"))
         assert await links.link_to(request) is None
+
+
+async def test_a_step_calls_the_pager_and_the_decision_ends_the_call(
+    slack: Playground, database: Path, outside: StandIn
+) -> None:
+    named = NamedSecrets({"PAGER_KEY": ROUTING_KEY})
+    secrets = replace(secrets_for(slack), named=named)
+    async with serving(slack, database, text=PLANNED + PAGER.format(url=outside.url), secrets=secrets) as work:
+        request = await ask(work)
+        card = await work.card()
+        await work.advance(minutes=5)
+        await until(lambda: bool(outside.got))
+        await until(lambda: rows(database, "SELECT state FROM step_targets") == [("notified",)])
+        assert (await slack.click("U0ALICE", card.channel, card.ts, "approve")).ok
+        await until(lambda: len(outside.got) > 1)
+        await work.until_delivered()
+    trigger, resolve = outside.got
+    assert (trigger.json["event_action"], resolve.json["event_action"]) == ("trigger", "resolve")
+    assert trigger.json["dedup_key"] == resolve.json["dedup_key"] == f"signoff/main/{request.id}"
+    assert trigger.json["links"][0]["href"].endswith(f"/archives/C0REFUNDS/p{card.ts.replace('.', '')}")
+    assert b"c4n4ry" not in trigger.body.replace(ROUTING_KEY.encode(), b"") + resolve.body.replace(
+        ROUTING_KEY.encode(), b""
+    )
+    assert ROUTING_KEY not in repr(rows(database, "SELECT * FROM events, outbox"))
+    assert ROUTING_KEY not in repr(rows(database, "SELECT body FROM events"))
+
+
+async def test_a_pager_that_refuses_for_good_is_on_record_and_the_plan_goes_on(
+    slack: Playground, database: Path, outside: StandIn
+) -> None:
+    secrets = replace(secrets_for(slack), named=NamedSecrets({"PAGER_KEY": ROUTING_KEY}))
+    outside.answers(400, b'{"status":"invalid event"}')
+    more = '[[plans.loud.steps]]\nafter = "20m"\nnotify = ["pager:main"]\n'
+    async with serving(slack, database, text=PLANNED + PAGER.format(url=outside.url) + more, secrets=secrets) as work:
+        await ask(work)
+        await work.card()
+        await work.advance(minutes=5)
+        # The second step became due at once, as the first had nobody else.
+        await until(
+            lambda: rows(database, "SELECT state, code FROM step_targets ORDER BY id") == [("failed", "http_400")] * 2
+        )
+        assert rows(database, "SELECT state FROM taken_steps") == [("failed",)] * 2

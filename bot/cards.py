@@ -11,6 +11,9 @@ from store import statements
 from store.tables import Card, CardState, IntentKind, Place, Request
 from store.unit import Unit
 
+MAX_REPOSTS = 1
+"""So often a message that was deleted while people were asked is posted anew."""
+
 
 async def add_card(
     unit: Unit, request: Request, place: Place, target: str, now: datetime, *, reason: str, reposts: int = 0

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from uuid_utils import uuid7
 
+from bot.cards import MAX_REPOSTS
 from bot.decisions import add_intent, queue_lane, wish_to_draw_queue
 from bot.events import EventType, append_event, body_bytes
 from store import statements
@@ -78,6 +79,28 @@ async def let_go(unit: Unit, cards: Iterable[tuple[Card, Place]], now: datetime)
                 unit, IntentKind.POST_CARD, f"card:{card.id}", now,
                 reason=sql.APART, request=await _request(unit, card), card_id=card.id,
             )  # fmt: skip
+
+
+async def lose_queue(unit: Unit, channel: str, ts: str, now: datetime) -> bool:
+    """Take notice that a queue card's message is gone; what is on it goes onto another one, once.
+
+    False when no live queue card is meant.
+    """
+    queue = await unit.one(sql.QUEUE_BY_MESSAGE, channel=channel, ts=ts)
+    if queue is None or queue.state is not CardState.LIVE:
+        return False
+    await unit.run(sql.MARK_QUEUE_GONE, queue_id=queue.id)
+    members = await unit.all(sql.MEMBERS, queue_id=queue.id)
+    for card in members:
+        await append_event(
+            unit, now, EventType.CARD_LOST, await _request(unit, card), card=card.id, channel=channel, ts=ts
+        )
+    if members and queue.reposts < MAX_REPOSTS:
+        again = await plan_queue(unit, queue.channel, now, reason="deleted", reposts=queue.reposts + 1)
+        await unit.run(sql.MOVE_MEMBERS, queue_id=queue.id, queue_id_=again.id)
+    else:
+        await unit.run(sql.MARK_MEMBERS_GONE, queue_id=queue.id)
+    return True
 
 
 async def _request(unit: Unit, card: Card) -> Request:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.cards import add_card, plan_copy
+from bot.cards import MAX_REPOSTS, add_card, plan_copy
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.decisions import add_intent
 from bot.events import EventType, append_event
 from bot.expiries import EXPIRED, Expired, load_expired
-from bot.gathering import gather
+from bot.gathering import gather, lose_queue
 from bot.memory import find_near_denial, load_tries
 from bot.notices import Fact, admins_until_now, facts_of
 from bot.plan_state import PlanState, load_plan_state
@@ -31,7 +31,6 @@ from store.tables import Card, CardState, Instance, Intent, IntentKind, Place, R
 from store.unit import Unit
 
 LEASE = timedelta(seconds=60)
-MAX_REPOSTS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,10 +326,12 @@ class Outbox:
         """
 
         async def work(unit: Unit) -> Request | None:
+            now = self._clock()
+            if await lose_queue(unit, channel, ts, now):
+                return None
             card = await unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts)
             if card is None or card.state is not CardState.LIVE:
                 return None
-            now = self._clock()
             request = await unit.one(statements.REQUEST, number=card.request_number)
             if request is None:
                 return None

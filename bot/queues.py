@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.decisions import wish_to_draw_queue
-from bot.events import EventType, append_event
-from bot.gathering import let_go, list_new, plan_queue
-from bot.outbox import MAX_REPOSTS, Drawing, QueueJob, load_drawing
+from bot.gathering import let_go, list_new, lose_queue
+from bot.outbox import Drawing, QueueJob, load_drawing
 from bot.queries import Queries
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
@@ -134,24 +133,7 @@ class Queues:
         False when no live queue card is meant.
         """
 
-        async def work(unit: Unit) -> bool:
-            queue = await unit.one(sql.QUEUE_BY_MESSAGE, channel=channel, ts=ts)
-            if queue is None or queue.state is not CardState.LIVE:
-                return False
-            now = self._clock()
-            await unit.run(sql.MARK_QUEUE_GONE, queue_id=queue.id)
-            members = await unit.all(sql.MEMBERS, queue_id=queue.id)
-            for card in members:
-                request = await unit.one(statements.REQUEST, number=card.request_number)
-                await append_event(unit, now, EventType.CARD_LOST, request, card=card.id, channel=channel, ts=ts)
-            if members and queue.reposts < MAX_REPOSTS:
-                again = await plan_queue(unit, queue.channel, now, reason="deleted", reposts=queue.reposts + 1)
-                await unit.run(sql.MOVE_MEMBERS, queue_id=queue.id, queue_id_=again.id)
-            else:
-                await unit.run(sql.MARK_MEMBERS_GONE, queue_id=queue.id)
-            return True
-
-        return await self._store.write(work)
+        return await self._store.write(lambda unit: lose_queue(unit, channel, ts, self._clock()))
 
     # --- for those who press ---
 

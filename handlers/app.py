@@ -165,7 +165,7 @@ class Service:
         self.door = SlackDoor(
             settings.slack,
             self.client,
-            Intake(self.actions, self.commands, home, self.outbox, self.queues, self.afterwards),
+            Intake(self.actions, self.commands, home, self.outbox, self.afterwards),
             self.afterwards,
             app_token=secrets.slack_app_token,
             signing_secret=secrets.slack_signing_secret,

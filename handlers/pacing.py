@@ -31,6 +31,7 @@ class _Lane:
     full_at: datetime
     held_until: datetime
     slots: dict[int, datetime] = field(default_factory=dict)
+    urgent: set[int] = field(default_factory=set)  # whose slots go before all others
 
 
 class Pacer:
@@ -43,12 +44,14 @@ class Pacer:
     def wait(self, key: str, sender: int, now: datetime, *, first: bool = False) -> timedelta:
         """Return how long ``sender`` must wait; zero takes its turn. Asking again keeps the slot it was given.
 
-        ``first``: it goes before all who have a slot; they are given later ones when they ask again.
+        ``first``: it goes before all others that have a slot; they are given later ones when they ask again.
         """
         lane = self._lane(key, now)
-        if first and lane.slots:
-            lane.full_at -= self._pace.interval * len(lane.slots)
-            lane.slots.clear()
+        if first and sender not in lane.urgent:
+            kept = {one: slot for one, slot in lane.slots.items() if one in lane.urgent}
+            lane.full_at -= self._pace.interval * (len(lane.slots) - len(kept))
+            lane.slots = kept
+            lane.urgent.add(sender)
         slot = lane.slots.get(sender)
         if slot is None:
             lane.full_at = max(lane.full_at, now) + self._pace.interval
@@ -56,6 +59,7 @@ class Pacer:
         slot = max(slot, lane.held_until)
         if slot <= now:
             lane.slots.pop(sender, None)
+            lane.urgent.discard(sender)
             return _NOTHING
         lane.slots[sender] = slot
         return slot - now
@@ -82,6 +86,7 @@ class Pacer:
         """Forget the slot of a sender that will not send after all."""
         if key in self._lanes:
             self._lanes[key].slots.pop(sender, None)
+            self._lanes[key].urgent.discard(sender)
 
     def _lane(self, key: str, now: datetime) -> _Lane:
         lane = self._lanes.get(key)

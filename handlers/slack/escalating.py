@@ -425,7 +425,7 @@ class Escalating:
         return trouble.code
 
     def _wait_for_turn(self, key: str, job: Job) -> None:
-        delay = self._posts.wait(key, job.intent.id, self._clock())
+        delay = self._posts.wait(key, job.intent.id, self._clock(), first=True)  # not behind new cards
         if delay > timedelta(0):
             raise NotNow("paced", delay, counts=False)
 

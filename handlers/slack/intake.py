@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 
 from bot.outbox import Outbox
-from bot.queues import Queues
 from handlers.slack import payloads
 from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
@@ -30,14 +29,12 @@ class Intake:
         commands: Commands,
         home: HomeTab,
         outbox: Outbox,
-        queues: Queues,
         afterwards: Afterwards,
     ) -> None:
         self._actions = actions
         self._commands = commands
         self._home = home
         self._outbox = outbox
-        self._queues = queues
         self._afterwards = afterwards
         self._by_type: dict[object, Callable[[Mapping[str, Any]], Awaitable[Body | None]]] = {
             "block_actions": self._click,
@@ -77,7 +74,7 @@ class Intake:
         kind = event.get("type") if isinstance(event, dict) else None
         if kind == "message":
             deleted = payloads.parse_deleted(event)
-            if deleted is not None and not await self._queues.deleted(deleted.channel, deleted.ts):
+            if deleted is not None:
                 await self._outbox.card_deleted(deleted.channel, deleted.ts)
         elif kind == "app_home_opened":
             opened = payloads.parse_home_opened(event)

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from bot.decisions import Act, wish_to_draw
-from bot.outbox import LEASE, Outbox
+from bot.outbox import LEASE, Job, Outbox
 from bot.redaction import Redactor
+from store.engine import SqliteStore
 from store.tables import CardState, FullView, Instance, IntentKind, Place, Request, VoteKind
-from tests.conftest import TEAM, House, submission
+from tests.conftest import TEAM, House, StandingClock, Town, furnish, sample_settings, submission
+from tests.scenario.queue_support import TWO_AGENTS
 
 
 @pytest.fixture
@@ -200,3 +202,31 @@ async def test_what_is_approved_later_changes_no_card_that_is_being_read(house: 
     drawing = await house.queries.drawing(made.number)
     assert drawing is not None
     assert drawing.previous is None
+
+
+# --- the order of claiming ---
+
+
+async def test_nothing_waits_behind_new_cards(house: House, instance: Instance) -> None:
+    first = (await house.creation.submit(instance, submission(), "first"))[0]
+    (intent,) = await house.outbox.claim(9)
+    job = await house.outbox.load(intent)
+    assert isinstance(job, Job)
+    await house.outbox.posted(job, "C0REFUNDS", "1.0")
+    for at in range(20):
+        await house.creation.submit(instance, submission(), f"new{at}")
+    house.clock.advance(seconds=1)
+    await house.approvals.cancel(instance, first.id)
+    claimed = await house.outbox.claim(3)
+    assert [one.kind for one in claimed] == [IntentKind.DRAW_CARD, IntentKind.POST_CARD, IntentKind.POST_CARD]
+
+
+async def test_agents_take_turns_for_new_cards(store: SqliteStore, clock: StandingClock, town: Town) -> None:
+    house = await furnish(store, clock, town, sample_settings(TWO_AGENTS))
+    loud, _ = await house.instances.create("till", "refund-bot")
+    quiet, _ = await house.instances.create("post", "mail-bot")
+    for at in range(20):
+        await house.creation.submit(loud, submission(), f"loud{at}")
+    few = [(await house.creation.submit(quiet, submission(), f"few{at}"))[0] for at in range(2)]
+    claimed = {intent.request_number for intent in await house.outbox.claim(4)}
+    assert {one.number for one in few} <= claimed

@@ -93,6 +93,17 @@ def test_asking_first_again_keeps_the_slot() -> None:
     assert pacer.wait("C1", 9, START + SECOND / 2, first=True) == SECOND / 2
 
 
+def test_what_is_urgent_keeps_its_order_among_itself() -> None:
+    pacer = Pacer(Pace(SECOND))
+    pacer.wait("C1", 1, START)
+    pacer.wait("C1", 2, START)
+    assert [pacer.wait("C1", sender, START, first=True) for sender in (8, 9)] == [SECOND, 2 * SECOND]
+    assert pacer.wait("C1", 2, START) == 3 * SECOND
+    assert pacer.wait("C1", 8, START, first=True) == SECOND
+    assert pacer.wait("C1", 8, START + SECOND, first=True) == NOTHING
+    assert pacer.wait("C1", 9, START + SECOND, first=True) == SECOND
+
+
 def test_who_was_told_to_wait_has_no_burst_left() -> None:
     pacer = Pacer(Pace(SECOND, burst=3))
     pacer.wait("C1", 1, START)

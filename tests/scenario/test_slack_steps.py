@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from bot.absences import Absences
 from playground import Fault, Playground
 from playground.model import Message
 from store import statements_escalation
@@ -257,6 +259,19 @@ async def test_nobody_gets_the_card_twice(database: Path) -> None:
         assert "approve" in card.action_ids()
         assert reminder.action_ids() == []
         assert "still waits for you" in reminder.all_text()
+
+
+async def test_who_stands_in_for_somebody_away_is_told_as_well_and_gains_no_right(database: Path) -> None:
+    async with escalating(database, one_step("user:U0ALICE")) as bot:
+        facts = await bot.directory.load_facts(["U0ALICE", "U0SAM"], [])
+        absences = Absences(bot.store, bot.clock)
+        await absences.say("U0ALICE", "U0SAM", bot.clock() + timedelta(days=1), facts)
+        await asked(bot)
+        await passes(bot, 10.1, 1)
+        assert "approve" in bot.slack.messages("U0ALICE")[0].action_ids()
+        [notice] = bot.slack.messages("U0SAM")
+        assert notice.action_ids() == []
+        assert "You stand in for <@U0ALICE>" in notice.all_text()
 
 
 async def test_those_on_call_may_decide_even_if_no_message_reaches_them(database: Path) -> None:

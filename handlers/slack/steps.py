@@ -50,7 +50,7 @@ def _next(state: PlanState) -> str:
         return "Nothing more happens until the deadline."
     step = state.next_step
     words = _do(step) if step is not None else "reminds the reviewers for the last time"
-    return f"Next: {words}, {ago(state.next.due_at)} ({date(state.next.due_at)})."
+    return f"{ago(state.next.due_at)} ({date(state.next.due_at)}): {words}."
 
 
 def _on_it(state: PlanState, now: datetime) -> list[str]:
@@ -157,7 +157,7 @@ def render_reminder(drawing: Drawing, stand_ins: Iterable[str] = (), *, is_last:
     who = some_of(list(dict.fromkeys([*still_asked(drawing), *map(user_mention, stand_ins)])))
     title = f"Last reminder of #{request.number}" if is_last else f"#{request.number} still waits for a decision"
     far = f" {counted} approved." if (counted := score(drawing)) else ""
-    deadline = f"Decide by *{date(request.deadline_at)}*, {ago(request.deadline_at)}.{far}"
+    deadline = f"Decide by *{date(request.deadline_at)}*.{far}"
     return Message(_notification(request), [section(f"⏰ *{title}:* {who}\n{deadline}", "reminder")])
 
 

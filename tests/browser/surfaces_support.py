@@ -11,24 +11,41 @@ from typing import Any, Literal
 
 from playwright.async_api import Browser, Locator, Page, expect
 
+from bot.config_plans import Plan, StepTable
 from bot.config_rules import Seat
 from bot.config_tables import ReviewerGroup
+from bot.escalation import Position
+from bot.expiries import Expired
 from bot.notices import Fact
 from bot.outbox import Drawing
 from bot.passcodes import Offer, PasscodeStatus
+from bot.plan_state import PlanState, Taken
 from bot.queries import Seen
 from bot.queues import Listing
 from bot.standing import Granted
 from handlers.manifest import COMMAND
-from handlers.slack import answers, approve_form, changes, enrolment, home, views
+from handlers.slack import answers, approve_form, changes, enrolment, home, steps, views
 from handlers.slack.blocks import Message, View
 from handlers.slack.cards import render_card
 from handlers.slack.queue_card import render_list, render_queue
 from handlers.slack.remembered import render_tries
 from playground import Playground, PlaygroundSettings
 from playground.sample import fill_sample
+from store.escalation_tables import Claim, StepTarget, TakenStep
 from store.statements_queues import AgentCount
-from store.tables import Card, CardState, FullView, Place, Queue, StandingVote, StepUp, Vote
+from store.tables import (
+    Card,
+    CardState,
+    FullView,
+    Intent,
+    IntentKind,
+    Place,
+    Queue,
+    StandingVote,
+    StepUp,
+    Vote,
+)
+from store.vocabulary import StepState, TargetState
 from tests.unit.slack_support import APPROVED, STATES, drawing, rule, vote
 
 PHONE = (390, 844)
@@ -273,6 +290,49 @@ _SEATS = replace(
     ),
 )  # fmt: skip
 
+_PLAN = Plan.model_construct(
+    name="standard", repeat=0, before_deadline=timedelta(minutes=2), claim_pause=timedelta(minutes=15),
+    steps=(
+        StepTable.model_construct(after="5m", notify=("thread",), widen=(), hours=None),
+        StepTable.model_construct(after="5m", notify=("oncall:finance", "channel:C0OPS"), widen=(), hours=None),
+        StepTable.model_construct(after="5m", notify=("owners", "pager:main"), widen=(), hours=None),
+    ),
+)  # fmt: skip
+_PLANNED = replace(
+    request(server="payments"), plan_state=PlanState(_PLAN, Position(0, 0, MORNING + timedelta(minutes=2)))
+)
+
+
+def _step(index: int, minutes_ago: int, state: StepState, *targets: tuple[str, TargetState, str | None]) -> Taken:
+    at = MORNING - timedelta(minutes=minutes_ago)
+    step = TakenStep(id=index, request_number=42, round=0, index=index, due_at=at, taken_at=at, state=state)
+    return Taken(
+        step,
+        tuple(StepTarget(id=0, step_id=index, target=name, state=its, code=code) for name, its, code in targets),
+    )
+
+
+_ESCALATED = replace(
+    _PLANNED,
+    plan_state=PlanState(
+        _PLAN, Position(0, 2, MORNING + timedelta(minutes=14)),
+        claims=(
+            Claim(request_number=42, user_id="U0BOB", at=MORNING, was_due_at=MORNING,
+                  paused_until=MORNING + timedelta(minutes=14)),
+        ),
+        taken=(
+            _step(0, 2, StepState.FIRED, ("thread", TargetState.NOTIFIED, None)),
+            _step(1, 1, StepState.FIRED, ("oncall:finance", TargetState.FAILED, "no_one_on_call"),
+                  ("channel:C0OPS", TargetState.NOTIFIED, None)),
+        ),
+    ),
+)  # fmt: skip
+_EXPIRED = Expired(
+    Intent(id=1, kind=IntentKind.TELL_OWNERS, lane="expired:refund-bot", request_number=42, reason="expired",
+           created_at=MORNING, due_at=MORNING),
+    "refund-bot", frozenset(), 7, tuple(request(number=number).request for number in (42, 41, 40, 39, 38)), {}, 1,
+)  # fmt: skip
+
 _DENIED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["denied"])
 _FAILED = request(server="payments", agent_reasoning="The photo shows the broken lid.", **STATES["failed"])
 
@@ -419,6 +479,24 @@ SAMPLES: dict[str, Sample] = {
             answers.render_admin_notice("config_reloaded", _RELOADED),
             answers.render_admin_notice("config_refused", _REFUSED),
         ],
+    ),
+    "plan": Sample("A plan: what comes next", "messages", _card(_PLANNED)),
+    "plan-on": Sample("A plan: after two steps, somebody is on it", "messages", _card(_ESCALATED)),
+    "plan-details": Sample(
+        "A plan: what was done so far", "modal", lambda: views.render_details(_ESCALATED, "m"), end="bottom"
+    ),
+    "reminder": Sample("A plan: a reply in the thread", "messages", lambda: [steps.render_reminder(_PLANNED)]),
+    "step-notices": Sample(
+        "A plan: a reminder, and notices to those who may not decide", "messages", place="DM",
+        content=lambda: [
+            steps.render_still_waiting(_ESCALATED),
+            steps.render_told(_ESCALATED, steps.why_told("owners")),
+            steps.render_told(_ESCALATED, steps.why_told("oncall:finance", "U0BOB")),
+        ],
+    ),
+    "expired-notice": Sample(
+        "Owners hear of requests that expired", "messages", place="DM",
+        content=lambda: [answers.render_expired(_EXPIRED, {42: "https://example.slack.com/archives/C0REFUNDS/p1"})],
     ),
     "enrol-code": Sample(
         "Passcodes: the code", "modal", lambda: enrolment.render_code_form(PasscodeStatus(is_enrolled=True))

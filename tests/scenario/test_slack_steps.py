@@ -124,7 +124,7 @@ def replies(bot: Bot, channel: str = "C0REFUNDS") -> list[Message]:
 async def test_four_steps_reach_the_right_people_in_order_and_every_copy_shows_the_decision(database: Path) -> None:
     async with escalating(database, planned()) as bot:
         request, card = await asked(bot)
-        assert "Next: reminds the reviewers" in bot.cards(request)[0].all_text()
+        assert "): reminds the reviewers." in bot.cards(request)[0].all_text()
 
         await passes(bot, 10.1, 1)
         [reply] = replies(bot)

@@ -6,11 +6,17 @@ from typing import Any
 
 from playground import Fault
 from store.tables import Status
+from tests.conftest import SAMPLE
 from tests.scenario.escalation_support import PLANNED, rows_at
 from tests.scenario.service_support import assert_sound, until
 from tests.scenario.slack_support import Bot, running_bot
 
 TEXT = PLANNED.replace('max_timeout = "1h"', 'max_timeout = "8h"').replace('hours = "Mon-Fri 09:00-18:00 UTC"\n', "")
+THREADS = (
+    SAMPLE.replace('reviewers = ["finance"]', 'reviewers = ["finance"]\nplan = "threads"').replace('"1h"', '"8h"')
+    + "[plans.threads]\n"
+    + "".join(f'[[plans.threads.steps]]\nafter = "{after}"\nnotify = ["thread"]\n' for after in ("10m", "10m", "4h"))
+)
 PENDING = 50
 OUT_MINUTES = 120
 
@@ -54,7 +60,7 @@ async def test_with_slack_dead_for_two_hours_nothing_is_escalated_and_then_all_g
 
 
 async def test_what_was_to_be_told_when_slack_died_is_told_once_and_does_not_pile_up(database: Path) -> None:
-    async with running_bot(database, text=TEXT) as bot:
+    async with running_bot(database, text=THREADS) as bot:
         await bot.submit(lasts="8h")
         await bot.until_delivered()
         bot.slack.faults.add(Fault("500", methods="chat.*"))
@@ -65,6 +71,17 @@ async def test_what_was_to_be_told_when_slack_died_is_told_once_and_does_not_pil
             await let_pass(bot, 10)
         waiting = rows_at(database, "SELECT about FROM outbox WHERE kind = 'notify'")
         assert (taken(bot), len(waiting)) == ([(0, 1)], 1)
+        before = len(bot.slack.messages("C0REFUNDS"))
+        bot.slack.faults.clear()
+        await let_pass(bot, 0.05)
+        await until(lambda: taken(bot) == [(0, 1), (1, 1)])  # the second, which was overdue, and no more
+        async with asyncio.timeout(20):
+            while rows_at(database, "SELECT 1 FROM outbox"):  # what is to be tried again in a while is tried
+                await let_pass(bot, 0.02)
+                await asyncio.sleep(0)
+        assert len(bot.slack.messages("C0REFUNDS")) == before + 2
+        assert rows_at(database, "SELECT DISTINCT state FROM step_targets") == [("notified",)]
+        assert len(taken(bot)) == 2
 
 
 async def test_one_method_of_slack_s_that_fails_holds_no_plan_up(database: Path) -> None:

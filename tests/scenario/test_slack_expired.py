@@ -79,6 +79,7 @@ async def test_what_was_cancelled_or_decided_is_no_news(database: Path) -> None:
         cancelled = await bot.submit()
         await bot.card(cancelled)
         await bot.approvals.cancel(bot.instance, cancelled.id)
+        await _quiet(bot)
         await bot.advance(minutes=15)
         async with asyncio.timeout(5):
             await bot.until_delivered()

@@ -496,7 +496,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "expired-notice": Sample(
         "Owners hear of requests that expired", "messages", place="DM",
-        content=lambda: [answers.render_expired(_EXPIRED, {42: "https://example.slack.com/archives/C0REFUNDS/p1"})],
+        content=lambda: [answers.render_expired(_EXPIRED, {})],
     ),
     "enrol-code": Sample(
         "Passcodes: the code", "modal", lambda: enrolment.render_code_form(PasscodeStatus(is_enrolled=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.call import parse_submission
-from handlers import protocol
+from handlers import agents, protocol
 from handlers.wire import parse_outcome
 from tests.scenario.agents_support import READ, running_api
 

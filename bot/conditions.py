@@ -178,6 +178,8 @@ def _readable_error(message: str) -> tuple[str, str]:
     remedy = "see docs/configuration.md#conditions for what a condition may say"
     if "'double'" in what:
         remedy = "compare numbers as they are: 4900, 4900.0 and 49e2 are the same; rounding to double is left out"
+    elif "token recognition error at: '=" in what:
+        remedy = 'compare with ==, such as arguments.currency == "GBP"'
     elif what.startswith("undeclared reference"):
         remedy = "a condition may use agent, tool, server and arguments, and CEL's own functions"
     return f"is not a condition: {where}{what}", remedy

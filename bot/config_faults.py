@@ -145,8 +145,9 @@ def _problem_and_remedy(detail: ErrorDetails, field: FieldInfo | None) -> tuple[
             return context["problem"], context["remedy"]
         case "missing":
             return "is missing", f"add it{example}"
-        case "literal_error":
-            return f"is {shown(value)}", f"use one of {context['expected']}"
+        case "literal_error" | "enum":
+            expected = context["expected"].replace("'", '"')
+            return f"is {shown(value)}", f"use one of {expected}" if " or " in expected else f"use {expected}"
         case "greater_than_equal":
             return f"is {shown(value)}", f"use at least {context['ge']}"
         case "less_than_equal":

@@ -272,6 +272,17 @@ class Rule(_Terms):
                 raise wrong(error.problem, error.remedy) from error
         return value
 
+    @field_validator("need", "reviewers", "quorum", "reason", "confirm", "step_up")
+    @classmethod
+    def _people_are_asked(cls, value: object, info: ValidationInfo) -> object:
+        # Whoever wrote one of these means a guard, and an autonomous rule would pass over it in silence.
+        if info.data.get("stage") == "autonomous" and value != cls.model_fields[str(info.field_name)].default:
+            raise wrong(
+                'stands in a rule with stage "autonomous", where nobody is asked',
+                'leave it out, or write stage = "approve"',
+            )
+        return value
+
     @field_validator("arguments_schema", mode="before")
     @classmethod
     def _schema_is_a_schema(cls, value: object, info: ValidationInfo) -> object:

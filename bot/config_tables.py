@@ -166,5 +166,5 @@ class ReviewerGroup(Table):
     @classmethod
     def _somebody_is_in_it(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if not value and info.data.get("users") == ():
-            raise wrong("and users are both empty", "list at least one user or user group")
+            raise wrong("is empty, and so is users", "list at least one user or user group")
         return value

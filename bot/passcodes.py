@@ -195,7 +195,9 @@ class Passcodes:
         refuse_unless_member(user_id, facts, now)
         letters = _letters_of(code)
         if letters is None:
-            return WrongCode("A code is eight letters and digits, such as ABCD-2345.", code="code_malformed")
+            return WrongCode(
+                "A code is eight letters and digits, such as ABCD-2345, never 0, 1, I or O.", code="code_malformed"
+            )
         person = await unit.one(statements.AUTHENTICATOR, user_id=user_id)
         if person is None or person.code_hash is None or not _is_open(person, now):
             return WrongCode()

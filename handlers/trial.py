@@ -64,7 +64,14 @@ def parse_call(body: bytes, agent: str | None) -> tuple[str, Submission]:
 
     ``agent`` given here goes before the file's; without a timeout the call has the usual one. Raises ``BadInput``.
     """
-    fields = parse_object(body, (*_FIELDS, "agent"))
+    try:
+        fields = parse_object(body, (*_FIELDS, "agent"))
+    except BadInput as error:
+        if error.code != "unknown_field":
+            raise
+        known = ", ".join((*_FIELDS, "agent"))
+        said = f"{json.dumps(error.param)} is not a field of a call; known are {known}."
+        raise BadInput(said, param=error.param, code=error.code) from error
     named = fields.pop("agent")[0] if "agent" in fields else None
     agent = agent or named
     if not isinstance(agent, str):

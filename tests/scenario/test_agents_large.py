@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot.call import parse_submission
-from handlers import agents
+from handlers import agents, protocol
 from handlers.wire import parse_outcome
 from tests.scenario.agents_support import READ, running_api
 
-LARGE = "x" * agents.LARGE_BODY_BYTES
+LARGE = "x" * protocol.LARGE_BODY_BYTES
 
 
 class Gate:
@@ -23,7 +23,7 @@ class Gate:
         self.in_time: list[bool] = []
 
     def hold(self, body: bytes) -> None:
-        if len(body) > agents.LARGE_BODY_BYTES:
+        if len(body) > protocol.LARGE_BODY_BYTES:
             self.begun.set()
             self.in_time.append(self.opened.wait(5))
 

@@ -117,6 +117,24 @@ def test_an_autonomous_rule_needs_neither_channel_nor_reviewers() -> None:
     assert (autonomous.channel, autonomous.reviewers) == (None, ())
 
 
+@pytest.mark.parametrize(
+    "guard",
+    [
+        {"reviewers": '["finance"]'},
+        {"need": '[{ reviewers = "finance", quorum = 1 }]'},
+        {"quorum": "2"},
+        {"reason": '"optional"'},
+        {"confirm": "true"},
+        {"step_up": '"totp"'},
+    ],
+    ids=lambda guard: next(iter(guard)),
+)
+def test_an_autonomous_rule_takes_nothing_that_asks_people(guard: dict[str, str]) -> None:
+    (fault,) = faults(rule(**{"stage": '"autonomous"', "channel": None, "reviewers": None, **guard}))
+    assert fault.key_path == f"rules[0].{next(iter(guard))}"
+    assert "where nobody is asked" in fault.problem
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = read(config())
     with pytest.raises(AttributeError):
@@ -142,7 +160,7 @@ FAULTS = [
     (config(server=SERVER + '\nhost = "127.0.0.1:8080"'), "server.host", "not an address to listen on"),
     (config(server=SERVER + '\nhots = "127.0.0.1"'), "server.hots", 'did you mean "host"?'),
     # slack
-    (config(slack='mode = "Socket"'), "slack.mode", "'socket' or 'http'"),
+    (config(slack='mode = "Socket"'), "slack.mode", 'use one of "socket" or "http"'),
     (config(slack='api_url = "https://slack.com/api"'), "slack.api_url", 'write "https://slack.com/api/"'),
     (config(slack='api_url = "https://slack.com.evil.example/api/"'), "slack.api_url", "loopback"),
     (config(slack='api_url = "http://slack.com/api/"'), "slack.api_url", "loopback"),
@@ -184,7 +202,7 @@ FAULTS = [
     ),
     (config(agents='[agents]\nrefund-bot = "x"'), "agents.refund-bot", "begin it with [agents.refund-bot]"),
     # reviewers
-    (config(reviewers="[reviewers.finance]"), "reviewers.finance.usergroups", "users are both empty"),
+    (config(reviewers="[reviewers.finance]"), "reviewers.finance.usergroups", "is empty, and so is users"),
     (config(reviewers='[reviewers.finance]\nusergroups = ["U0X"]'), "reviewers.finance.usergroups[0]", "user group"),
     # rules
     (config(rules=f"[rules]{RULE}"), "rules", "double brackets"),
@@ -197,7 +215,7 @@ FAULTS = [
     (rule(name='"<!channel>"'), "rules[0].name", "cannot be a rule's name"),
     (rule(name='" a"'), "rules[0].name", "cannot be a rule's name"),
     (rule(stage=None), "rules[0].stage", "is missing"),
-    (rule(stage='"partial"'), "rules[0].stage", "'approve' or 'autonomous'"),
+    (rule(stage='"partial"'), "rules[0].stage", '"approve" or "autonomous"'),
     (rule(agent=None), "rules[0].agent", "is missing"),
     (rule(agent='"refund-bt"'), "rules[0].agent", 'did you mean "refund-bot"?'),
     (rule(agent='"Refund-*"'), "rules[0].agent", "fits no agent"),
@@ -250,10 +268,10 @@ FAULTS = [
     ),
     (rule(reviewers=None, need='["finance"]'), "rules[0].need[0]", "a table"),
     (rule(need="3"), "rules[0].need", "a list"),
-    (rule(reason='"always"'), "rules[0].reason", "'optional' or 'required'"),
+    (rule(reason='"always"'), "rules[0].reason", '"optional" or "required"'),
     (rule(confirm='"yes"'), "rules[0].confirm", "true or false"),
-    (rule(step_up='"sms"'), "rules[0].step_up", "totp"),
-    (rule(domain='"finance"'), "rules[0].domain", "'financial'"),
+    (rule(step_up='"sms"'), "rules[0].step_up", 'is "sms"; use "totp"'),
+    (rule(domain='"finance"'), "rules[0].domain", '"financial"'),
     (rule(redact='"card"'), "rules[0].redact", "a list"),
     (rule(redact='["card", ""]'), "rules[0].redact[1]", "has 0 characters"),
     (rule(redact='["a..b"]'), "rules[0].redact[0]", "on one side of a dot"),

@@ -39,6 +39,10 @@ def test_faults_are_told_where_they_are(line: str, key: str, problem: str) -> No
     assert fault.rule == "refunds"
 
 
+def test_one_equals_sign_is_told_to_be_two() -> None:
+    assert fault_of("when = 'arguments.amount = 5'").remedy.startswith("compare with ==")
+
+
 def test_a_schema_may_be_a_file_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "refund.json").write_text('{"properties": {"amount": {"minimum": 0.1}}}')

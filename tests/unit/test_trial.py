@@ -111,7 +111,7 @@ def test_a_rule_that_nobody_can_decide_is_found_out(ask: Ask, tmp_path: Path) ->
     ("call", "said"),
     [
         ("{", "not JSON"),
-        ({**REFUND, "surprise": 1}, "does not know"),
+        ({**REFUND, "surprise": 1}, '"surprise" is not a field of a call; known are tool, server,'),
         ({"tool": "x", "arguments": {}}, "which agent calls"),
         ({"agent": 5, "tool": "x", "arguments": {}}, "which agent calls"),
         ({"agent": "refund-bot", "arguments": {}}, "tool is missing"),

@@ -37,7 +37,8 @@ async def test_what_came_due_meanwhile_is_done_once(
             _, request = await work.send("POST", "/v1/requests", REFUND | {"timeout": lasts}, key=fate)
             ids[fate] = request["id"]
         await work.until_delivered()
-        cards = dict(zip(ids, work.slack.messages("C0REFUNDS"), strict=True))
+        by_request = {payload_of(message)["request_id"]: message for message in work.slack.messages("C0REFUNDS")}
+        cards = {fate: by_request[request_id] for fate, request_id in ids.items()}
         for fate in ("lapsed", "overdue"):
             assert (await slack.click("U0ALICE", "C0REFUNDS", cards[fate].ts, "approve")).ok
         status, _ = await work.send("POST", f"/v1/requests/{ids['overdue']}/consume", key="c")

@@ -160,7 +160,10 @@ async def test_the_service_does_what_its_document_says(database: Path) -> None:
         tokens = {"InstanceCredential": work.token, "ProvisionerToken": platform.token}
         station.answer = agree
         pending = [await ask(work, "issue_refund", key) for key in "ab"]
-        approved = [await ask(work, "look_up", key) for key in "cd"]
+        approved = [await ask(work, "look_up", key) for key in "cdef"]
+        for one in approved[2:]:  # so that outcomes can be reported however the cases are shuffled
+            status, _ = await work.send("POST", f"/v1/requests/{one}/consume", key="before")
+            assert status == 200
         given = Given(station.url, pending, approved, [await make(platform, key) for key in "ab"])
         report = await asyncio.to_thread(run, served, work.agents_url, tokens, given)
     assert report.told == [], "\n".join(report.told)

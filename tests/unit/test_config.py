@@ -147,6 +147,8 @@ def test_settings_cannot_be_changed() -> None:
 
 # One fault, its key path, and words that must be in it.
 AGENT = '[agents.refund-bot]\nowners = ["U0OWNER"]\ntools = ["issue_refund"]\n'
+PUBLIC = 'public_url = "https://signoff.example.com"'
+LOOPBACK = "delivery = { allow_loopback = true }"
 FAULTS = [
     # server
     (config(server=""), "server.public_url", "is missing"),
@@ -285,6 +287,14 @@ FAULTS = [
     (config(agents=AGENT + 'rate = "0/1m"'), "agents.refund-bot.rate", "60/1m"),
     (config(agents=AGENT + 'instance_rate = "1/1d"'), "agents.refund-bot.instance_rate", "60/1m"),
     (config(agents=AGENT + "max_pending = 0"), "agents.refund-bot.max_pending", "at least 1"),
+    # receivers
+    (
+        config(server='public_url = "https://signoff.example.com"', top=LOOPBACK),
+        "delivery.allow_loopback",
+        "not loopback",
+    ),
+    (config(top="delivery = { allow_loopback = 1 }"), "delivery.allow_loopback", "true or false"),
+    (config(top="delivery = { loopback = true }"), "delivery.loopback", "allow_loopback"),
     # top level
     (config(top="severs = 1"), "severs", 'did you mean "server"?'),
     (config(agents="", rules="", top="agents = []"), "agents", "begin it with [agents.NAME]"),

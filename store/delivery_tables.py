@@ -5,13 +5,11 @@ The same conventions as in ``store.tables``: each thing a frozen record and a ta
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, Text, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, text
 from sqlmodel import Field
 
-from store.tables import MAX_ID, Record
+from store.columns import BIG, MAX_ID, Record
 from store.types import UtcDateTime
-
-_BIG = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Provisioner(Record):
@@ -70,7 +68,7 @@ class Notification(Record):
 
     id: str = Field(primary_key=True, max_length=MAX_ID)
     instance_id: str = Field(foreign_key="instances.id", max_length=MAX_ID)
-    request_number: int = Field(sa_type=_BIG, sa_column_args=[ForeignKey("requests.number")])
+    request_number: int = Field(sa_type=BIG, sa_column_args=[ForeignKey("requests.number")])
     body: str = Field(sa_type=Text)
     created_at: datetime = Field(sa_type=UtcDateTime)
     due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -5,14 +5,12 @@ The same conventions as in ``store.tables``: each thing a frozen record and a ta
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text
+from sqlalchemy import ForeignKey, Index, Text
 from sqlmodel import Field
 
-from store.tables import Record
+from store.columns import BIG, Record
 from store.types import UtcDateTime, word
 from store.vocabulary import StepState, TargetState
-
-_BIG = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class TakenStep(Record):
@@ -21,8 +19,8 @@ class TakenStep(Record):
     ``index`` counts the plan's steps from 0; the last reminder before the deadline has that of the step after the last.
     """
 
-    id: int = Field(default=None, primary_key=True, sa_type=_BIG)
-    request_number: int = Field(sa_type=_BIG, sa_column_args=[ForeignKey("requests.number")])
+    id: int = Field(default=None, primary_key=True, sa_type=BIG)
+    request_number: int = Field(sa_type=BIG, sa_column_args=[ForeignKey("requests.number")])
     round: int
     index: int
     due_at: datetime = Field(sa_type=UtcDateTime)
@@ -41,8 +39,8 @@ class StepTarget(Record):
     ``reached`` names those it was resolved to, as JSON: user ids, or a channel.
     """
 
-    id: int = Field(default=None, primary_key=True, sa_type=_BIG)
-    step_id: int = Field(sa_type=_BIG, sa_column_args=[ForeignKey("taken_steps.id")])
+    id: int = Field(default=None, primary_key=True, sa_type=BIG)
+    step_id: int = Field(sa_type=BIG, sa_column_args=[ForeignKey("taken_steps.id")])
     target: str = Field(max_length=100)
     state: TargetState = Field(sa_type=word(TargetState))
     code: str | None = Field(default=None, max_length=75)
@@ -62,9 +60,9 @@ class SeatWidening(Record):
     are those of the moment at which the step was carried out.
     """
 
-    id: int = Field(default=None, primary_key=True, sa_type=_BIG)
-    request_number: int = Field(sa_type=_BIG, sa_column_args=[ForeignKey("requests.number")])
-    step_id: int = Field(sa_type=_BIG, sa_column_args=[ForeignKey("taken_steps.id")])
+    id: int = Field(default=None, primary_key=True, sa_type=BIG)
+    request_number: int = Field(sa_type=BIG, sa_column_args=[ForeignKey("requests.number")])
+    step_id: int = Field(sa_type=BIG, sa_column_args=[ForeignKey("taken_steps.id")])
     seat: int
     source: str = Field(max_length=100)
     users: str = Field(sa_type=Text)
@@ -83,7 +81,7 @@ class Claim(Record):
     ``was_due_at`` is when it would have come; the time between is what the claim cost. Equal where it cost nothing.
     """
 
-    request_number: int = Field(primary_key=True, sa_type=_BIG, sa_column_args=[ForeignKey("requests.number")])
+    request_number: int = Field(primary_key=True, sa_type=BIG, sa_column_args=[ForeignKey("requests.number")])
     user_id: str = Field(primary_key=True, max_length=32)
     at: datetime = Field(sa_type=UtcDateTime)
     was_due_at: datetime = Field(sa_type=UtcDateTime)

@@ -9,14 +9,34 @@ also has a number, which is its short id for people and the key other tables ref
 """
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
-from pydantic import ConfigDict
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, Text, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import CheckConstraint, Index, LargeBinary, text
+from sqlmodel import Field
 
-from store.types import UtcDateTime, word
+from store.columns import (
+    BIG,
+    MAX_ID,
+    Record,
+    a_time,
+    long_text,
+    of_request,
+    one_word,
+    refers_to,
+    row_number,
+    some_bytes,
+)
+from store.slack_tables import (
+    Card,
+    CardTable,
+    Intent,
+    IntentTable,
+    Modal,
+    ModalTable,
+    Queue,
+    QueueList,
+    QueueListTable,
+    QueueTable,
+)
 from store.vocabulary import (
     CardState,
     DeciderKind,
@@ -73,55 +93,6 @@ __all__ = [
     "VoteTable",
 ]
 
-# --- columns' building blocks -----------------------------------------------------------------------------
-
-MAX_ID = 36
-_BIG = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _time(*, optional: bool = False) -> Any:
-    """A UTC time; an optional one is null until it happened."""
-    return Field(default=None, sa_type=UtcDateTime) if optional else Field(sa_type=UtcDateTime)
-
-
-def _long(*, optional: bool = False) -> Any:
-    """Text of any length, kept to the letter."""
-    return Field(default=None, sa_type=Text) if optional else Field(sa_type=Text)
-
-
-def _words(vocabulary: type[StrEnum], *, optional: bool = False) -> Any:
-    if optional:
-        return Field(default=None, sa_type=word(vocabulary))
-    return Field(sa_type=word(vocabulary))
-
-
-def _bytes(*, optional: bool = False) -> Any:
-    return Field(default=None, sa_type=LargeBinary) if optional else Field(sa_type=LargeBinary)
-
-
-def _number() -> Any:
-    """A row number that the database gives out."""
-    return Field(default=None, primary_key=True, sa_type=_BIG)
-
-
-def _request(*, optional: bool = False) -> Any:
-    """The number of the request this row belongs to."""
-    return _refers("requests.number", optional=optional)
-
-
-def _refers(column: str, *, optional: bool = False) -> Any:
-    """A reference to a row number of another table."""
-    if optional:
-        return Field(default=None, sa_type=_BIG, sa_column_args=[ForeignKey(column)])
-    return Field(sa_type=_BIG, sa_column_args=[ForeignKey(column)])
-
-
-class Record(SQLModel):
-    """A row as a value: typed, frozen, without any tie to a database session."""
-
-    model_config = ConfigDict(frozen=True)  # type: ignore[assignment]  # SQLModel narrows the type of the key
-
-
 # --- identities -------------------------------------------------------------------------------------------
 
 
@@ -137,12 +108,12 @@ class Instance(Record):
     name: str = Field(max_length=75)
     agent: str = Field(max_length=75)
     person: str | None = Field(default=None, max_length=32)
-    created_at: datetime = _time()
-    revoked_at: datetime | None = _time(optional=True)
+    created_at: datetime = a_time()
+    revoked_at: datetime | None = a_time(optional=True)
     provisioner_id: str | None = Field(default=None, foreign_key="provisioners.id", max_length=MAX_ID)
     create_key: str | None = Field(default=None, max_length=255)
-    creation_digest: bytes | None = _bytes(optional=True)
-    creation_answer: str | None = _long(optional=True)
+    creation_digest: bytes | None = some_bytes(optional=True)
+    creation_answer: str | None = long_text(optional=True)
 
 
 class InstanceTable(Instance, table=True):
@@ -164,8 +135,8 @@ class Credential(Record):
     id: str = Field(primary_key=True, max_length=MAX_ID)
     instance_id: str = Field(foreign_key="instances.id", index=True, max_length=MAX_ID)
     token_hash: bytes = Field(sa_type=LargeBinary, unique=True)
-    created_at: datetime = _time()
-    revoked_at: datetime | None = _time(optional=True)
+    created_at: datetime = a_time()
+    revoked_at: datetime | None = a_time(optional=True)
 
 
 class CredentialTable(Credential, table=True):
@@ -178,11 +149,11 @@ class CredentialTable(Credential, table=True):
 class RuleVersion(Record):
     """A rule as it was when requests were made under it: canonical JSON, kept once per wording."""
 
-    id: int = _number()
+    id: int = row_number()
     digest: bytes = Field(sa_type=LargeBinary, unique=True)
     name: str = Field(max_length=75)
-    body: str = _long()
-    seen_at: datetime = _time()
+    body: str = long_text()
+    seen_at: datetime = a_time()
 
 
 class RuleVersionTable(RuleVersion, table=True):
@@ -200,53 +171,53 @@ class Request(Record):
     ``next_step_at`` is when its plan goes on, with step ``step_index`` (0 on) of round ``step_round``; null: no more.
     """
 
-    number: int = _number()
+    number: int = row_number()
     id: str = Field(max_length=MAX_ID, unique=True)
     instance_id: str = Field(foreign_key="instances.id", max_length=MAX_ID)
     agent: str = Field(max_length=75)
     create_key: str = Field(max_length=255)
-    submission_digest: bytes = _bytes()
+    submission_digest: bytes = some_bytes()
 
     tool: str = Field(max_length=255)
     server: str | None = Field(default=None, max_length=255)
-    arguments: str = _long()
-    agent_reasoning: str | None = _long(optional=True)
-    context: str | None = _long(optional=True)
+    arguments: str = long_text()
+    agent_reasoning: str | None = long_text(optional=True)
+    context: str | None = long_text(optional=True)
     timeout: str = Field(max_length=255)
     canonical_version: int
-    digest: bytes = _bytes()
-    salt: bytes = _bytes()
+    digest: bytes = some_bytes()
+    salt: bytes = some_bytes()
 
-    rule_id: int | None = _refers("rule_versions.id", optional=True)
-    status: Status = _words(Status)
-    created_at: datetime = _time()
-    deadline_at: datetime = _time()
-    due_at: datetime | None = _time(optional=True)
+    rule_id: int | None = refers_to("rule_versions.id", optional=True)
+    status: Status = one_word(Status)
+    created_at: datetime = a_time()
+    deadline_at: datetime = a_time()
+    due_at: datetime | None = a_time(optional=True)
 
-    next_step_at: datetime | None = _time(optional=True)
+    next_step_at: datetime | None = a_time(optional=True)
     step_index: int | None = None
     step_round: int | None = None
 
-    decided_at: datetime | None = _time(optional=True)
-    decided_by_kind: DeciderKind | None = _words(DeciderKind, optional=True)
+    decided_at: datetime | None = a_time(optional=True)
+    decided_by_kind: DeciderKind | None = one_word(DeciderKind, optional=True)
     decided_by: str | None = Field(default=None, max_length=75)
     decision_code: str | None = Field(default=None, max_length=75)
-    note: str | None = _long(optional=True)
-    expires_at: datetime | None = _time(optional=True)
+    note: str | None = long_text(optional=True)
+    expires_at: datetime | None = a_time(optional=True)
 
-    repeats: int | None = _refers("requests.number", optional=True)
-    reopened_at: datetime | None = _time(optional=True)
+    repeats: int | None = refers_to("requests.number", optional=True)
+    reopened_at: datetime | None = a_time(optional=True)
     reopened_by: str | None = Field(default=None, max_length=32)
 
-    revoked_at: datetime | None = _time(optional=True)
+    revoked_at: datetime | None = a_time(optional=True)
     revoked_code: str | None = Field(default=None, max_length=75)
-    consumed_at: datetime | None = _time(optional=True)
+    consumed_at: datetime | None = a_time(optional=True)
     consume_key: str | None = Field(default=None, max_length=255)
-    lapsed_at: datetime | None = _time(optional=True)
-    overdue_at: datetime | None = _time(optional=True)
-    outcome: OutcomeStatus | None = _words(OutcomeStatus, optional=True)
-    outcome_note: str | None = _long(optional=True)
-    outcome_at: datetime | None = _time(optional=True)
+    lapsed_at: datetime | None = a_time(optional=True)
+    overdue_at: datetime | None = a_time(optional=True)
+    outcome: OutcomeStatus | None = one_word(OutcomeStatus, optional=True)
+    outcome_note: str | None = long_text(optional=True)
+    outcome_at: datetime | None = a_time(optional=True)
 
 
 class RequestTable(Request, table=True):
@@ -319,18 +290,18 @@ class Vote(Record):
     ``standing_id`` names the standing vote that it was, if it was cast ahead.
     """
 
-    id: int = _number()
-    request_number: int = _request()
+    id: int = row_number()
+    request_number: int = of_request()
     user_id: str = Field(max_length=32)
     team_id: str = Field(max_length=32)
-    kind: VoteKind = _words(VoteKind)
-    note: str | None = _long(optional=True)
+    kind: VoteKind = one_word(VoteKind)
+    note: str | None = long_text(optional=True)
     surface: str = Field(max_length=32)
-    full_view: FullView | None = _words(FullView, optional=True)
-    step_up: StepUp | None = _words(StepUp, optional=True)
-    standing_id: int | None = _refers("standing_votes.id", optional=True)
-    cast_at: datetime = _time()
-    withdrawn_at: datetime | None = _time(optional=True)
+    full_view: FullView | None = one_word(FullView, optional=True)
+    step_up: StepUp | None = one_word(StepUp, optional=True)
+    standing_id: int | None = refers_to("standing_votes.id", optional=True)
+    cast_at: datetime = a_time()
+    withdrawn_at: datetime | None = a_time(optional=True)
 
 
 class VoteTable(Vote, table=True):
@@ -354,22 +325,22 @@ class StandingVote(Record):
     (``taken_by`` is the number of the request that took it), lifted or at ``expires_at``.
     """
 
-    id: int = _number()
-    request_number: int = _request()
+    id: int = row_number()
+    request_number: int = of_request()
     instance_id: str = Field(foreign_key="instances.id", max_length=MAX_ID)
     canonical_version: int
-    digest: bytes = _bytes()
+    digest: bytes = some_bytes()
     user_id: str = Field(max_length=32)
     team_id: str = Field(max_length=32)
-    note: str | None = _long(optional=True)
+    note: str | None = long_text(optional=True)
     surface: str = Field(max_length=32)
-    full_view: FullView | None = _words(FullView, optional=True)
-    step_up: StepUp | None = _words(StepUp, optional=True)
-    granted_at: datetime = _time()
-    expires_at: datetime = _time()
-    taken_at: datetime | None = _time(optional=True)
-    taken_by: int | None = Field(default=None, sa_type=_BIG)
-    lifted_at: datetime | None = _time(optional=True)
+    full_view: FullView | None = one_word(FullView, optional=True)
+    step_up: StepUp | None = one_word(StepUp, optional=True)
+    granted_at: datetime = a_time()
+    expires_at: datetime = a_time()
+    taken_at: datetime | None = a_time(optional=True)
+    taken_by: int | None = Field(default=None, sa_type=BIG)
+    lifted_at: datetime | None = a_time(optional=True)
 
 
 class StandingVoteTable(StandingVote, table=True):
@@ -396,15 +367,15 @@ class Authenticator(Record):
     """
 
     user_id: str = Field(primary_key=True, max_length=32)
-    seed: bytes | None = _bytes(optional=True)
-    enrolled_at: datetime | None = _time(optional=True)
-    last_step: int | None = Field(default=None, sa_type=_BIG)
+    seed: bytes | None = some_bytes(optional=True)
+    enrolled_at: datetime | None = a_time(optional=True)
+    last_step: int | None = Field(default=None, sa_type=BIG)
     failures: int = 0
-    locked_until: datetime | None = _time(optional=True)
-    code_hash: bytes | None = _bytes(optional=True)
-    code_expires_at: datetime | None = _time(optional=True)
+    locked_until: datetime | None = a_time(optional=True)
+    code_hash: bytes | None = some_bytes(optional=True)
+    code_expires_at: datetime | None = a_time(optional=True)
     code_failures: int = 0
-    offered_seed: bytes | None = _bytes(optional=True)
+    offered_seed: bytes | None = some_bytes(optional=True)
 
 
 class AuthenticatorTable(Authenticator, table=True):
@@ -416,149 +387,11 @@ class Act(Record):
 
     id: str = Field(primary_key=True, max_length=255)
     user_id: str = Field(max_length=32)
-    at: datetime = _time()
+    at: datetime = a_time()
 
 
 class ActTable(Act, table=True):
     __tablename__ = "acts"
-
-
-# --- Slack's side -----------------------------------------------------------------------------------------
-
-
-class Card(Record):
-    """A Slack message of a request. ``channel`` and ``ts`` name it once it is posted.
-
-    ``attempted_at`` is written before the first try to post: from then on a repeat must reconcile first, because
-    the message may be there although its answer was lost.
-
-    One that was gathered on a queue card (``queue_id``) is a line of that message: it has a channel and no ``ts``.
-    """
-
-    id: int = _number()
-    request_number: int = _request()
-    place: Place = _words(Place)
-    target: str = Field(max_length=32)  # the channel, or the person of a DM
-    channel: str | None = Field(default=None, max_length=32)
-    ts: str | None = Field(default=None, max_length=32)
-    state: CardState = _words(CardState)
-    created_at: datetime = _time()
-    attempted_at: datetime | None = _time(optional=True)
-    posted_at: datetime | None = _time(optional=True)
-    reposts: int = 0
-    queue_id: int | None = _refers("queues.id", optional=True)
-    step_target_id: int | None = Field(default=None, sa_type=_BIG)  # the target of a plan's step that it was sent for
-
-
-class CardTable(Card, table=True):
-    __tablename__ = "cards"
-    __table_args__ = (
-        Index("ix_cards_request", "request_number"),
-        Index("uq_cards_message", "channel", "ts", unique=True),
-        # For what waits to be posted in a channel, and for what is on a queue card.
-        Index(
-            "ix_cards_waiting",
-            "target",
-            sqlite_where=text("state = 'posting'"),
-            postgresql_where=text("state = 'posting'"),
-        ),
-        Index(
-            "ix_cards_queue",
-            "queue_id",
-            sqlite_where=text("queue_id IS NOT NULL"),
-            postgresql_where=text("queue_id IS NOT NULL"),
-        ),
-    )
-
-
-class Queue(Record):
-    """A queue card: one Slack message of a channel on which cards were gathered that came too fast for it.
-
-    ``attempted_at`` is as a card's. ``key`` is in the message's metadata, by which it is found if its answer was lost.
-    """
-
-    id: int = _number()
-    key: str = Field(max_length=MAX_ID)
-    channel: str = Field(max_length=32)
-    ts: str | None = Field(default=None, max_length=32)
-    state: CardState = _words(CardState)
-    created_at: datetime = _time()
-    attempted_at: datetime | None = _time(optional=True)
-    posted_at: datetime | None = _time(optional=True)
-    reposts: int = 0
-
-
-class QueueTable(Queue, table=True):
-    __tablename__ = "queues"
-    __table_args__ = (Index("uq_queues_message", "channel", "ts", unique=True),)
-
-
-class QueueList(Record):
-    """A modal with everything on a queue card, opened for one person. ``id`` is Slack's ``external_id``, ours."""
-
-    id: str = Field(primary_key=True, max_length=64)
-    queue_id: int = _refers("queues.id")
-    user_id: str = Field(max_length=32)
-    opened_at: datetime = _time()
-
-
-class QueueListTable(QueueList, table=True):
-    __tablename__ = "queue_lists"
-
-
-class Modal(Record):
-    """A modal we opened for one person about one request. ``id`` is Slack's ``external_id``, ours and random.
-
-    ``channel`` is where the card stands that it was opened from (null: a DM, the Home tab). ``pages_seen`` counts the
-    pages opened, from the first on without a gap; ``full_view`` how the whole call had been seen when it was opened.
-    """
-
-    id: str = Field(primary_key=True, max_length=64)
-    kind: ModalKind = _words(ModalKind)
-    request_number: int = _request()
-    user_id: str = Field(max_length=32)
-    channel: str | None = Field(default=None, max_length=32)
-    pages_seen: int = 0
-    full_view: FullView | None = _words(FullView, optional=True)
-    opened_at: datetime = _time()
-
-
-class ModalTable(Modal, table=True):
-    __tablename__ = "modals"
-
-
-class Intent(Record):
-    """One row of the outbox: something Slack is still to be told. Gone once it is done.
-
-    It is about a request, a card of it, or what ``about`` says: canonical JSON of an event's facts, for the admins.
-
-    Intents of one ``lane`` are carried out in the order of their ids. ``fence`` grows with every lease, so that a
-    worker whose lease ran out cannot finish what another has taken over.
-    """
-
-    id: int = _number()
-    kind: IntentKind = _words(IntentKind)
-    lane: str = Field(max_length=64)
-    request_number: int | None = _request(optional=True)
-    card_id: int | None = _refers("cards.id", optional=True)
-    about: str | None = _long(optional=True)
-    reason: str = Field(max_length=75)
-    created_at: datetime = _time()
-    due_at: datetime = _time()
-    attempts: int = 0
-    leased_by: str | None = Field(default=None, max_length=75)
-    leased_until: datetime | None = _time(optional=True)
-    fence: int = 0
-
-
-class IntentTable(Intent, table=True):
-    __tablename__ = "outbox"
-    __table_args__ = (
-        Index("ix_outbox_due", "due_at"),
-        Index("ix_outbox_lane", "lane", "id"),
-        Index("ix_outbox_card", "card_id"),
-        {"sqlite_autoincrement": True},  # an id given again would let an old lease finish a new row
-    )
 
 
 # --- the audit chain --------------------------------------------------------------------------------------
@@ -567,12 +400,12 @@ class IntentTable(Intent, table=True):
 class Event(Record):
     """One row of the audit chain: ``hash`` is SHA-256 of the previous row's hash followed by ``body``."""
 
-    number: int = _number()
-    at: datetime = _time()
+    number: int = row_number()
+    at: datetime = a_time()
     type: str = Field(max_length=75)
-    request_number: int | None = Field(default=None, sa_type=_BIG)
-    body: str = _long()
-    hash: bytes = _bytes()
+    request_number: int | None = Field(default=None, sa_type=BIG)
+    body: str = long_text()
+    hash: bytes = some_bytes()
 
 
 class EventTable(Event, table=True):

@@ -7,7 +7,8 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import store.delivery_tables
-import store.escalation_tables  # noqa: F401  # with store.tables, fill the metadata
+import store.escalation_tables
+import store.tables  # noqa: F401  # these fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-from store import delivery_tables, escalation_tables, schema  # noqa: F401  # with store.tables, fills the metadata
+from store import delivery_tables, escalation_tables, schema, tables  # noqa: F401  # they fill the metadata
 from store.types import Word
 from store.unit import NewerSchema, OlderSchema, StoreUnavailable
 

@@ -9,7 +9,7 @@ nothing is sent twice: what an earlier try may have sent is looked for first.
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -26,9 +26,9 @@ from handlers.delivery import NotNow
 from handlers.pacing import Pacer
 from handlers.pagers import PagerTrouble
 from handlers.slack.blocks import Message
-from handlers.slack.cards import card_metadata, render_card
 from handlers.slack.client import SlackClient
-from handlers.slack.places import find_card, is_less_private, why_closed
+from handlers.slack.copies import PATIENT_TRIES, Copies, Turns, final_code
+from handlers.slack.places import is_less_private, why_closed
 from handlers.slack.recipients import Recipients, find_recipients
 from handlers.slack.steps import render_reminder, render_still_waiting, render_told, still_asked, why_told
 from handlers.slack.telling import Teller
@@ -39,7 +39,6 @@ from handlers.slack.trouble import (
     Refused,
     SlackTrouble,
     Temporary,
-    UnknownPerson,
 )
 from store.escalation_tables import TakenStep
 from store.tables import Card, CardState, Place, Status
@@ -48,8 +47,6 @@ from store.vocabulary import TargetState
 STEP_EVENT = "signoff_step"
 """The type of the metadata by which a reply is found again."""
 MOST_DMS = 50  # people written to one by one
-PATIENT_TRIES = 5  # how often an unclear answer is asked for again before going on without it
-_MOST_ABSENT = 10_000
 _ASK_AGAIN = (OnCallTrouble.GROUP_UNAVAILABLE, OnCallTrouble.PEOPLE_UNAVAILABLE)
 
 log = structlog.get_logger(__name__)
@@ -112,10 +109,10 @@ class Escalating:
         self._outbox = outbox
         self._reach = reach
         self._teller = teller
-        self._posts = posts
         self._clock = clock
         self._faults = faults
-        self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
+        self._turns = Turns(posts, clock)
+        self._copies = Copies(client, outbox, self._turns, clock)
 
     async def carry_out(self, job: Job) -> None:
         """Notify one target of a step, and settle it. Raises what asks to be tried again later."""
@@ -216,19 +213,19 @@ class Escalating:
                 if sighting.event_type == STEP_EVENT and sighting.event_payload == mark:
                     outcome.reached.append(card.channel)
                     return outcome
-        self._wait_for_turn(card.channel, job)
+        self._turns.wait(card.channel, job)
         message = render_reminder(job.drawing, await self._stand_ins_in(job.drawing), is_last=step.planned is None)
         metadata = {"event_type": STEP_EVENT, "event_payload": mark}
         try:
             await self._client.post(card.channel, message.text, message.blocks, metadata, thread_ts=card.ts)
         except Temporary as trouble:
-            self._hold(card.channel, trouble)
+            self._turns.hold(card.channel, trouble)
             raise
         except MessageGone:
             await self._outbox.card_deleted(card.channel, card.ts)
             raise NotNow("card_gone") from None
         except (PlaceClosed, ContentRefused, Refused) as trouble:
-            return outcome.fail(self._final(trouble, job))
+            return outcome.fail(final_code(trouble, job))
         outcome.reached.append(card.channel)
         return outcome
 
@@ -267,53 +264,16 @@ class Escalating:
             if card.state is CardState.POSTING:
                 raise NotNow("card_not_posted")
             return await self._reply(job, step, card)
-        if code := await self._post_copy(job, card):
+        if code := await self._copies.post(job, card):
             return outcome.fail(code)
         outcome.reached.append(channel)
         return outcome
-
-    async def _post_copy(self, job: Job, card: Card) -> str | None:
-        """Post a planned copy, once; a code if it is not in Slack and will not be."""
-        if card.state is not CardState.POSTING:
-            return None if card.state is CardState.LIVE else "card_gone"
-        if await self._find_copy(card, job):
-            return None
-        self._wait_for_turn(card.target, job)
-        if not await self._outbox.attempting(card):
-            return None  # it was gathered on a queue card meanwhile
-        self._absent.discard(card.id)
-        request = job.drawing.request
-        message = render_card(job.drawing, self._clock())
-        try:
-            channel, ts = await self._client.post(
-                card.target, message.text, message.blocks, card_metadata(request, card.id)
-            )
-        except Temporary as trouble:
-            if trouble.had_no_effect and len(self._absent) < _MOST_ABSENT:
-                self._absent.add(card.id)
-            self._hold(card.target, trouble)
-            raise
-        except (PlaceClosed, UnknownPerson, ContentRefused, Refused) as trouble:
-            code = self._final(trouble, job)
-            await self._outbox.drop(card)
-            return code
-        await self._outbox.found(card, channel, ts)
-        return None
-
-    async def _find_copy(self, card: Card, job: Job) -> bool:
-        """Look for a copy whose answer was lost; whether it is there."""
-        if card.attempted_at is None or card.id in self._absent:
-            return False
-        sighting = await find_card(self._client, card, job.drawing.request)
-        if sighting is not None:
-            await self._outbox.found(card, sighting.channel, sighting.ts)
-        return sighting is not None
 
     async def _end_copies(self, job: Job, step: StepToCarry) -> None:
         """Of a request that is over: find what may be in Slack, so that it is drawn as decided; drop the rest."""
         for card in await self._outbox.cards_of(step.request):
             is_own = card.step_target_id == step.target.id and card.state is CardState.POSTING
-            if is_own and not await self._find_copy(card, job):
+            if is_own and not await self._copies.find(job, card):
                 await self._outbox.drop(card)
 
     # --- people ---
@@ -366,7 +326,7 @@ class Escalating:
                     reminded.append(user)
                 continue
             try:
-                code = await self._post_copy(job, card)
+                code = await self._copies.post(job, card)
             except (NotNow, Temporary) as trouble:
                 later = trouble
                 continue
@@ -417,22 +377,6 @@ class Escalating:
         return outcome
 
     # --- inside ---
-
-    def _final(self, trouble: SlackTrouble, job: Job) -> str:
-        """The code of what Slack will never take. An unknown refusal is asked for again a few times first."""
-        if isinstance(trouble, Refused) and job.intent.attempts < PATIENT_TRIES:
-            raise NotNow(trouble.code) from trouble
-        return trouble.code
-
-    def _wait_for_turn(self, key: str, job: Job) -> None:
-        delay = self._posts.wait(key, job.intent.id, self._clock(), first=True)  # not behind new cards
-        if delay > timedelta(0):
-            raise NotNow("paced", delay, counts=False)
-
-    def _hold(self, key: str, trouble: Temporary) -> None:
-        if trouble.retry_after is not None:
-            now = self._clock()
-            self._posts.hold(key, now, now + trouble.retry_after)
 
     def _note(self, job: Job, step: StepToCarry, code: str) -> None:
         log.warning("target_not_reached", request=job.drawing.request.number, target=step.target.target, code=code)

@@ -23,7 +23,8 @@ from handlers.pacing import Pace, Pacer
 from handlers.slack.answers import render_admin_notice, render_owner_notice
 from handlers.slack.cards import card_metadata, render_card
 from handlers.slack.client import SlackClient
-from handlers.slack.escalating import MOST_DMS, PATIENT_TRIES, Escalating, Reach
+from handlers.slack.copies import PATIENT_TRIES
+from handlers.slack.escalating import MOST_DMS, Escalating, Reach
 from handlers.slack.expired import ExpiredNotices
 from handlers.slack.places import find_card, is_less_private, why_closed
 from handlers.slack.queue_posting import QUEUE_PACE, QueuePosting

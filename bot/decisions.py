@@ -245,7 +245,7 @@ async def _end_votes_ahead(unit: Unit, request: Request, user_id: str, now: date
 
 async def cast_vote(
     unit: Unit, request: Request, act: Act, kind: VoteKind, note: str | None, now: datetime, *,
-    step_up: StepUp | None = None, standing_id: int | None = None,
+    step_up: StepUp | None = None, standing_id: int | None = None, is_forced: bool = False,
 ) -> Vote:  # fmt: skip
     """Write a vote down. What it leads to is for ``Election.weigh``."""
     cast = await unit.one(
@@ -259,6 +259,7 @@ async def cast_vote(
         full_view=act.full_view,
         step_up=step_up,
         standing_id=standing_id,
+        is_forced=is_forced,
         cast_at=now,
     )
     if cast is None:
@@ -267,7 +268,7 @@ async def cast_vote(
         unit, now, EventType.VOTE_CAST, request,
         user=act.user_id, team=act.team_id, kind=kind.value, surface=act.surface,
         full_view=act.full_view.value if act.full_view else None,
-        step_up=step_up.value if step_up else None, standing=standing_id,
+        step_up=step_up.value if step_up else None, standing=standing_id, forced=is_forced or None,
         note=commit_to_text(request, note),
     )  # fmt: skip
     return cast

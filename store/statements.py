@@ -123,7 +123,7 @@ RULE_VERSION = Statement(select(rule_versions).where(rule_versions.c.id == _p("i
 
 _AFTER_CREATION = (
     "reopened_at", "reopened_by", "revoked_at", "revoked_code", "consumed_at", "consume_key", "lapsed_at", "overdue_at",
-    "outcome", "outcome_note", "outcome_at",
+    "outcome", "outcome_note", "outcome_at", "forgotten_at",
 )  # fmt: skip
 _new_request = _given(requests, left_out=("number", *_AFTER_CREATION))
 # Touches no row for an instance that was revoked, or whose key was used before.

@@ -25,6 +25,7 @@ from store.columns import (
     row_number,
     some_bytes,
 )
+from store.override_tables import Digest, DigestTable, Halt, HaltTable, Override, OverrideTable
 from store.slack_tables import (
     Card,
     CardTable,
@@ -41,10 +42,14 @@ from store.vocabulary import (
     CardState,
     DeciderKind,
     FullView,
+    HaltEffect,
+    HaltScope,
     IntentKind,
     ModalKind,
     OutcomeStatus,
+    OverrideKind,
     Place,
+    Rank,
     Status,
     StepUp,
     VoteKind,
@@ -62,9 +67,15 @@ __all__ = [
     "Credential",
     "CredentialTable",
     "DeciderKind",
+    "Digest",
+    "DigestTable",
     "Event",
     "EventTable",
     "FullView",
+    "Halt",
+    "HaltEffect",
+    "HaltScope",
+    "HaltTable",
     "Instance",
     "InstanceTable",
     "Intent",
@@ -74,11 +85,15 @@ __all__ = [
     "ModalKind",
     "ModalTable",
     "OutcomeStatus",
+    "Override",
+    "OverrideKind",
+    "OverrideTable",
     "Place",
     "Queue",
     "QueueList",
     "QueueListTable",
     "QueueTable",
+    "Rank",
     "Record",
     "Request",
     "RequestTable",
@@ -169,6 +184,7 @@ class Request(Record):
     approved, the execution timeout while consumed, null once nothing more can become due. ``repeats`` is the number
     of the request whose denial by a person was remembered; ``reopened_at`` on that one ends the memory. While pending,
     ``next_step_at`` is when its plan goes on, with step ``step_index`` (0 on) of round ``step_round``; null: no more.
+    From ``forgotten_at`` on, arguments, context, notes, salt and digests are empty: retention removed them.
     """
 
     number: int = row_number()
@@ -218,6 +234,7 @@ class Request(Record):
     outcome: OutcomeStatus | None = one_word(OutcomeStatus, optional=True)
     outcome_note: str | None = long_text(optional=True)
     outcome_at: datetime | None = a_time(optional=True)
+    forgotten_at: datetime | None = a_time(optional=True)
 
 
 class RequestTable(Request, table=True):
@@ -276,6 +293,8 @@ class RequestTable(Request, table=True):
             sqlite_where=text("repeats IS NOT NULL"),
             postgresql_where=text("repeats IS NOT NULL"),
         ),
+        # For what was decided in a span of time: rates, and what retention removes.
+        Index("ix_requests_decided_at", "decided_at", "agent", "status", "decided_by_kind"),
         CheckConstraint("deadline_at > created_at", name="ck_requests_deadline"),
         CheckConstraint("(status = 'pending') = (decided_at IS NULL)", name="ck_requests_decided"),
         CheckConstraint("(status = 'approved') = (expires_at IS NOT NULL)", name="ck_requests_expires"),
@@ -287,7 +306,8 @@ class RequestTable(Request, table=True):
 class Vote(Record):
     """One person's approve or deny. A decision is computed from the votes that were not withdrawn.
 
-    ``standing_id`` names the standing vote that it was, if it was cast ahead.
+    ``standing_id`` names the standing vote that it was, if it was cast ahead. ``is_forced``: an admin cast it past
+    reviewers and quorum; it counts among admins alone.
     """
 
     id: int = row_number()
@@ -300,6 +320,7 @@ class Vote(Record):
     full_view: FullView | None = one_word(FullView, optional=True)
     step_up: StepUp | None = one_word(StepUp, optional=True)
     standing_id: int | None = refers_to("standing_votes.id", optional=True)
+    is_forced: bool = False
     cast_at: datetime = a_time()
     withdrawn_at: datetime | None = a_time(optional=True)
 

@@ -68,6 +68,8 @@ class ModalKind(StrEnum):
     REVIEW = "review"
     APPROVE = "approve"  # a reason, a confirmation, a passcode
     CHANGES = "changes"
+    OVERRIDE = "override"  # the reason for revoking, reporting, reversing or forcing
+    WHY = "why"  # the time line
 
 
 class FullView(StrEnum):
@@ -76,6 +78,39 @@ class FullView(StrEnum):
     CARD = "card"  # it stood on the card, whole
     PAGES = "pages"  # they opened every page of the review
     FORM = "form"  # they filled in a form that held it, whole
+
+
+class OverrideKind(StrEnum):
+    """How a person displaced an outcome."""
+
+    CHANGED = "changed"  # approved with changes
+    REVOKED = "revoked"  # an approval withdrawn before it was consumed
+    REVERSED = "reversed"  # a denial or expiry undone, by a vote cast ahead
+    REPORTED = "reported"  # a consumed approval declared wrong
+    FORCED = "forced"  # admins decided past quorum or reviewers
+
+
+class HaltEffect(StrEnum):
+    """What happens to the calls that somebody stopped."""
+
+    DENY = "deny"  # paused: denied at once, and no open approval is used
+    ASK = "ask"  # a rule that approves by itself asks people
+
+
+class HaltScope(StrEnum):
+    """What somebody stopped."""
+
+    AGENT = "agent"
+    RULE = "rule"
+    ALL = "all"
+
+
+class Rank(StrEnum):
+    """On what ground somebody could stop something, lowest first."""
+
+    OWNER = "owner"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
 
 
 class IntentKind(StrEnum):
@@ -88,6 +123,7 @@ class IntentKind(StrEnum):
     TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
     TELL_ADMINS = "tell_admins"  # a DM to each admin
     NOTIFY = "notify"  # carry one target of a plan's step out
+    POST_DIGEST = "post_digest"  # post a gathered notice of what a rule approved by itself
     END_PAGE = "end_page"  # tell a pager that what it was called for has ended
 
 

@@ -1,9 +1,9 @@
 """How a request comes to be: an agent's call meets the rules, and what follows at once is written in one transaction.
 
 A rule may approve or deny it there and then. Where it asks people, standing votes for the call are taken first; without
-any, a remembered denial is given again, and what nobody can decide is denied; else the request waits, and its card is
-planned. A repeated submission is the request that was made before. Waiting, cancelling, consuming and outcomes are
-``bot.approvals``'.
+any that may count, a remembered denial is given again, and what nobody can decide is denied; else the request waits,
+and its card is planned. A repeated submission is the request that was made before. Waiting, cancelling, consuming and
+outcomes are ``bot.approvals``'.
 """
 
 import os
@@ -31,7 +31,7 @@ from bot.memory import count_try, recall
 from bot.people import Directory, Facts
 from bot.policy import DEFAULT_TIMEOUT, Course, Parties, Ruling, reviewer_usergroups
 from bot.rulebook import Edition, Rulebook, RulesChanged
-from bot.standing import take_standing
+from bot.standing import may_count, take_standing
 from store import statements, statements_ahead
 from store.compiled import make_record
 from store.engine import Store
@@ -57,6 +57,15 @@ class _Met:
     facts: Facts | None = None
     lack: str | None = None
     is_binding: bool = False
+
+    def settled(self, call: "_Call", now: datetime) -> "_Met":
+        """Return what of this matters: standing votes go before a denial only if one may count, as far as is known."""
+        rule, facts = call.ruling.rule, self.facts
+        if self.denial is None or not self.standing or rule is None:
+            return self
+        if facts is None or any(may_count(one, rule.as_frozen, call.parties, facts, now) for one in self.standing):
+            return replace(self, denial=None)
+        return replace(self, standing=())
 
     def differs(self, other: "_Met") -> bool:
         """Whether ``other`` standing votes or another denial are met."""
@@ -132,21 +141,21 @@ class Creation:
         met = await self._store.peek(look)
         if met is None or rule is None:
             return _NOTHING  # nothing new will be made
-        facts = lack = None
+        met = replace(met, is_binding=True)
         try:
             if met.standing:
                 voters = {standing.user_id for standing in met.standing}
-                facts = await self._directory.load_facts(voters, reviewer_usergroups(rule.as_frozen))
-            if met.denial is None:
+                met = replace(met, facts=await self._directory.load_facts(voters, reviewer_usergroups(rule.as_frozen)))
+            if met.settled(call, self._clock()).denial is None:
                 version = call.edition.version_of(rule)
-                lack = await self._availability.find_lack(version, rule.as_frozen, call.parties)
+                met = replace(met, lack=await self._availability.find_lack(version, rule.as_frozen, call.parties))
         except FactsUnavailable:
             pass  # the standing votes wait for another try of the agent's, and this one waits for people
-        return replace(met, facts=facts, lack=lack, is_binding=True)
+        return met
 
     @staticmethod
     async def _meet(unit: Unit, call: "_Call", now: datetime) -> _Met:
-        """Look for standing votes for the call, and if there are none for a denial that is remembered."""
+        """Look for standing votes for the call, and for a denial that is remembered."""
         submission, instance = call.submission, call.instance
         standing = await unit.all(
             statements_ahead.STANDING_FOR,
@@ -155,9 +164,7 @@ class Creation:
             canonical_version=CANONICAL_VERSION,
             now=now,
         )
-        if standing:
-            return _Met(standing=tuple(standing))
-        return _Met(denial=await recall(unit, instance.agent, submission.tool, submission.digest, now))
+        return _Met(tuple(standing), await recall(unit, instance.agent, submission.tool, submission.digest, now))
 
     # --- the transaction ---
 
@@ -173,7 +180,7 @@ class Creation:
             met = await self._meet(unit, call, now)
             if foreseen.is_binding and foreseen.differs(met):
                 raise _Overtaken
-            met = replace(met, facts=foreseen.facts, lack=foreseen.lack)
+            met = replace(met, facts=foreseen.facts, lack=foreseen.lack).settled(call, now)
         deadline_at = now + parse_capped(submission.timeout, rule.max_timeout if rule else DEFAULT_TIMEOUT)
         decision = _decision(ruling, met, now, deadline_at)
         waits = decision["status"] is Status.PENDING

@@ -15,14 +15,14 @@ from bot.call import CANONICAL_VERSION, Submission
 from bot.changed_calls import parse_changed, refuse_hidden_changes, render_note, shown_arguments
 from bot.clock import Clock
 from bot.conditions import Call
-from bot.config import Rule
+from bot.config import FrozenRule, Rule
 from bot.decisions import Election, StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
 from bot.errors import ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
 from bot.events import EventType, append_event, commit, commit_to_text
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
 from bot.people import Directory, Facts
 from bot.policy import Course, Parties, Ruling, judge, lacks, reviewer_usergroups
-from bot.rulebook import Rulebook
+from bot.rulebook import Edition, Rulebook, RulesChanged
 from store import statements, statements_ahead
 from store.engine import Store
 from store.tables import FullView, Request, StandingVote, Status, Vote, VoteKind
@@ -86,13 +86,18 @@ class Standing:
             raise UnknownRequest
         call = parse_changed(request, changed_arguments_text)
         changed = Call(request.agent, request.tool, request.server, call.arguments)
-        edition = await self._rulebook.edition()
-        ruling = await edition.rule_on(changed, request.timeout)
-        work = partial(
-            self._approve, act=act, call=call, ruling=ruling, seen=seen, reason=reason or None, passcode=passcode
-        )
-        groups = reviewer_usergroups(ruling.rule.as_frozen) if ruling.rule else ()
-        return await self._hearings.hear(number, act, work, also_groups=groups)
+        while True:
+            edition = await self._rulebook.edition()
+            ruling = await edition.rule_on(changed, request.timeout)
+            work = partial(
+                self._approve,
+                act=act, call=call, edition=edition, ruling=ruling, seen=seen, reason=reason or None, passcode=passcode,
+            )  # fmt: skip
+            groups = reviewer_usergroups(ruling.rule.as_frozen) if ruling.rule else ()
+            try:
+                return await self._hearings.hear(number, act, work, also_groups=groups)
+            except RulesChanged:
+                continue
 
     async def _approve(
         self,
@@ -100,6 +105,7 @@ class Standing:
         hearing: Hearing,
         act: Act,
         call: Submission,
+        edition: Edition,
         ruling: Ruling,
         seen: FullView | None,
         reason: str | None,
@@ -110,6 +116,7 @@ class Standing:
         if hearing.is_repeat:
             standing = await self._granted_before(unit, request, act, call)
             return Granted(request, standing, shown_arguments(call, hearing.rule.redact), needed)
+        self._rulebook.refuse_outdated(edition)
         refuse_unless_open(request, now)
         hearing.refuse_unless_entitled(act.user_id)
         if act.full_view is not FullView.FORM or seen is None:
@@ -189,6 +196,11 @@ class Standing:
         return granted
 
 
+def may_count(standing: StandingVote, rule: FrozenRule, parties: Parties, facts: Facts, now: datetime) -> bool:
+    """Whether a standing vote would count on a request under ``rule`` at this moment."""
+    return judge(standing.user_id, rule, parties, facts, now).allowed and lacks(_as_vote(standing), rule) is None
+
+
 async def take_standing(
     unit: Unit, request: Request, rule: Rule, parties: Parties, facts: Facts, waiting: Sequence[StandingVote],
     now: datetime,
@@ -201,7 +213,7 @@ async def take_standing(
     frozen = rule.as_frozen
     taken: list[Vote] = []
     for standing in waiting:
-        if not judge(standing.user_id, frozen, parties, facts, now).allowed or lacks(_as_vote(standing), frozen):
+        if not may_count(standing, frozen, parties, facts, now):
             continue
         if not await unit.run(
             statements_ahead.TAKE_STANDING,

@@ -280,7 +280,7 @@ def parse_retry_after(answer: Answer, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(header[:9]), LONGEST_RETRY_AFTER.total_seconds()))
     try:
         until = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return timedelta(0)
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)

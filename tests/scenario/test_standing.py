@@ -1,7 +1,9 @@
 """Approve with changes on a real database: the call is denied, and a vote waits for the changed one."""
 
 import json
+from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -21,9 +23,10 @@ from bot.errors import (
     UnknownRequest,
     WrongPasscode,
 )
-from bot.people import Channel
+from bot.people import Channel, Facts
+from bot.reload import Reloads
 from store.tables import DeciderKind, FullView, Instance, Request, Status, StepUp, VoteKind
-from tests.conftest import SAMPLE, House, submission
+from tests.conftest import SAMPLE, House, sample_settings, submission
 from tests.passcode_support import STEP, enrol
 from tests.scenario.ahead_support import CHANGED, ORIGINAL, Acts, change, rows, still_open, under
 
@@ -175,6 +178,26 @@ async def test_an_agent_that_may_no_longer_use_the_tool_gets_nothing(
     stricter = await under(house, SAMPLE.replace('"issue_refund", ', ""))
     with pytest.raises(NotYourDecision, match="may not use the tool"):
         await change(stricter, asked, filled("U0ALICE"))
+    await still_open(house, asked)
+
+
+async def test_other_rules_that_come_meanwhile_are_those_it_is_judged_by(
+    house: House, asked: Request, filled: Acts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note and the vote must not promise what the rules in force no longer hold."""
+    reloads = Reloads(house.store, house.clock, house.rulebook)
+    texts = iter([SAMPLE.replace('min_timeout = "1m"', 'step_up = "totp"')])
+    load_facts = house.town.load_facts
+
+    async def reload_first(users: Iterable[str], groups: Iterable[str]) -> Facts:
+        for text in texts:
+            await reloads.take(partial(sample_settings, text))
+        return await load_facts(users, groups)
+
+    monkeypatch.setattr(house.town, "load_facts", reload_first)
+    with pytest.raises(MoreIsAsked) as refused:
+        await change(house, asked, filled("U0ALICE"))
+    assert refused.value.code == "step_up_missing"
     await still_open(house, asked)
 
 

@@ -100,6 +100,23 @@ async def test_the_vote_of_who_lost_the_right_is_not_taken(
     assert rows(house, "SELECT taken_at FROM standing_votes") == [(None,)]
 
 
+async def test_a_vote_that_counts_no_more_does_not_go_before_a_denial(
+    house: House, instance: Instance, asked: Request, filled: Acts, acts: Acts
+) -> None:
+    """What people denied is reopened by one of today's reviewers, not by the word of somebody who is none any more."""
+    refused, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k2")
+    await house.decisions.vote(refused.number, acts("U0ALICE"), VoteKind.DENY, "Too much")
+    await change(house, asked, filled("U0BOB"))
+    house.town.add("U0BOB", is_deactivated=True)
+    for key in ("k3", "k4"):
+        retried, _ = await house.creation.submit(instance, submission(arguments=CHANGED), key)
+        assert (retried.status, retried.repeats, retried.note) == (Status.DENIED, refused.number, "Too much")
+    assert rows(house, "SELECT taken_at FROM standing_votes") == [(None,)]
+    house.town.add("U0BOB")  # with the right it counts again, for as long as it lives
+    back, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "k5")
+    assert (back.status, back.decided_by) == (Status.APPROVED, "U0BOB")
+
+
 @pytest.mark.parametrize("asks", ['reason = "required"', 'step_up = "totp"'])
 async def test_a_vote_that_lacks_what_the_rule_asks_now_is_not_taken(
     house: House, instance: Instance, asked: Request, filled: Acts, asks: str

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -31,6 +31,7 @@ from handlers.outbound import (
     CallFailed,
     OperatorOutbound,
     Outbound,
+    parse_retry_after,
 )
 
 INWARD_4 = (
@@ -344,6 +345,23 @@ async def test_what_is_no_http_is_a_failure(speech: bytes, code: str) -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(CallFailed, match=code):
             await Outbound(allow_loopback=True).post(f"http://127.0.0.1:{port}/", b"", {})
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
+        "Mon, 01 Jan 2024 99999999999999999999:00:00 GMT",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "soon",
+        "",
+        "\u00b2",
+    ],
+)
+def test_a_time_to_be_left_alone_that_is_none_is_passed_over(header: str) -> None:
+    """It comes from the other end: no header may keep what failed from being put off."""
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    assert parse_retry_after(Answer(429, header, b""), now) == timedelta(0)
 
 
 async def test_nobody_there_and_no_such_name_are_failures() -> None:

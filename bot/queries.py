@@ -10,7 +10,7 @@ from functools import partial
 
 from bot.clock import Clock
 from bot.config import FrozenRule
-from bot.outbox import Drawing, load_drawing
+from bot.drawings import Drawing, load_drawing
 from bot.people import Directory, Facts
 from bot.policy import judge, reviewer_usergroups
 from bot.redaction import Redactor

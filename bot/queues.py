@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.decisions import wish_to_draw_queue
+from bot.drawings import Drawing, load_drawing
 from bot.gathering import let_go, list_new, lose_queue
-from bot.outbox import Drawing, QueueJob, load_drawing
+from bot.outbox import QueueJob
 from bot.queries import Queries
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from bot.redaction_marks import MARK, MARK_SIGN, Copy, Marker, Path, Veil, parse_pattern
 from store.compiled import changed_record
-from store.tables import Request, StandingVote, Vote
+from store.tables import Override, Request, StandingVote, Vote
 
 __all__ = ["MARK", "MARK_SIGN", "Hiding", "Redacted", "Redactor"]
 
@@ -155,3 +155,9 @@ class Redacted:
         if vote.note is None or self.hiding is None:
             return vote
         return changed_record(vote, note=self.hiding.words(vote.note))
+
+    def reasoned(self, override: Override) -> Override:
+        """Return an override of the request, its reason as people may see it."""
+        if override.reason is None or self.hiding is None:
+            return override
+        return changed_record(override, reason=self.hiding.words(override.reason))

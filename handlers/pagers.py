@@ -19,8 +19,9 @@ import structlog
 
 from bot.addresses import BadAddress
 from bot.config import Pager, Plan, Settings
+from bot.drawings import Drawing
 from bot.notices import facts_of
-from bot.outbox import Drawing, Job, Outbox, Task
+from bot.outbox import Job, Outbox, Task
 from bot.secrets import NamedSecrets, webhook_key
 from handlers.delivery import Carrier, NotNow
 from handlers.outbound import Answer, Busy, CallFailed, OperatorOutbound, parse_retry_after

@@ -15,9 +15,9 @@ from typing import Any
 from bot.call import CANONICAL_VERSION, Submission, parse_object, parse_submission
 from bot.conditions import Call
 from bot.config import FrozenRule, Settings
+from bot.drawings import Drawing
 from bot.durations import parse_capped
 from bot.errors import BadInput
-from bot.outbox import Drawing
 from bot.policy import DEFAULT_TIMEOUT, Course, Parties, Policy, Ruling, Why
 from bot.redaction import Redactor
 from bot.seats import are_filled

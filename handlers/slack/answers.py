@@ -6,9 +6,9 @@ Answers carry no buttons: an ephemeral message is no card of ours, and clicks co
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from bot.drawings import Drawing
 from bot.expiries import Expired
 from bot.notices import Fact, NoticeKind
-from bot.outbox import Drawing
 from bot.queries import Seen
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, context, line, said, section

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bot.drawings import Drawing
 from bot.errors import MoreIsAsked, NotEnrolled, PasscodeLocked, Refusal, SeedUnreadable, WrongPasscode
-from bot.outbox import Drawing
 from handlers.slack.blocks import Block, View, context, line, modal, plain, section
 from handlers.slack.call_parts import card_call, facts, fits_card, names_in_full, wanted, warning
 from handlers.slack.comparison import call_outline, compared

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from bot.config_rules import Seat
 from bot.config_tables import ReviewerGroup
+from bot.drawings import Drawing
 from bot.durations import render_duration
-from bot.outbox import Drawing
 from handlers.slack.blocks import Block, Part, context, frame, framed, line, said, section, sign
 from handlers.slack.comparison import call_outline
 from handlers.slack.lookalikes import Oddity, oddities

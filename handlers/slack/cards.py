@@ -8,8 +8,8 @@ button moves under a thumb; what a decided card loses is its first row of button
 from datetime import datetime
 from typing import Any
 
+from bot.drawings import Drawing
 from bot.lifecycle import State, state_of
-from bot.outbox import Drawing
 from handlers.slack.blocks import Block, Message, Part, actions, button, context, line, said, section
 from handlers.slack.call_parts import (
     asked,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.config import FrozenRule
+from bot.drawings import Drawing
 from bot.durations import render_duration
-from bot.outbox import Drawing
 from bot.standing import Granted
 from handlers.slack.approve_form import (
     PASSCODE_BLOCK,

@@ -7,10 +7,10 @@ committed before these return.
 
 import structlog
 
+from bot.drawings import Drawing
 from bot.errors import BadInput, ChangeRefused, MoreIsAsked, NothingChanged, NotSeenWhole, Refusal
 from bot.hearings import Act
 from bot.memory import Memory
-from bot.outbox import Drawing
 from bot.standing import Standing
 from handlers.slack.approve_form import faults_of
 from handlers.slack.blocks import View

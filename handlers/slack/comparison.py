@@ -7,7 +7,7 @@ place than this one.
 
 from collections.abc import Collection
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from handlers.slack.blocks import Block, Part, context, frame, framed, line, said
 from handlers.slack.outline import Outline, outline
 from handlers.slack.text import date, how_many, user_mention, visible

@@ -11,8 +11,9 @@ from datetime import timedelta
 import structlog
 
 from bot.decisions import Decisions
+from bot.drawings import Drawing
 from bot.errors import UnknownCard
-from bot.outbox import Drawing, Outbox
+from bot.outbox import Outbox
 from bot.queries import Queries
 from handlers.slack import views
 from handlers.slack.afterwards import Afterwards

@@ -16,11 +16,12 @@ import structlog
 
 from bot.clock import Clock
 from bot.config_plans import Target, parse_target
+from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
 from bot.escalations import Escalations, StepToCarry
 from bot.notices import facts_of
 from bot.oncall import OnCallDirectory, OnCallNow, OnCallTrouble
-from bot.outbox import Drawing, Job, Outbox
+from bot.outbox import Job, Outbox
 from bot.people import Directory
 from handlers.delivery import NotNow
 from handlers.pacing import Pacer

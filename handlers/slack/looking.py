@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from bot.drawings import Drawing
 from bot.errors import UnknownCard
-from bot.outbox import Drawing
 from handlers.slack import views
 from handlers.slack.blocks import View
 from handlers.slack.desk import Desk

@@ -8,7 +8,7 @@ asked for is drawn: an agent may send a megabyte.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.policy import lacks
 from bot.redaction import MARK_SIGN
 from handlers.slack.blocks import SECTION_CHARACTERS, Block, context, frame, frames, line, quote, said, section

@@ -12,9 +12,10 @@ import structlog
 
 from bot.clock import Clock
 from bot.config import FrozenRule
+from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
 from bot.expiries import Expired
-from bot.outbox import Drawing, Job, Notice, Outbox, QueueJob, Task
+from bot.outbox import Job, Notice, Outbox, QueueJob, Task
 from bot.people import Directory
 from bot.policy import judge, reviewer_usergroups, reviewer_users
 from bot.queues import Queues

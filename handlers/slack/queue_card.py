@@ -4,7 +4,7 @@ Pure. A line each: agent, what, number, deadline, and a button that opens the re
 no call is shown. What is left out is counted. The button that lists all stands above the lines: it keeps its place.
 """
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.queues import ROWS_ON_PAGE, Listing
 from handlers.slack.blocks import Block, Message, View, actions, button, context, line, modal, said, section
 from handlers.slack.call_parts import MAX_MENTIONS, NAME_CHARACTERS, decider_groups, pinged, some_of

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from bot.config import FrozenRule
 from bot.config_rules import Seat
+from bot.drawings import Drawing
 from bot.durations import render_duration
-from bot.outbox import Drawing
 from bot.policy import lacks
 from bot.seats import fill_seats
 from handlers.slack.blocks import Block, context, section

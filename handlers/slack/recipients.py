@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.config import FrozenRule
+from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
-from bot.outbox import Drawing
 from bot.people import Directory
 from bot.policy import barred, judge, reviewer_usergroups
 from handlers.slack.quorum import has_approved

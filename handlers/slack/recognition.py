@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import structlog
 
+from bot.drawings import Drawing
 from bot.errors import FactsUnavailable, UnknownCard, UnknownRequest
-from bot.outbox import Drawing, Outbox
+from bot.outbox import Outbox
 from bot.queries import Queries
 from handlers.slack.cards import CARD_EVENT, card_metadata
 from handlers.slack.client import SlackClient

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from bot.drawings import Drawing
 from bot.errors import FactsUnavailable, Refusal, UnknownCard, UnknownRequest
-from bot.outbox import Drawing
 from bot.queries import Queries
 from handlers.slack.answers import render_refusal_text
 from handlers.slack.client import SlackClient

@@ -7,7 +7,7 @@ values are shown only of a request under the same wording of the rule, as in ``h
 from collections.abc import Collection, Sequence
 
 from bot.changed_calls import changed_call_in
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.redaction_marks import AS_SENT
 from handlers.slack.blocks import Block, Message, actions, button, context, frame, line, quote, said, section
 from handlers.slack.marks import OLD_VALUES_CHARACTERS, UNMARKED, Line, draw

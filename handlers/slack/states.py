@@ -6,9 +6,9 @@ wrote stands apart in a bar or a frame.
 
 from datetime import datetime
 
+from bot.drawings import Drawing
 from bot.durations import render_duration
 from bot.lifecycle import State, state_of
-from bot.outbox import Drawing
 from bot.policy import FORBIDDEN
 from handlers.slack.blocks import Block, context, frame, quote, section
 from handlers.slack.quorum import approvals, joined

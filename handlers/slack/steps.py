@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from bot.config_plans import StepTable, parse_target
+from bot.drawings import Drawing
 from bot.escalation import Position
-from bot.outbox import Drawing
 from bot.plan_state import PlanState, Taken
 from handlers.slack.blocks import Block, Message, context, line, section
 from handlers.slack.call_parts import deciders, facts, some_of, wanted

@@ -7,7 +7,7 @@ Pure. Pages are cut in ``handlers.slack.pages``. Every modal names its request i
 import json
 from typing import Any
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from handlers.slack.blocks import (
     TITLE_CHARACTERS,
     Block,

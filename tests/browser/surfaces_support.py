@@ -14,10 +14,10 @@ from playwright.async_api import Browser, Locator, Page, expect
 from bot.config_plans import Plan, StepTable
 from bot.config_rules import Seat
 from bot.config_tables import ReviewerGroup
+from bot.drawings import Drawing
 from bot.escalation import Position
 from bot.expiries import Expired
 from bot.notices import Fact
-from bot.outbox import Drawing
 from bot.passcodes import Offer, PasscodeStatus
 from bot.plan_state import PlanState, Taken
 from bot.queries import Seen

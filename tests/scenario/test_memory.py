@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.call import load_json, parse_submission
+from bot.drawings import Drawing
 from bot.errors import (
     ClosedChannel,
     FactsUnavailable,
@@ -17,7 +18,7 @@ from bot.errors import (
 )
 from bot.hearings import Act
 from bot.memory import MOST_CHARACTERS_COMPARED, MOST_COMPARED
-from bot.outbox import Drawing, Job
+from bot.outbox import Job
 from bot.people import Channel
 from store.tables import (
     Card,

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from bot.call import parse_submission
 from bot.config import Settings
 from bot.decisions import Act
-from bot.outbox import Drawing, Job
+from bot.drawings import Drawing
+from bot.outbox import Job
 from bot.secrets import NamedSecrets
 from handlers.delivery import NotNow
 from handlers.outbound import OperatorOutbound

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bot.call import digest_of
+from bot.drawings import Drawing
 from bot.hearings import Act
-from bot.outbox import Drawing
 from bot.redaction_marks import MARK, MARK_SIGN
 from playground import Playground
 from store.engine import SqliteStore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from playground.model import Message, View
 from store.tables import FullView, Request, Status
 from tests.conftest import SAMPLE

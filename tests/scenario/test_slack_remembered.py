@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from playground import Fault
 from playground.model import Message, View
 from store.tables import Place, Request, Status

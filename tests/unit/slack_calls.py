@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from tests.unit.slack_support import STATES, drawing, submitted
 
 EXAMPLES = int(os.environ.get("SIGNOFF_EXAMPLES", "0"))

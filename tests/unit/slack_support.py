@@ -18,7 +18,7 @@ from slack_sdk.models.views import View as SdkView
 from bot.call import digest_of, parse_submission
 from bot.config import FrozenRule, Rule
 from bot.config_tables import ReviewerGroup
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.policy import FORBIDDEN, Parties
 from handlers.slack.blocks import Message
 from playground.blockkit import MESSAGE_CHARACTERS_MOST, check_view, problems_of_blocks

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from bot.config_tables import ReviewerGroup
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.queries import Seen
 from handlers.slack import answers
 from handlers.slack.call_parts import CARD_CHARACTERS, CARD_LINES, fits_card

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.call import canonical_form, load_json
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from handlers.slack.call_parts import fits_card
 from handlers.slack.cards import APPROVE, REVIEW, render_card
 from handlers.slack.marks import draw, fill

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.queries import Seen
 from handlers.slack import answers, approve_form, home, views
 from handlers.slack.blocks import Message

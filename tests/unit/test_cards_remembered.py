@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.standing import Granted
 from handlers.slack import changes, views
 from handlers.slack.cards import DETAILS, render_card

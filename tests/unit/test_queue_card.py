@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.queues import ROWS_ON_CARD, ROWS_ON_PAGE, Listing
 from handlers.slack.queue_card import BACK, LIST, NEXT, REVIEW, queue_metadata, render_list, render_queue
 from playground.model import elements_of

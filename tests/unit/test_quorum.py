@@ -8,7 +8,7 @@ import pytest
 
 from bot.config_rules import Seat
 from bot.config_tables import ReviewerGroup
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.policy import Parties
 from bot.queries import Seen
 from handlers.slack import answers, approve_form, home, views

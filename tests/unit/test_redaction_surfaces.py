@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.queries import Seen
 from bot.redaction import Redactor
 from bot.redaction_marks import MARK_SIGN

@@ -8,9 +8,9 @@ import pytest
 
 from bot.config_plans import Plan, StepTable
 from bot.config_tables import ReviewerGroup
+from bot.drawings import Drawing
 from bot.escalation import Position
 from bot.expiries import NEWEST, Expired
-from bot.outbox import Drawing
 from bot.plan_state import PlanState, Taken
 from handlers.slack.answers import render_expired
 from handlers.slack.blocks import Message

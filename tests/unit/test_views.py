@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from bot.config_tables import ReviewerGroup
-from bot.outbox import Drawing
+from bot.drawings import Drawing
 from bot.queries import Seen
 from handlers.slack import answers, home, views
 from handlers.slack.outline import outline

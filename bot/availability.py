@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.errors import FactsUnavailable
+from bot.escalation import at_its_widest
 from bot.people import Directory, Facts, Person
 from bot.policy import Parties, judge, reviewer_usergroups, reviewer_users
 from bot.seats import are_filled
@@ -39,7 +40,7 @@ class Availability:
     async def find_lack(self, rule_id: int, rule: FrozenRule, parties: Parties) -> str | None:
         """Say why nobody can decide a request of ``parties`` under a rule; None if somebody can or Slack cannot tell.
 
-        ``rule_id`` names the rule's wording.
+        Whom the rule's plan lets decide later counts as well. ``rule_id`` names the rule's wording.
         """
         key = (rule_id, parties)
         now = self._clock()
@@ -58,6 +59,7 @@ class Availability:
         return lack
 
     async def _look(self, rule: FrozenRule, parties: Parties) -> str | None:
+        rule, others_may_join = at_its_widest(rule)
         places = [seat.quorum for seat in rule.seats]
         barred = parties.barred_by(rule)
         found = _Found(rule, parties)
@@ -73,6 +75,8 @@ class Availability:
             members = {user for group in usergroups for user in told.groups.get(group, frozenset())}
             if await self._look_at(sorted(members - barred - set(named)), found, places):
                 return None
+        if others_may_join:
+            raise _NotKnown
         return (
             f"nobody_can_decide: rule {rule.name} needs {_people(sum(places))} to approve, and of those it lets decide"
             f" {_people(len(found.seats))} could. Tell whoever runs Signoff."

@@ -148,6 +148,26 @@ def widened(rule: FrozenRule, joined: Iterable[Joined]) -> FrozenRule:
     return FrozenRule.model_construct(**terms | {"need": seats, "reviewers": (), "quorum": 1})
 
 
+def may_widen(plan: Plan | None) -> bool:
+    """Whether a plan lets others decide too, sooner or later."""
+    return plan is not None and any(step.widen for step in plan.steps)
+
+
+def at_its_widest(rule: FrozenRule) -> tuple[FrozenRule, bool]:
+    """Return the rule with all the groups that its plan lets decide in the end.
+
+    The flag tells whether people on call may join as well: who that will be, nobody knows beforehand.
+    """
+    steps = rule.plan.steps if rule.plan is not None else ()
+    widenings = [one for step in steps for one in step.widen]
+    joined = (
+        Joined(seat_index(rule, one.seat), group.name, group.users, group.usergroups)
+        for one in widenings
+        for group in one.groups
+    )
+    return widened(rule, joined), any(one.oncall for one in widenings)
+
+
 def seat_index(rule: FrozenRule, seat: str | None) -> int:
     """Return the index of the seat that a widening names; 0 where it names none."""
     if seat is None:

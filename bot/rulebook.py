@@ -17,7 +17,7 @@ from bot.aside import Aside
 from bot.clock import Clock
 from bot.conditions import Call
 from bot.config import FrozenRule, Rule, Settings
-from bot.escalation import Joined, widened
+from bot.escalation import Joined, may_widen, widened
 from bot.policy import Policy, Ruling
 from store import statements, statements_escalation
 from store.engine import Store
@@ -135,7 +135,7 @@ class Rulebook:
         if request.rule_id is None:
             return None
         rule = await self.frozen(unit, request.rule_id)
-        if rule.plan is None or not any(step.widen for step in rule.plan.steps):
+        if not may_widen(rule.plan):
             return rule
         widenings = await unit.all(statements_escalation.WIDENINGS_OF, request_number=request.number)
         return widened(rule, map(_joined, widenings))

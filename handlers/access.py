@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from bot.config import Agent, Rule, Settings
+from bot.escalation import may_widen
 from bot.people import Facts, Person
 from bot.policy import Parties, Verdict, judge, reviewer_usergroups, reviewer_users
 from bot.seats import are_filled
@@ -58,9 +59,9 @@ class Access:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether all who may approve together could not fill every seat."""
+        """Whether all who may approve together could not fill every seat, and no plan lets others decide later."""
         people = {one.user: one.seats for one in self.people if one.may}
-        known = self.is_whole and not self.unknown_groups
+        known = self.is_whole and not self.unknown_groups and not may_widen(self.rule.plan)
         return known and not are_filled([seat.quorum for seat in self.rule.seats], people)
 
 

@@ -18,6 +18,7 @@ from bot.config import FrozenRule, Settings
 from bot.drawings import Drawing
 from bot.durations import parse_capped
 from bot.errors import BadInput
+from bot.escalation import at_its_widest
 from bot.policy import DEFAULT_TIMEOUT, Course, Parties, Policy, Ruling, Why
 from bot.redaction import Redactor
 from bot.seats import are_filled
@@ -55,7 +56,7 @@ class Trial:
     owners: tuple[str, ...]
     """Owners who never decide under the rule."""
     is_hopeless: bool
-    """Whether nobody whom the file names could ever fill the seats."""
+    """Whether nobody whom the file names, plans included, could ever fill the seats."""
     card: str | None
 
 
@@ -97,7 +98,7 @@ def try_call(settings: Settings, agent: str, submission: Submission, now: dateti
         ruling=ruling,
         seats=seats,
         owners=tuple(sorted(parties.barred_by(frozen))) if frozen is not None else (),
-        is_hopeless=frozen is not None and _is_hopeless(seats),
+        is_hopeless=frozen is not None and _is_hopeless(frozen, parties),
         card=_card(agent, submission, frozen, parties, now) if frozen is not None else None,
     )
 
@@ -115,8 +116,10 @@ def _seats(rule: FrozenRule, parties: Parties) -> Iterator[Seating]:
         )
 
 
-def _is_hopeless(seats: tuple[Seating, ...]) -> bool:
-    if any(seat.usergroups for seat in seats):
+def _is_hopeless(rule: FrozenRule, parties: Parties) -> bool:
+    widest, others_may_join = at_its_widest(rule)
+    seats = tuple(_seats(widest, parties))
+    if others_may_join or any(seat.usergroups for seat in seats):
         return False  # who is in them, only Slack knows
     users = {user for seat in seats for user in seat.users}
     people = {user: frozenset(at for at, seat in enumerate(seats) if user in seat.users) for user in users}

@@ -2,9 +2,10 @@
 
 import pytest
 
-from store.tables import DeciderKind, Instance, Status
-from tests.conftest import House, submission
-from tests.scenario.ahead_support import rows
+from bot.errors import NotYourDecision
+from store.tables import DeciderKind, Instance, Status, VoteKind
+from tests.conftest import SAMPLE, House, submission
+from tests.scenario.ahead_support import Acts, rows, under
 
 
 @pytest.fixture
@@ -69,3 +70,20 @@ async def test_slack_is_not_asked_for_each_request_of_a_rule(
     for at in range(5):
         await house.creation.submit(instance, submission(arguments=f'{{"amount": {at}}}'), f"k{at}")
     assert len(asked) == 1
+
+
+async def test_it_waits_for_those_whom_the_plan_lets_decide_later(house: House, acts: Acts) -> None:
+    plan = '[reviewers.leads]\nusers = ["U0CAROL"]\n[plans.later]\n'
+    plan += 'steps = [{ after = "50%", notify = ["thread"], widen = ["leads"] }]\n'
+    later = await under(house, f'{SAMPLE}plan = "later"\n{plan}')
+    instance, _ = await later.instances.create("counter", "refund-bot")
+    for user in ("U0ALICE", "U0BOB"):
+        later.town.add(user, is_deactivated=True)
+    asked, _ = await later.creation.submit(instance, submission(), "k1")
+    assert asked.status is Status.PENDING
+    with pytest.raises(NotYourDecision):
+        await later.decisions.vote(asked.number, acts("U0CAROL"), VoteKind.APPROVE)
+    later.clock.advance(minutes=5)
+    await later.escalations.sweep()
+    decided = await later.decisions.vote(asked.number, acts("U0CAROL"), VoteKind.APPROVE)
+    assert decided.status is Status.APPROVED

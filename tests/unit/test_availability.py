@@ -88,6 +88,25 @@ async def test_only_the_owner_is_left(clock: StandingClock, town: CountingTown) 
     assert await _lack(clock, town, _rule('usergroups = ["S0FINANCE"]')) is not None
 
 
+PLAN = """
+[oncall.leads]
+users = ["U0CAROL"]
+[reviewers.leads]
+users = ["U0CAROL"]
+[plans.later]
+steps = [{ after = "50%", notify = ["thread"], widen = ["WIDEN"] }]
+"""
+
+
+@pytest.mark.parametrize("widen", ["leads", "oncall:leads"])
+async def test_whom_the_plan_lets_decide_later_counts(clock: StandingClock, town: CountingTown, widen: str) -> None:
+    later = _rule('users = ["U0OWNER"]', 'plan = "later"\n' + PLAN.replace("WIDEN", widen))
+    assert await _lack(clock, town, later) is None
+    town.add("U0CAROL", is_deactivated=True)
+    lack = await _lack(clock, town, later)
+    assert (lack is None) is (widen != "leads")  # who will be on call, nobody knows
+
+
 async def test_too_few_for_the_quorum(clock: StandingClock, town: CountingTown) -> None:
     assert await _lack(clock, town, _rule(more="quorum = 2\n")) is None
     lack = await _lack(clock, town, _rule(more="quorum = 3\n"))

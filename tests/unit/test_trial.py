@@ -100,11 +100,16 @@ def test_the_agent_may_be_named_on_the_line_and_the_call_come_in(
 
 def test_a_rule_that_nobody_can_decide_is_found_out(ask: Ask, tmp_path: Path) -> None:
     text = EXAMPLE.read_text(encoding="utf-8").replace('usergroups = ["S0FINANCE"]\n', "")
+    text = text.replace('owners = ["U0OWNER"]', 'owners = ["U0ALICE", "U0OWNER"]', 1)
     config = tmp_path / "config.toml"
-    config.write_text(text.replace('owners = ["U0OWNER"]', 'owners = ["U0ALICE", "U0OWNER"]', 1))
+    config.write_text(text.replace('plan = "standard"\n', "", 1))
     _, out, _ = ask(REFUND, config=config)
     assert "1 of finance: nobody (not U0ALICE)" in out
     assert "denied at once (nobody_can_decide)" in out
+    config.write_text(text)  # its plan lets others decide later
+    _, out, _ = ask(REFUND, config=config)
+    assert "1 of finance: nobody (not U0ALICE)" in out
+    assert "nobody_can_decide" not in out
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from bot.call import parse_submission
 from bot.config import parse_settings
 from bot.creation import Creation
 from bot.escalations import Escalations
+from bot.hearings import Hearings
 from bot.instances import Instances
 from bot.people import Channel, Facts, Person
 from bot.rulebook import Rulebook
@@ -107,7 +108,7 @@ async def steps_due_at_once(folder: Path, count: int) -> Fired:
         keys = range(first, min(first + _AT_ONCE, count))
         await asyncio.gather(*(creation.submit(instance, call, f"k{key}") for key in keys))
     clock.now += timedelta(minutes=5)
-    escalations = Escalations(store, clock, rulebook, people)
+    escalations = Escalations(store, clock, rulebook, Hearings(store, clock, rulebook, people))
     taken: list[int] = []
     began = time.perf_counter()
     while swept := (await escalations.sweep()).steps:

@@ -244,7 +244,7 @@ class Creation:
         votes = await take_standing(unit, request, rule, call.parties, met.facts, met.standing, now)
         if not votes:
             return request
-        return await Election(request, rule.as_frozen, call.parties, met.facts, self._rulebook).weigh(unit, votes, now)
+        return await Election(request, rule.as_frozen, call.parties, met.facts).weigh(unit, votes, now)
 
     @staticmethod
     async def _find_submitted(unit: Unit, call: "_Call", limited: Limited | None = None) -> Request:

@@ -7,8 +7,8 @@ down is done at the first sweep, once. Nothing here approves.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 
+from bot.batches import do_together
 from bot.changes import RequestChanged
 from bot.clock import Clock
 from bot.decisions import add_intent, close_request, wish_to_draw
@@ -19,7 +19,7 @@ from bot.lifecycle import Happening, State, after, state_of
 from store import statements, statements_delivery, statements_queues
 from store.engine import Store
 from store.tables import DeciderKind, IntentKind, Request, Status
-from store.unit import StoreUnavailable, Unit
+from store.unit import Unit
 
 BATCH = 100
 FORGET_AFTER = timedelta(days=7)
@@ -45,12 +45,8 @@ class Deadlines:
 
     async def sweep(self) -> Swept:
         """Do what is due, at most ``BATCH`` requests, in one transaction; if one cannot be moved on, one by one."""
-        try:
-            return await self._store.write(self._sweep)
-        except StoreUnavailable:
-            raise
-        except Exception:  # what it is comes again with the request it belongs to
-            return await self._sweep_singly()
+        moved, stuck = await do_together(self._store, self._sweep, self._due, self._move_one_on)
+        return Swept(tuple(moved), stuck)
 
     async def forget(self) -> None:
         """Drop what nobody can ask for or act on any more: old clicks and modals, settled notifications, keys.
@@ -75,33 +71,23 @@ class Deadlines:
         """Return when a request next becomes due; None when none will."""
         return await self._store.read(lambda unit: unit.one(statements.NEXT_DUE))
 
-    async def _sweep(self, unit: Unit) -> Swept:
+    async def _sweep(self, unit: Unit) -> list[Request]:
         now = self._clock()
         due = await unit.all(statements.DUE_REQUESTS, now=now, limit=BATCH)
-        moved = [one for request in due if (one := await self._move_on(unit, request, now)) is not None]
-        return Swept(tuple(moved))
+        return [one for request in due if (one := await self._move_on(unit, request, now)) is not None]
 
-    async def _sweep_singly(self) -> Swept:
-        """A request that cannot be moved on, whatever is wrong with it, must not hold up the others' deadlines."""
+    async def _due(self) -> list[int]:
         now = self._clock()
-        moved: list[Request] = []
-        stuck: dict[int, Exception] = {}
-        for due in await self._store.read(lambda unit: unit.all(statements.DUE_REQUESTS, now=now, limit=BATCH)):
-            try:
-                one = await self._store.write(partial(self._move_one_on, number=due.number, now=now))
-            except StoreUnavailable:
-                raise
-            except Exception as error:
-                stuck[due.number] = error
-            else:
-                moved += [one] if one is not None else []
-        return Swept(tuple(moved), stuck)
+        due = await self._store.read(lambda unit: unit.all(statements.DUE_REQUESTS, now=now, limit=BATCH))
+        return [request.number for request in due]
 
-    async def _move_one_on(self, unit: Unit, number: int, now: datetime) -> Request | None:
+    async def _move_one_on(self, unit: Unit, number: int) -> list[Request]:
+        now = self._clock()
         request = await unit.one(statements.REQUEST, number=number)
         if request is None or request.due_at is None or request.due_at > now:
-            return None  # moved on since it was read
-        return await self._move_on(unit, request, now)
+            return []  # moved on since it was read
+        moved = await self._move_on(unit, request, now)
+        return [moved] if moved is not None else []
 
     async def _move_on(self, unit: Unit, request: Request, now: datetime) -> Request | None:
         state = state_of(request)

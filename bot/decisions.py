@@ -21,9 +21,8 @@ from bot.hearings import Ballot as Ballot
 from bot.hearings import Hearing, Hearings, refuse_unless_open
 from bot.lifecycle import Happening, State, after
 from bot.notifications import notify_resolved
-from bot.people import Directory, Facts
+from bot.people import Facts
 from bot.policy import Parties, Verdict, judge, lacks, tally
-from bot.rulebook import Rulebook
 from store import statements, statements_ahead, statements_paging, statements_queues
 from store.engine import Store
 from store.tables import CardState, DeciderKind, IntentKind, Request, Status, StepUp, Vote, VoteKind
@@ -53,15 +52,13 @@ class Decisions:
         self,
         store: Store,
         clock: Clock,
-        rulebook: Rulebook,
-        directory: Directory,
+        hearings: Hearings,
         step_up: StepUpCheck | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._rulebook = rulebook
+        self._hearings = hearings
         self._step_up = step_up
-        self._hearings = Hearings(store, clock, rulebook, directory)
 
     async def ballot(self, number: int) -> Ballot:
         """Return what is voted on. Raises ``UnknownRequest``, or ``AlreadyDecided`` where nobody could ever vote."""
@@ -126,11 +123,10 @@ class Decisions:
             return request
         refuse_unless_open(request, now)
         hearing.refuse_unless_entitled(act.user_id)
-        election = Election(request, rule, hearing.parties, hearing.facts, self._rulebook)
         if choice.kind is VoteKind.APPROVE:
             if any(vote.user_id == act.user_id and lacks(vote, rule) is None for vote in hearing.votes):
                 # Nothing new from this person; but somebody else may have got a right back since.
-                weighed = await election.weigh(unit, hearing.votes, now)
+                weighed = await Election.at(hearing).weigh(unit, hearing.votes, now)
                 if weighed.status is Status.PENDING:
                     raise AlreadyVoted
                 return weighed
@@ -141,7 +137,7 @@ class Decisions:
             refused = await ask_more(unit, self._step_up, rule, act.user_id, choice.note, choice.passcode, now)
             if refused is not None:
                 return refused
-        return await change_vote(unit, hearing, election, act, choice.kind, choice.note)
+        return await change_vote(unit, hearing, act, choice.kind, choice.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +159,11 @@ class Election:
     rule: FrozenRule
     parties: Parties
     facts: Facts
-    rulebook: Rulebook
+
+    @classmethod
+    def at(cls, hearing: Hearing) -> "Election":
+        """The election of an act's moment."""
+        return cls(hearing.request, hearing.rule, hearing.parties, hearing.facts)
 
     async def weigh(self, unit: Unit, votes: Sequence[Vote], now: datetime) -> Request:
         """Decide the request if its votes do, each judged anew. Returns it as it is afterwards."""
@@ -204,16 +204,14 @@ async def ask_more(
     return await check.check(unit, user_id, passcode, now)
 
 
-async def change_vote(
-    unit: Unit, hearing: Hearing, election: Election, act: Act, kind: VoteKind, note: str | None
-) -> Request:
+async def change_vote(unit: Unit, hearing: Hearing, act: Act, kind: VoteKind, note: str | None) -> Request:
     """Cast a person's vote in place of what they have voted so far, and decide the request if the votes now do."""
     request, now = hearing.request, hearing.now
     await withdraw_votes(unit, request, hearing.votes, act, now)
     step_up = hearing.rule.step_up if kind is VoteKind.APPROVE else None
     cast = await cast_vote(unit, request, act, kind, note, now, step_up=step_up)
     others = [vote for vote in hearing.votes if vote.user_id != act.user_id]
-    weighed = await election.weigh(unit, [*others, cast], now)
+    weighed = await Election.at(hearing).weigh(unit, [*others, cast], now)
     if weighed.status is Status.PENDING:
         await _end_votes_ahead(unit, weighed, act.user_id, now)
     return weighed

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from bot.batches import do_together
 from bot.changes import PlanMoved, PlanStuck, StepTaken
 from bot.claims import Claimed, take_claim
 from bot.clock import Clock
@@ -29,14 +30,13 @@ from bot.escalation import (
 )
 from bot.events import EventType, append_event, body_bytes
 from bot.hearings import Act, Hearings
-from bot.people import Directory
 from bot.plan_state import move_plan
 from bot.rulebook import Rulebook
 from store import statements, statements_escalation
 from store.engine import Store
 from store.escalation_tables import StepTarget, TakenStep
 from store.tables import Intent, IntentKind, Request, Status
-from store.unit import StoreUnavailable, Unit
+from store.unit import Unit
 from store.vocabulary import StepState, TargetState
 
 BATCH = 25
@@ -81,13 +81,13 @@ class Escalations:
         store: Store,
         clock: Clock,
         rulebook: Rulebook,
-        directory: Directory,
+        hearings: Hearings,
         slack_is_out: Callable[[], bool] = _never,
     ) -> None:
         self._store = store
         self._clock = clock
         self._rulebook = rulebook
-        self._hearings = Hearings(store, clock, rulebook, directory)
+        self._hearings = hearings
         self._slack_is_out = slack_is_out
 
     # --- the clock's ---
@@ -101,12 +101,10 @@ class Escalations:
         """
         if self._slack_is_out():
             return Swept()
-        try:
-            return await self._store.write(self._sweep)
-        except StoreUnavailable:
-            raise
-        except Exception:  # what it is comes again with the request it belongs to
-            return await self._sweep_singly()
+        taken, stuck = await do_together(self._store, self._sweep, self._due, self._take_one)
+        for number in stuck:
+            await self._store.write(partial(self._leave, number=number))
+        return Swept(tuple(taken), stuck)
 
     async def next_due(self) -> datetime | None:
         """Return when it is next worth sweeping; None while no plan goes on."""
@@ -125,30 +123,21 @@ class Escalations:
     async def _first_due(self, now: datetime) -> datetime | None:
         return await self._store.read(lambda unit: unit.one(statements_escalation.NEXT_STEP_DUE, now=now))
 
-    async def _sweep(self, unit: Unit) -> Swept:
+    async def _sweep(self, unit: Unit) -> list[TakenStep]:
         now = self._clock()
         due = await unit.all(statements_escalation.CLAIM_STEPS, now=now, limit=BATCH)
-        return Swept(tuple([step for one in due if (step := await self._take(unit, one, now)) is not None]))
+        return [step for one in due if (step := await self._take(unit, one, now)) is not None]
 
-    async def _sweep_singly(self) -> Swept:
+    async def _due(self) -> list[int]:
         now = self._clock()
-        taken: list[TakenStep] = []
-        stuck: dict[int, Exception] = {}
-        for due in await self._store.read(lambda unit: unit.all(statements_escalation.DUE_STEPS, now=now, limit=BATCH)):
-            try:
-                step = await self._store.write(partial(self._take_one, number=due.number, now=now))
-            except StoreUnavailable:
-                raise
-            except Exception as error:
-                stuck[due.number] = error
-                await self._store.write(partial(self._leave, request=due, until=now + STUCK_FOR))
-            else:
-                taken += [step] if step is not None else []
-        return Swept(tuple(taken), stuck)
+        due = await self._store.read(lambda unit: unit.all(statements_escalation.DUE_STEPS, now=now, limit=BATCH))
+        return [request.number for request in due]
 
-    async def _take_one(self, unit: Unit, number: int, now: datetime) -> TakenStep | None:
+    async def _take_one(self, unit: Unit, number: int) -> list[TakenStep]:
+        now = self._clock()
         request = await unit.one(statements_escalation.CLAIM_STEP, number=number, now=now)
-        return await self._take(unit, request, now) if request is not None else None
+        step = await self._take(unit, request, now) if request is not None else None
+        return [step] if step is not None else []
 
     async def _take(self, unit: Unit, request: Request, now: datetime) -> TakenStep | None:
         """Move a plan on and write the step down that it left. None if another was faster."""
@@ -209,11 +198,13 @@ class Escalations:
             ]
         return joined
 
-    @staticmethod
-    async def _leave(unit: Unit, request: Request, until: datetime) -> None:
-        place = place_of(request)
-        if place is not None:
-            await move_plan(unit, request, Position(place.round, place.index, until))
+    async def _leave(self, unit: Unit, number: int) -> None:
+        """Look again later at a plan that could not be moved on."""
+        now = self._clock()
+        request = await unit.one(statements_escalation.CLAIM_STEP, number=number, now=now)
+        place = place_of(request) if request is not None else None
+        if request is not None and place is not None:
+            await move_plan(unit, request, Position(place.round, place.index, now + STUCK_FOR))
         unit.announce(PlanStuck())
 
     async def _planned(self, unit: Unit, request: Request) -> FrozenRule:

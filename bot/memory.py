@@ -11,15 +11,11 @@ from typing import Any
 
 from bot.call import CANONICAL_VERSION, differ_in_one, load_json
 from bot.cards import add_card
-from bot.clock import Clock
 from bot.decisions import add_intent, wish_to_draw
 from bot.errors import AlreadyDecided, NotRemembered
 from bot.events import EventType, append_event
 from bot.hearings import Act, Hearing, Hearings
-from bot.people import Directory
-from bot.rulebook import Rulebook
 from store import statements, statements_ahead
-from store.engine import Store
 from store.tables import CardState, DeciderKind, IntentKind, Place, Request, Status
 from store.unit import Unit
 
@@ -120,8 +116,8 @@ async def count_try(unit: Unit, denied: Request, now: datetime) -> None:
 class Memory:
     """The use case of reopening."""
 
-    def __init__(self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory) -> None:
-        self._hearings = Hearings(store, clock, rulebook, directory)
+    def __init__(self, hearings: Hearings) -> None:
+        self._hearings = hearings
 
     async def reopen(self, number: int, act: Act) -> Request:
         """Forget the denial of a request, so that people are asked about its call again. Returns the request.

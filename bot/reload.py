@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
+from bot.batches import do_together
 from bot.changes import RequestChanged
 from bot.clock import Clock
 from bot.config import BadConfig, Settings
@@ -167,20 +168,16 @@ class Reloads:
             last = 0
             while numbers := await self._store.read(partial(_load_numbers, agent=agent, tool=tool, after=last)):
                 last = numbers[-1]
-                try:
-                    ended += await self._store.write(partial(self._end, numbers=numbers))
-                except StoreUnavailable:
-                    raise
-                except Exception:  # one that cannot be ended, whatever is wrong with it, must not keep the others
-                    for number in numbers:
-                        try:
-                            ended += await self._store.write(partial(self._end, numbers=[number]))
-                        except StoreUnavailable:
-                            raise
-                        except Exception as error:
-                            stuck[number] = error
+                done, left = await do_together(
+                    self._store, partial(self._end, numbers=numbers), partial(_these, numbers), self._end_one
+                )
+                ended += done
+                stuck |= left
         cancelled = sum(request.status is Status.CANCELLED for request in ended)
         return Ended(cancelled, len(ended) - cancelled, stuck)
+
+    async def _end_one(self, unit: Unit, number: int) -> list[Request]:
+        return await self._end(unit, [number])
 
     async def _end(self, unit: Unit, numbers: Iterable[int]) -> list[Request]:
         now = self._clock()
@@ -210,6 +207,10 @@ async def last_known(unit: Unit) -> dict[str, str] | None:
 
 async def _load_numbers(unit: Unit, agent: str, tool: str, after: int) -> list[int]:
     return await unit.all(statements_config.LIVE_REQUESTS_FOR, agent=agent, tool=tool, after=after, limit=BATCH)
+
+
+async def _these(numbers: list[int]) -> list[int]:
+    return numbers
 
 
 async def _cancel(unit: Unit, request: Request, now: datetime) -> Request:

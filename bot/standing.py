@@ -13,14 +13,13 @@ from functools import partial
 
 from bot.call import CANONICAL_VERSION, Submission
 from bot.changed_calls import parse_changed, refuse_hidden_changes, render_note, shown_arguments
-from bot.clock import Clock
 from bot.conditions import Call
 from bot.config import FrozenRule, Rule
-from bot.decisions import Election, StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
+from bot.decisions import StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
 from bot.errors import ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
 from bot.events import EventType, append_event, commit, commit_to_text
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
-from bot.people import Directory, Facts
+from bot.people import Facts
 from bot.policy import Course, Parties, Ruling, judge, lacks, reviewer_usergroups
 from bot.rulebook import Edition, Rulebook, RulesChanged
 from store import statements, statements_ahead
@@ -50,16 +49,14 @@ class Standing:
     def __init__(
         self,
         store: Store,
-        clock: Clock,
         rulebook: Rulebook,
-        directory: Directory,
+        hearings: Hearings,
         step_up: StepUpCheck | None = None,
     ) -> None:
         self._store = store
-        self._clock = clock
         self._rulebook = rulebook
+        self._hearings = hearings
         self._step_up = step_up
-        self._hearings = Hearings(store, clock, rulebook, directory)
 
     async def approve_with_changes(
         self,
@@ -137,8 +134,7 @@ class Standing:
                 return refused
         shown = shown_arguments(call, hidden)
         note = render_note(request, shown, ruling, now, reason)
-        election = Election(request, hearing.rule, hearing.parties, hearing.facts, self._rulebook)
-        denied = await change_vote(unit, hearing, election, replace(act, full_view=seen), VoteKind.DENY, note)
+        denied = await change_vote(unit, hearing, replace(act, full_view=seen), VoteKind.DENY, note)
         if denied.status is not Status.DENIED:
             raise LookupError(f"request {request.id} was denied and is not")
         standing = None

@@ -27,6 +27,7 @@ from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Decisions
 from bot.escalations import Escalations
+from bot.hearings import Hearings
 from bot.instances import Instances
 from bot.lifecycle import state_of
 from bot.memory import Memory
@@ -127,16 +128,17 @@ class Service:
         )
         self.passcodes = Passcodes(store, clock, secrets.secret_key)
         self.creation = Creation(store, clock, rulebook, self.directory)
-        self.decisions = Decisions(store, clock, rulebook, self.directory, self.passcodes)
-        self.standing = Standing(store, clock, rulebook, self.directory, self.passcodes)
-        self.memory = Memory(store, clock, rulebook, self.directory)
+        hearings = Hearings(store, clock, rulebook, self.directory)
+        self.decisions = Decisions(store, clock, hearings, self.passcodes)
+        self.standing = Standing(store, rulebook, hearings, self.passcodes)
+        self.memory = Memory(hearings)
         self.reloads = Reloads(store, clock, rulebook)
         redactor = Redactor(secrets.secret_key)
         self.queries = Queries(store, clock, rulebook, self.directory, redactor)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         self.outbox = Outbox(store, clock, rulebook, worker, redactor, most_waiting=tempo.posts.most_within(PATIENCE))
         self.queues = Queues(store, clock, rulebook, redactor, self.queries)
-        self.escalations = Escalations(store, clock, rulebook, self.directory, self.pulse.is_out)
+        self.escalations = Escalations(store, clock, rulebook, hearings, self.pulse.is_out)
         self.sweeper = SweepClock(store, Deadlines(store, clock), self.escalations, clock)
         self.pulse.watch(self.client.check_token, self.sweeper.wake)
         self.afterwards = Afterwards()

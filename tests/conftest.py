@@ -22,6 +22,7 @@ from bot.deadlines import Deadlines
 from bot.decisions import Act, Decisions
 from bot.errors import FactsUnavailable
 from bot.escalations import Escalations
+from bot.hearings import Hearings
 from bot.instances import Instances
 from bot.memory import Memory
 from bot.outbox import Outbox
@@ -144,6 +145,7 @@ class House:
     creation: Creation
     approvals: Approvals
     passcodes: Passcodes
+    hearings: Hearings
     decisions: Decisions
     standing: Standing
     memory: Memory
@@ -231,6 +233,7 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
     passcodes = Passcodes(store, clock, b"k" * 32)
     redactor = Redactor(b"k" * 32)
     queries = Queries(store, clock, rulebook, town, redactor)
+    hearings = Hearings(store, clock, rulebook, town)
     return House(
         store=store,
         clock=clock,
@@ -240,11 +243,12 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         creation=Creation(store, clock, rulebook, town),
         approvals=Approvals(store, clock, rulebook),
         passcodes=passcodes,
-        decisions=Decisions(store, clock, rulebook, town, passcodes),
-        standing=Standing(store, clock, rulebook, town, passcodes),
-        memory=Memory(store, clock, rulebook, town),
+        hearings=hearings,
+        decisions=Decisions(store, clock, hearings, passcodes),
+        standing=Standing(store, rulebook, hearings, passcodes),
+        memory=Memory(hearings),
         deadlines=Deadlines(store, clock),
-        escalations=Escalations(store, clock, rulebook, town),
+        escalations=Escalations(store, clock, rulebook, hearings),
         outbox=Outbox(store, clock, rulebook, "test", redactor),
         queries=queries,
         queues=Queues(store, clock, rulebook, redactor, queries),

@@ -19,7 +19,7 @@ from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Decisions
 from bot.errors import BadCredential, NoLongerOpen, NotApproved, Refusal
-from bot.hearings import Act
+from bot.hearings import Act, Hearings
 from bot.instances import Instances
 from bot.memory import Memory
 from bot.people import Facts
@@ -100,9 +100,10 @@ class Scene:
         self.instances = Instances(store, clock, b"k" * 32)
         self.creation = Creation(store, clock, rulebook, town)
         self.approvals = Approvals(store, clock, rulebook)
-        self.decisions = Decisions(store, clock, rulebook, town)
-        self.standing = Standing(store, clock, rulebook, town)
-        self.memory = Memory(store, clock, rulebook, town)
+        hearings = Hearings(store, clock, rulebook, town)
+        self.decisions = Decisions(store, clock, hearings)
+        self.standing = Standing(store, rulebook, hearings)
+        self.memory = Memory(hearings)
         self.deadlines = Deadlines(store, clock)
         self._names = iter(range(10**9))
 

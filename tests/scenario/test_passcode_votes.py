@@ -125,6 +125,6 @@ async def test_who_has_no_device_approves_nothing(house: House, acts, instance: 
     request = await _ask(house, instance)
     with pytest.raises(NotEnrolled):
         await _approve(house, acts, request, "000000")
-    without = Decisions(house.store, house.clock, house.rulebook, house.town)  # nobody to check passcodes
+    without = Decisions(house.store, house.clock, house.hearings)  # nobody to check passcodes
     with pytest.raises(MoreIsAsked):
         await without.vote(request.number, acts(ALICE), VoteKind.APPROVE, confirmed=True, passcode="000000")

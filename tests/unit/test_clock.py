@@ -93,7 +93,7 @@ def _running(began: float) -> Callable[[], datetime]:
 
 
 def _steps(house: House, running: Clock) -> Escalations:
-    return Escalations(house.store, running, house.rulebook, house.town)
+    return Escalations(house.store, running, house.rulebook, house.hearings)
 
 
 async def test_it_wakes_at_the_due_time(house: House, instance: Instance, ended: Ended) -> None:

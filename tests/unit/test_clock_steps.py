@@ -80,7 +80,7 @@ async def test_what_came_due_while_the_process_was_down_is_taken_at_the_start(
 
 async def test_it_wakes_when_a_step_is_due(house: House, request_made: Request, taken: Steps) -> None:
     running = _running(10 - 0.02 / 60)
-    escalations = Escalations(house.store, running, house.rulebook, house.town)
+    escalations = Escalations(house.store, running, house.rulebook, house.hearings)
     sweeper = SweepClock(house.store, Deadlines(house.store, running), escalations, running, cap=LONG)
     await sweeper.start()
     await taken.until(StepState.FIRED)
@@ -91,7 +91,7 @@ async def test_it_wakes_when_a_step_is_due(house: House, request_made: Request, 
 async def test_a_new_request_s_first_step_is_heard_of(house: House, taken: Steps) -> None:
     await request_of(house, "far")
     running = _running(0)
-    escalations = Escalations(house.store, running, house.rulebook, house.town)
+    escalations = Escalations(house.store, running, house.rulebook, house.hearings)
     sweeper = SweepClock(house.store, Deadlines(house.store, running), escalations, running, cap=LONG)
     await sweeper.start()
     house.clock.now = START - timedelta(minutes=10) + timedelta(seconds=0.1)
@@ -154,7 +154,7 @@ async def test_a_plan_that_stands_still_does_not_make_it_spin_and_goes_on_when_i
         asked += 1
         return out
 
-    escalations = Escalations(house.store, house.clock, house.rulebook, house.town, slack_is_out)
+    escalations = Escalations(house.store, house.clock, house.rulebook, house.hearings, slack_is_out)
     sweeper = SweepClock(house.store, house.deadlines, escalations, house.clock, cap=LONG)
     house.clock.advance(minutes=11)
     assert await escalations.next_due() == house.clock.now + STILL_FOR

@@ -20,6 +20,7 @@ from bot.config import FrozenRule
 from bot.config_plans import StepTable
 from bot.decisions import add_intent, wish_to_draw
 from bot.escalation import (
+    LATE,
     Position,
     is_skipped,
     next_position,
@@ -60,6 +61,7 @@ class StepToCarry:
     """One target of a step, with what it takes to notify it.
 
     ``rule`` is the request's as widened by now; ``planned`` is the step as the plan has it, None for the last reminder.
+    ``joining``: the seats that people on call are to join by this step and have not yet, each with their table's name.
     """
 
     target: StepTarget
@@ -67,6 +69,7 @@ class StepToCarry:
     request: Request
     rule: FrozenRule
     planned: StepTable | None
+    joining: tuple[tuple[str | None, str], ...] = ()
 
 
 def _never() -> bool:
@@ -115,10 +118,16 @@ class Escalations:
         return due
 
     async def overdue_seconds(self) -> float:
-        """Return for how many seconds the oldest step that is due has been waiting to be taken; 0 where none is."""
+        """Return for how many seconds the oldest step that is due has been waiting to be taken; 0 where none is.
+
+        The step of a plan that is stuck waits since it was due, whenever the plan is looked at again.
+        """
         now = self._clock()
-        due = await self._first_due(now)
-        return max((now - due).total_seconds(), 0.0) if due is not None else 0.0
+        dues = (await self._first_due(now), await self._stuck_since(now))
+        return max(((now - due).total_seconds() for due in dues if due is not None and due < now), default=0.0)
+
+    async def _stuck_since(self, now: datetime) -> datetime | None:
+        return await self._store.read(lambda unit: unit.one(statements_escalation.STUCK_SINCE, now=now))
 
     async def _first_due(self, now: datetime) -> datetime | None:
         return await self._store.read(lambda unit: unit.one(statements_escalation.NEXT_STEP_DUE, now=now))
@@ -146,7 +155,8 @@ class Escalations:
             raise LookupError(f"request {request.id} has no plan that goes on")
         plan, step = rule.plan, step_at(rule.plan, place)
         following = next_position(plan, place, request.created_at, request.deadline_at, taken_at=now)
-        skipped = step is not None and is_skipped(step, place.due_at)
+        # One that comes late comes now, and its hours are for when people are told.
+        skipped = step is not None and is_skipped(step, now if now - place.due_at > LATE else place.due_at)
         if not await move_plan(unit, request, following):
             return None
         taken = await unit.one(
@@ -199,12 +209,19 @@ class Escalations:
         return joined
 
     async def _leave(self, unit: Unit, number: int) -> None:
-        """Look again later at a plan that could not be moved on."""
+        """Look again later at a plan that could not be moved on; it is stuck since its step was due first."""
         now = self._clock()
         request = await unit.one(statements_escalation.CLAIM_STEP, number=number, now=now)
         place = place_of(request) if request is not None else None
         if request is not None and place is not None:
             await move_plan(unit, request, Position(place.round, place.index, now + STUCK_FOR))
+            await unit.run(
+                statements_escalation.INSERT_STUCK,
+                request_number=number,
+                round=place.round,
+                index=place.index,
+                since=place.due_at,
+            )
         unit.announce(PlanStuck())
 
     async def _planned(self, unit: Unit, request: Request) -> FrozenRule:
@@ -228,7 +245,36 @@ class Escalations:
         if target is None or step is None or request is None or rule is None or rule.plan is None:
             raise LookupError(f"there is no step target {step_target_id}")
         planned = step_at(rule.plan, Position(step.round, step.index, step.due_at))
-        return StepToCarry(target, step, request, rule, planned)
+        return StepToCarry(target, step, request, rule, planned, await self._joining(unit, request, planned))
+
+    async def _joining(
+        self, unit: Unit, request: Request, planned: StepTable | None
+    ) -> tuple[tuple[str | None, str], ...]:
+        wanted = [(one.seat, name) for one in (planned.widen if planned is not None else ()) for name in one.oncall]
+        if not wanted:
+            return ()
+        rule = await self._planned(unit, request)  # in the widened one a group may stand in several seats
+        joined = await unit.all(statements_escalation.WIDENINGS_OF, request_number=request.number)
+        known = {(one.seat, one.source) for one in joined}
+        return tuple((seat, name) for seat, name in wanted if (seat_index(rule, seat), f"oncall:{name}") not in known)
+
+    async def take_on(self, step: StepToCarry, people: Iterable[str]) -> frozenset[str]:
+        """Return those of ``people`` whom this target is to write to; to the rest another of the step's targets does.
+
+        Whoever asks first for somebody gets them, and gets them again when asking again.
+        """
+        wanted = dict.fromkeys(people)
+
+        async def work(unit: Unit) -> frozenset[str]:
+            place = {"step_id": step.step.id}
+            for user_id in wanted:
+                await unit.run(
+                    statements_escalation.INSERT_NOTICE, **place, user_id=user_id, step_target_id=step.target.id
+                )
+            own = await unit.all(statements_escalation.NOTICES_OF_TARGET, **place, target_id=step.target.id)
+            return frozenset(wanted).intersection(own)
+
+        return await self._store.write(work) if wanted else frozenset()
 
     async def settle(
         self,

@@ -1,4 +1,4 @@
-"""The tables of escalation: steps taken, whom they notified, who joined a seat, who is on it, who is away.
+"""The tables of escalation: steps taken, whom they notified, who joined a seat, who is on it, who is away; stuck plans.
 
 The same conventions as in ``store.tables``: each thing a frozen record and a table, times aware UTC.
 """
@@ -51,6 +51,34 @@ class StepTarget(Record):
 class StepTargetTable(StepTarget, table=True):
     __tablename__ = "step_targets"
     __table_args__ = (Index("ix_step_targets_step", "step_id"),)
+
+
+class StepNotice(Record):
+    """Who is written to because of a step, beside the cards: by one of its targets, however many of them mean them."""
+
+    step_id: int = Field(primary_key=True, sa_type=BIG, sa_column_args=[ForeignKey("taken_steps.id")])
+    user_id: str = Field(primary_key=True, max_length=32)
+    step_target_id: int = Field(sa_type=BIG, sa_column_args=[ForeignKey("step_targets.id")])
+
+
+class StepNoticeTable(StepNotice, table=True):
+    __tablename__ = "step_notices"
+
+
+class StuckPlan(Record):
+    """A place of a request's plan from which the plan could not be moved on, and since when it should have been.
+
+    It says so for as long as the request stands at that place.
+    """
+
+    request_number: int = Field(primary_key=True, sa_type=BIG, sa_column_args=[ForeignKey("requests.number")])
+    round: int = Field(primary_key=True)
+    index: int = Field(primary_key=True)
+    since: datetime = Field(sa_type=UtcDateTime)
+
+
+class StuckPlanTable(StuckPlan, table=True):
+    __tablename__ = "stuck_plans"
 
 
 class SeatWidening(Record):

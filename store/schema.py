@@ -17,7 +17,7 @@ from store.unit import NewerSchema, OlderSchema, StoreUnavailable
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"  # the newest revision in store/migrations/versions
+HEAD = "0006"  # the newest revision in store/migrations/versions
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 

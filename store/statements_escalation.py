@@ -19,6 +19,8 @@ taken_steps = SQLModel.metadata.tables["taken_steps"]
 step_targets = SQLModel.metadata.tables["step_targets"]
 seat_widenings = SQLModel.metadata.tables["seat_widenings"]
 claims = SQLModel.metadata.tables["claims"]
+step_notices = SQLModel.metadata.tables["step_notices"]
+stuck_plans = SQLModel.metadata.tables["stuck_plans"]
 
 
 def _p(name: str, column: Column[Any]) -> Any:
@@ -70,6 +72,19 @@ CLAIM_STEP = Statement(
 )
 NEXT_STEP_DUE = Statement(
     select(requests.c.next_step_at).where(*_steps_on).order_by(requests.c.next_step_at).limit(1), lambda at: at
+)
+# Once for a place: it is stuck since it first was.
+INSERT_STUCK = Statement(upsert(stuck_plans).values(_given(stuck_plans)).on_conflict_do_nothing())
+STUCK_SINCE = Statement(
+    select(func.min(stuck_plans.c.since))
+    .join(requests, requests.c.number == stuck_plans.c.request_number)
+    .where(
+        *_steps_on,
+        requests.c.status == t.Status.PENDING,
+        requests.c.step_round == stuck_plans.c.round,
+        requests.c.step_index == stuck_plans.c.index,
+    ),
+    lambda since: since,
 )
 # Names the place it leaves: whoever else moved the plan on, or decided the request, was faster.
 MOVE_PLAN = Statement(
@@ -139,6 +154,16 @@ SETTLE_TARGET = Statement(
     .values({name: _p(f"{name}_", step_targets.c[name]) for name in ("state", "code", "reached", "settled_at")})
     .returning(step_targets),
     e.StepTarget,
+)
+
+# Once for a person and step: the target that comes first.
+INSERT_NOTICE = Statement(upsert(step_notices).values(_given(step_notices)).on_conflict_do_nothing())
+NOTICES_OF_TARGET = Statement(
+    select(step_notices.c.user_id).where(
+        step_notices.c.step_id == _p("step_id", step_notices.c.step_id),
+        step_notices.c.step_target_id == _p("target_id", step_notices.c.step_target_id),
+    ),
+    str,
 )
 
 # --- widened seats ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import structlog
 
@@ -49,6 +49,8 @@ STEP_EVENT = "signoff_step"
 """The type of the metadata by which a reply is found again."""
 MOST_DMS = 50  # people written to one by one
 _ASK_AGAIN = (OnCallTrouble.GROUP_UNAVAILABLE, OnCallTrouble.PEOPLE_UNAVAILABLE)
+_OUTDATED = (OnCallTrouble.GROUP_UNAVAILABLE, OnCallTrouble.CALENDAR_UNAVAILABLE)
+"""What is remembered from before serves to tell people, and gives nobody a right."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,14 +83,24 @@ class Reach:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of a target. ``reached``: user ids, or a channel; ``codes``: why others were not."""
+    """What became of a target. ``reached``: user ids, or a channel; ``codes``: why others were not.
+
+    ``wrote``: a message went out that is only known of by looking for it.
+    """
 
     reached: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
+    wrote: bool = False
 
     def fail(self, code: str) -> "_Outcome":
         self.codes.append(code)
         return self
+
+    def try_again(self, later: NotNow | Temporary) -> NoReturn:
+        """Raise ``later``. What was written is only looked for after a try that counted."""
+        if self.wrote and isinstance(later, NotNow):
+            raise NotNow(later.code, later.delay) from later
+        raise later
 
 
 class Escalating:
@@ -126,7 +138,7 @@ class Escalating:
             await self._end_copies(job, step)
             await self._settle(job, step, _Outcome().fail("decided"))
             return
-        if await self._widen(step):
+        if await self._widen(job, step):
             loaded = await self._outbox.load(job.intent)
             job = loaded if isinstance(loaded, Job) else job
         target = parse_target(step.target.target)
@@ -138,6 +150,7 @@ class Escalating:
             outcome = await self._page(job, step, target.id)
         else:
             outcome = await self._tell(job, step, target)
+        await self._end_copies(job, step)  # of people who were meant at an earlier try, and are not any more
         await self._settle(job, step, outcome)
 
     async def _settle(self, job: Job, step: StepToCarry, outcome: _Outcome) -> None:
@@ -171,21 +184,23 @@ class Escalating:
 
     # --- who may decide from now on ---
 
-    async def _widen(self, step: StepToCarry) -> bool:
-        """Let those on call decide whom the step lets, whatever becomes of notifying. Whether that is news."""
-        known = {group.name for group in step.rule.groups}
+    async def _widen(self, job: Job, step: StepToCarry) -> bool:
+        """Let those on call decide whom the step lets, whatever becomes of notifying. Whether that is news.
+
+        Who is on call by what is known now: neither a user group that Slack does not tell about, nor a calendar that
+        was last read long ago, lets anybody decide.
+        """
         widened = False
-        for widening in step.planned.widen if step.planned is not None else ():
-            for name in widening.oncall:
-                if f"oncall:{name}" in known:
-                    continue
-                on_call = await self._reach.oncall.on_call(name, self._clock())
-                if on_call.users:
-                    widened |= await self._reach.escalations.widen_by_oncall(
-                        step.step.id, widening.seat, name, on_call.users, ()
-                    )
-                else:
-                    log.warning("not_widened", request=step.request.number, oncall=name, code=on_call.trouble)
+        for seat, name in step.joining:
+            on_call = await self._reach.oncall.on_call(name, self._clock())
+            if on_call.trouble in _ASK_AGAIN and job.intent.attempts < PATIENT_TRIES:
+                raise FactsUnavailable
+            if on_call.users and on_call.trouble not in _OUTDATED:
+                widened |= await self._reach.escalations.widen_by_oncall(step.step.id, seat, name, on_call.users, ())
+            else:
+                code = on_call.trouble or OnCallTrouble.NO_ONE
+                log.warning("not_widened", request=step.request.number, oncall=name, code=code)
+                self._faults(code)
         return widened
 
     # --- the thread ---
@@ -247,7 +262,10 @@ class Escalating:
         outcome = _Outcome()
         if not people:
             return outcome.fail(code)
-        return await self._write(job, outcome, [(people[:MOST_DMS], render_still_waiting(job.drawing))])
+        later = await self._write(job, step, outcome, [(people[:MOST_DMS], render_still_waiting(job.drawing))])
+        if later is not None:
+            outcome.try_again(later)
+        return outcome
 
     # --- a copy in another channel ---
 
@@ -271,7 +289,7 @@ class Escalating:
         return outcome
 
     async def _end_copies(self, job: Job, step: StepToCarry) -> None:
-        """Of a request that is over: find what may be in Slack, so that it is drawn as decided; drop the rest."""
+        """Of copies that are not posted any more: find what may be in Slack, to be drawn anew; drop the rest."""
         for card in await self._outbox.cards_of(step.request):
             is_own = card.step_target_id == step.target.id and card.state is CardState.POSTING
             if is_own and not await self._copies.find(job, card):
@@ -337,14 +355,22 @@ class Escalating:
                 outcome.fail(code)
         target = step.target.target
         notices = [([user], render_told(job.drawing, why_told(target, away))) for user, away in found.told.items()]
-        await self._write(job, outcome, [(reminded, render_still_waiting(job.drawing)), *notices])
+        later = (
+            await self._write(job, step, outcome, [(reminded, render_still_waiting(job.drawing)), *notices]) or later
+        )
         if later is not None:
-            raise later
+            outcome.try_again(later)
         return outcome
 
-    async def _write(self, job: Job, outcome: _Outcome, letters: Iterable[tuple[list[str], Message]]) -> _Outcome:
-        """Write to people one by one, each once however often it is tried."""
+    async def _write(
+        self, job: Job, step: StepToCarry, outcome: _Outcome, letters: Collection[tuple[list[str], Message]]
+    ) -> NotNow | Temporary | None:
+        """Write to people one by one, each once however often it is tried, and however many targets mean them.
+
+        Returns what asks to be tried again later.
+        """
         failed: set[str] = set()
+        own = await self._reach.escalations.take_on(step, [person for people, _ in letters for person in people])
 
         def give_up(code: str, person: str) -> None:
             failed.add(person)
@@ -352,15 +378,16 @@ class Escalating:
 
         later: NotNow | Temporary | None = None
         for people, message in letters:
+            outcome.reached += [person for person in people if person not in own]
+            mine = [person for person in people if person in own]
             try:
-                await self._teller.tell(job.intent, people, message, give_up)
+                await self._teller.tell(job.intent, mine, message, give_up)
             except (NotNow, Temporary) as trouble:
                 later = trouble
             else:
-                outcome.reached += [person for person in people if person not in failed]
-        if later is not None:
-            raise later
-        return outcome
+                outcome.wrote |= bool(mine)
+                outcome.reached += [person for person in mine if person not in failed]
+        return later
 
     # --- pagers ---
 

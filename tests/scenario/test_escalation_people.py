@@ -106,6 +106,32 @@ async def test_those_on_call_may_decide_once_the_step_is_resolved(house: House, 
     assert not await house.escalations.widen_by_oncall(step_id, None, "other", ["U0EVE"], [])  # decided
 
 
+async def test_those_on_call_join_each_seat_that_a_step_names_and_each_once(
+    store: SqliteStore, clock: StandingClock, town: Town
+) -> None:
+    """Joining one seat is not joining another, and a group that joined a seat is not the seat of its name."""
+    text = SEATED.replace(
+        '[{ seat = "security", reviewers = "leads" }]',
+        '[{ seat = "finance", reviewers = "security" }, { seat = "security", reviewers = "oncall:finance" }]',
+    ).replace(
+        'notify = ["oncall:finance"]', 'notify = ["oncall:finance"]\nwiden = [{ seat = "finance",'
+        ' reviewers = "oncall:finance" }, { seat = "security", reviewers = "oncall:finance" }]',
+    )  # fmt: skip
+    house = await furnish_planned(store, clock, town, text)
+    request = await request_of(house)
+    await run_to(house, 15)
+    second = await house.escalations.step(target_ids(house, 1)[0])
+    assert second.joining == (("security", "finance"),)
+    assert await house.escalations.widen_by_oncall(second.step.id, *second.joining[0], ["U0CAROL"], [])
+    assert (await house.escalations.step(target_ids(house, 1)[0])).joining == ()
+    await run_to(house, 25)
+    fourth = await house.escalations.step(target_ids(house, 3)[0])
+    assert fourth.joining == (("finance", "finance"),)
+    assert await house.escalations.widen_by_oncall(fourth.step.id, *fourth.joining[0], ["U0LEA"], [])
+    assert await approve(house, request, "U0LEA") is Status.PENDING
+    assert await approve(house, request, "U0CAROL") is Status.APPROVED
+
+
 async def test_a_vote_of_somebody_widened_in_is_judged_anew_at_the_decision(
     store: SqliteStore, clock: StandingClock, town: Town
 ) -> None:

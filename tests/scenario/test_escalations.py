@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from store.tables import Instance, Request, Status, VoteKind
 from tests.conftest import START, House, StandingClock, Town, submission
 from tests.scenario.escalation_support import (
     MINUTES,
+    PLANNED,
     act_of,
     assert_each_target_has_its_intent,
     events,
@@ -159,6 +160,56 @@ async def test_a_plan_that_cannot_be_moved_on_holds_up_nobody(house: House) -> N
     assert await house.escalations.next_due() == house.clock.now + STUCK_FOR
     again = await house.escalations.sweep()
     assert (again.steps, again.stuck) == ((), {})
+
+
+async def test_a_stuck_plan_is_overdue_since_its_step_was_due_until_it_moves_on(house: House) -> None:
+    """However often it is looked at again, and after a restart: an alarm must not be put off with it."""
+    broken, ended = await request_of(house, "broken"), await request_of(house, "ended")
+    await run_to(house, 10)
+    with closing(sqlite3.connect(house.store.path)) as connection, connection:
+        (rule_id,) = connection.execute("SELECT rule_id FROM requests").fetchone()
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("UPDATE requests SET rule_id = 77")  # as a rule that this version cannot read
+    for minutes in (15, 16.5, 18):
+        house.clock.now = START + timedelta(minutes=minutes)
+        assert len((await house.escalations.sweep()).stuck) == 2
+        assert await house.escalations.next_due() == house.clock.now + STUCK_FOR
+        assert await house.escalations.overdue_seconds() == (minutes - 15) * 60
+    with closing(sqlite3.connect(house.store.path)) as connection, connection:
+        connection.execute("UPDATE requests SET rule_id = ?", (rule_id,))
+    await house.decisions.vote(ended.number, act_of("U0ALICE"), VoteKind.DENY)
+    assert await house.escalations.overdue_seconds() == 180  # the other's
+    house.clock.now = START + timedelta(minutes=19)
+    assert [step.request_number for step in (await house.escalations.sweep()).steps] == [broken.number]
+    assert await house.escalations.overdue_seconds() == 0
+
+
+@pytest.mark.parametrize(
+    ("due", "taken", "state"),
+    [
+        ("17:59", "17:59", "fired"),
+        ("17:59", "18:00", "fired"),  # no later than any sweep may be
+        ("17:59", "19:30", "skipped"),  # nobody was there to take it: people sleep by now
+        ("08:00", "09:30", "fired"),
+    ],
+)
+async def test_a_step_that_comes_late_goes_by_the_hours_of_when_it_comes(
+    store: SqliteStore, clock: StandingClock, town: Town, due: str, taken: str, state: str
+) -> None:
+    text = PLANNED.replace('after = "10m"', 'after = "10m"\nhours = "09:00-18:00 UTC"').replace(
+        'max_timeout = "1h"', 'max_timeout = "8h"'
+    )
+    house = await furnish_planned(store, clock, town, text)
+
+    def at(clock_time: str) -> datetime:
+        hours, minutes = clock_time.split(":")
+        return START.replace(hour=int(hours), minute=int(minutes))
+
+    clock.now = at(due) - timedelta(minutes=10)
+    await request_of(house, lasts="8h")
+    clock.now = at(taken)
+    await house.escalations.sweep()
+    assert steps(house) == [(0, 0, state)]
 
 
 @pytest.mark.parametrize("statement", ["CLAIM_STEPS", "NEXT_STEP_DUE"])

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -93,6 +95,17 @@ async def test_it_is_silent_while_a_step_is_overdue_by_more_than_a_minute(desk: 
     await desk.house.escalations.sweep()
     assert await heart.beat() is None
     assert len(desk.outside.got) == len(desk.beats) == 5
+
+
+async def test_it_is_silent_while_a_plan_is_stuck(desk: Desk) -> None:
+    await request_of(desk.house)
+    heart = desk.heart()
+    with closing(sqlite3.connect(desk.house.store.path)) as connection, connection:
+        connection.execute("UPDATE requests SET step_index = 77")
+    for minutes, code in [(10, None), (11, None), (12, "step_overdue"), (13.5, "step_overdue")]:
+        desk.house.clock.now = START + timedelta(minutes=minutes)
+        await desk.house.escalations.sweep()
+        assert await heart.beat() == code
 
 
 async def test_it_is_silent_while_the_store_takes_nothing(desk: Desk) -> None:

@@ -1,124 +1,27 @@
 """A plan's steps as people in Slack live through them: in order, to the right people, nothing twice, nothing lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
 
 from bot.absences import Absences
 from playground import Fault, Playground
-from playground.model import Message
 from store import statements_escalation
-from store.compiled import Statement
-from store.tables import IntentKind, IntentTable, Request, Status
-from tests.conftest import SAMPLE
-from tests.scenario.slack_support import Bot, running_bot
-
-STEPS = """
-[reviewers.leads]
-users = ["U0MIA"]
-
-[oncall.finance]
-users = ["U0IVY"]
-
-[plans.standard]
-[[plans.standard.steps]]
-after = "10m"
-notify = ["thread"]
-[[plans.standard.steps]]
-after = "5m"
-notify = ["channel:C0LEADS"]
-widen = ["leads"]
-[[plans.standard.steps]]
-after = "5m"
-notify = ["oncall:finance"]
-widen = ["oncall:finance"]
-[[plans.standard.steps]]
-after = "5m"
-notify = ["owners"]
-"""
-
-
-def planned(steps: str = STEPS, rule: str = "") -> str:
-    return SAMPLE.replace('reviewers = ["finance"]', f'reviewers = ["finance"]\nplan = "standard"\n{rule}') + steps
-
-
-def one_step(*targets: str, widen: str = "", more: str = "") -> str:
-    """A plan of one step after ten minutes, and a reminder that shows whether the next came at once."""
-    named = ", ".join(f'"{target}"' for target in targets)
-    return planned(
-        '[oncall.finance]\nusers = ["U0IVY"]\n[oncall.nobody]\nusergroup = "S0EMPTY"\n[plans.standard]\n'
-        f'[[plans.standard.steps]]\nafter = "10m"\nnotify = [{named}]\n{widen}\n{more}'
-    )
-
-
-def arrange(slack: Playground) -> None:
-    bot = slack.workspace.settings.bot_user_id
-    slack.workspace.add_channel("C0LEADS", name="leads", members=["U0MIA", "U0ALICE", bot])
-    slack.workspace.add_channel("C0VAULT", name="vault", members=["U0ALICE", bot], is_private=True)
-    slack.workspace.add_usergroup("S0EMPTY", handle="empty", users=[])
-
-
-@asynccontextmanager
-async def escalating(
-    database: Path, text: str, change: Callable[[Playground], None] = lambda slack: None
-) -> AsyncIterator[Bot]:
-    def both(slack: Playground) -> None:
-        arrange(slack)
-        change(slack)
-
-    async with running_bot(database, text=text, arrange=both) as bot:
-        yield bot
-
-
-_DUE = Statement(select(func.count()).select_from(IntentTable).where(IntentTable.kind != IntentKind.TELL_OWNERS), int)
-
-
-async def quiet(bot: Bot) -> None:
-    """Wait until nothing is left to send, but what is gathered for owners."""
-    async with asyncio.timeout(10):
-        while True:
-            waiting = await bot.store.read(lambda unit: unit.one(_DUE))
-            if not waiting and not bot.deliverer.under_way:
-                return
-
-
-async def passes(bot: Bot, minutes: float, steps: int) -> None:
-    """Let minutes pass and so many steps be taken in all, and everything be sent."""
-    await bot.advance(minutes=minutes)
-    async with asyncio.timeout(10):
-        while len(await taken(bot)) < steps:
-            bot.sweeper.wake()
-            await asyncio.sleep(0)
-    await quiet(bot)
-
-
-async def taken(bot: Bot) -> list[str]:
-    return [
-        step.state.value
-        for step in await bot.store.read(lambda unit: unit.all(statements_escalation.STEPS_OF, request_number=1))
-    ]
-
-
-async def became(bot: Bot) -> list[tuple[str, str, str | None]]:
-    """Each target of the first request's steps, and what became of it."""
-    targets = await bot.store.read(lambda unit: unit.all(statements_escalation.TARGETS_OF_REQUEST, request_number=1))
-    return [(one.target, one.state.value, one.code) for one in targets]
-
-
-async def asked(bot: Bot, lasts: str = "1h") -> tuple[Request, Message]:
-    request = await bot.submit(lasts=lasts)
-    card = await bot.card(request)
-    await quiet(bot)
-    return request, card
-
-
-def replies(bot: Bot, channel: str = "C0REFUNDS") -> list[Message]:
-    return [message for message in bot.slack.messages(channel) if message.is_reply]
+from store.tables import Status
+from tests.scenario.steps_support import (
+    DUE,
+    asked,
+    became,
+    escalating,
+    one_step,
+    passes,
+    planned,
+    quiet,
+    replies,
+    taken,
+)
 
 
 async def test_four_steps_reach_the_right_people_in_order_and_every_copy_shows_the_decision(database: Path) -> None:
@@ -294,7 +197,7 @@ async def test_a_request_that_is_decided_meanwhile_is_dropped_quietly(database: 
         assert (await bot.slack.click("U0ALICE", card.channel, card.ts, "approve")).ok
         bot.slack.faults.remove(blocked)
         async with asyncio.timeout(10):  # what was under way meanwhile may be put off once more
-            while await bot.store.read(lambda unit: unit.one(_DUE)) or bot.deliverer.under_way:
+            while await bot.store.read(lambda unit: unit.one(DUE)) or bot.deliverer.under_way:
                 await bot.advance(seconds=5)
         assert await bot.status(request) is Status.APPROVED
         assert {code for _, _, code in await became(bot)} == {"decided"}

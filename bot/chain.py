@@ -95,7 +95,9 @@ class ChainCheck:
                 self._break("events_missing", link.number, words)
                 number = link.number
             if sha256(before + link.body.encode()).digest() != link.hash:
-                self._break("hash_differs", number, "It was changed, or an event before it was changed, added or taken.")
+                self._break(
+                    "hash_differs", number, "It was changed, or an event before it was changed, added or taken."
+                )
             # Go on with what is stored: the next fault is one of its own.
             before = link.hash
             self._check_columns(link)

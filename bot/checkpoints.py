@@ -1,9 +1,9 @@
 """Signed checkpoints of the audit chain: what is kept elsewhere, so that nobody can make another chain unseen.
 
-A checkpoint says which chain (its origin), how many events it had, the hash of the last, and when. It is a compact JWS
-(RFC 7515) signed with Ed25519: any JOSE library verifies it with the public key. The key is derived from the secret key,
-so it is worth what the host is worth: a thief of the secret key can sign anything, and the checkpoints that were shipped
-elsewhere before still show it. Nothing here reads a database or a file.
+A checkpoint says which chain (its origin), how many events it had, the hash of the last, and when. It is a compact
+JWS (RFC 7515) signed with Ed25519: any JOSE library verifies it with the public key. That key is derived from the
+secret key, so it is worth what the host is worth: who steals the secret key can sign anything, and the checkpoints
+that were shipped elsewhere before show it all the same. Nothing here reads a database or a file.
 """
 
 import json
@@ -130,11 +130,11 @@ def _base64url(raw: bytes) -> str:
 def _parse(payload: bytes) -> Checkpoint:
     try:
         fields = json.loads(payload)
-        if set(fields) != _FIELDS:
-            raise ValueError("other fields")
         size, root, time = fields["size"], bytes.fromhex(fields["root"]), datetime.fromisoformat(fields["time"])
-        if type(size) is not int or size < 1 or len(root) != 32 or time.tzinfo is None:
-            raise ValueError("out of range")
-        return Checkpoint(str(fields["origin"]), size, root, time)
+        origin = fields["origin"]
     except (ValueError, TypeError, KeyError) as error:
         raise BadCheckpoint("checkpoint_unreadable", "What was signed is no checkpoint.") from error
+    is_sound = set(fields) == _FIELDS and type(size) is int and size > 0 and len(root) == 32
+    if not is_sound or time.tzinfo is None or not isinstance(origin, str):
+        raise BadCheckpoint("checkpoint_unreadable", "What was signed is no checkpoint.")
+    return Checkpoint(origin, size, root, time)

@@ -13,8 +13,9 @@ from bot.policy import Parties
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import load_granted, load_taken
-from store import statements, statements_overrides
-from store.tables import Instance, Override, Request, StandingVote, Vote
+from store import statements, statements_audit, statements_overrides
+from store.statements_audit import EventMark
+from store.tables import Instance, Override, Request, StandingVote, Status, Vote
 from store.unit import Unit
 
 
@@ -31,7 +32,8 @@ class Drawing:
     ``taken`` those that were cast on it. ``tries`` counts how often its denial was met again, ``last_try_at`` says when
     last; before ``remembered_until`` it would be met once more, and may be reopened. ``plan_state`` is where the rule's
     plan stands, None for a rule without one; ``rule`` has whom its steps let decide since. ``overrides`` are people's
-    corrections of what became of it, oldest first.
+    corrections of what became of it, oldest first. ``witness`` is the last event on record of a request that is
+    decided, which its cards show, so that Slack can vouch for it; not loaded for lists.
 
     What the rule hides is in none of it: requests, and notes of votes, are as people may see them (``bot.redaction``).
     ``copies`` counts the places of the call that the rule shows and that are hidden too: they repeat what it hides.
@@ -53,11 +55,19 @@ class Drawing:
     withdrawn: tuple[Vote, ...] = ()
     plan_state: PlanState | None = None
     overrides: tuple[Override, ...] = ()
+    witness: EventMark | None = None
 
 
 async def load_overrides(unit: Unit, request: Request) -> list[Override]:
     """Return people's corrections of what became of ``request``, oldest first, as they are stored."""
     return await unit.all(statements_overrides.OVERRIDES_OF, request_number=request.number)
+
+
+async def load_witness(unit: Unit, request: Request) -> EventMark | None:
+    """Return the last event on record of a request that is decided; None while it is pending."""
+    if request.status is Status.PENDING:
+        return None
+    return await unit.one(statements_audit.LAST_MARK_OF, request_number=request.number)
 
 
 async def load_drawing(
@@ -112,4 +122,5 @@ async def load_drawing(
         parties=rulebook.policy.parties(request.agent, instance),
         plan_state=await load_plan_state(unit, request, rule, whole=compare),
         overrides=tuple(map(drawn.reasoned, await load_overrides(unit, request))),
+        witness=await load_witness(unit, request) if compare else None,
     )

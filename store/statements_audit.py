@@ -40,3 +40,19 @@ LAST_BEFORE = Statement(
     select(func.max(events.c.number)).where(events.c.at < bindparam("at", type_=events.c.at.type)),
     lambda number: number,
 )
+
+
+class EventMark(NamedTuple):
+    """An event by its number and hash."""
+
+    number: int
+    hash: bytes
+
+
+LAST_MARK_OF = Statement(
+    select(events.c.number, events.c.hash)
+    .where(events.c.request_number == bindparam("request_number", type_=events.c.request_number.type))
+    .order_by(events.c.number.desc())
+    .limit(1),
+    EventMark,
+)

@@ -30,6 +30,7 @@ from handlers.slack.remembered import cast_ahead, memory, near_repeat
 from handlers.slack.states import is_over, render_state, state_sign, state_word
 from handlers.slack.steps import coming
 from handlers.slack.text import mrkdwn, name_in_mrkdwn, plain_date, visible
+from handlers.slack.witness import render_witness
 from store.tables import Request, Status
 
 __all__ = [
@@ -75,6 +76,7 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         actions(second_row(drawing, over=over), "details"),
         *([] if over else coming(drawing, now)),
         *memory(drawing),
+        *(render_witness(drawing) if over else []),
     ]
     return Message(notification(request), blocks)
 

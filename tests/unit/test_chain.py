@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bot.chain import MOST_FAULTS, ChainCheck, Verdict, Witness
 from bot.checkpoints import BadCheckpoint, Checkpoint, PublicKey, Signer
@@ -83,7 +85,11 @@ def relabel(links: Chain, at: int, dice: random.Random) -> Chain:
     """Change what stands beside a body, by which it is found."""
     link = links[at]
     other = dice.choice(
-        [{"type": "nothing"}, {"at": link.at + timedelta(seconds=1)}, {"request_number": (link.request_number or 0) + 1}]
+        [
+            {"type": "nothing"},
+            {"at": link.at + timedelta(seconds=1)},
+            {"request_number": (link.request_number or 0) + 1},
+        ]
     )
     return [*links[:at], link._replace(**other), *links[at + 1 :]]
 
@@ -248,7 +254,8 @@ def test_an_unsigned_token_is_refused() -> None:
 
 
 def test_a_key_that_is_none_is_refused() -> None:
-    rsa = b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VuAyEAWiDW0dg1A6IThGHC4p7dkdLaOm6PFhtj9kRvb70087Q=\n-----END PUBLIC KEY-----"
-    for pem in (b"", b"nothing", rsa):
+    for_agreement = X25519PrivateKey.generate().public_key()
+    pem = for_agreement.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for no_key in (b"", b"nothing", pem):
         with pytest.raises(BadCheckpoint):
-            PublicKey.from_pem(pem)
+            PublicKey.from_pem(no_key)

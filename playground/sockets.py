@@ -114,8 +114,12 @@ class Sockets:
             try:
                 await connection.socket.send_str(json.dumps(envelope))
                 return await answer
-            except (SocketGone, ConnectionError):
+            except SocketGone:
                 continue
+            except ConnectionError:
+                # It is closing and does not know it yet; sending fails at once, so trying it again would never end.
+                del connection.pending[envelope_id]
+                self._forget(connection)
             finally:
                 connection.pending.pop(envelope_id, None)
 

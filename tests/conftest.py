@@ -3,14 +3,12 @@
 The database is made by the real migrations once per run and copied for each test.
 """
 
-import os
 import shutil
-import signal
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -40,9 +38,6 @@ from store.tables import FullView
 if TYPE_CHECKING:
     from tests.scenario.process_support import Starter
 
-# For one test, which takes none but the slowest machine at its busiest that long; many seeds in one take longer.
-LONG = ("SIGNOFF_FAULT_SEEDS", "SIGNOFF_SCHEMATHESIS")  # either asks for a run of as long as it takes
-MOST_SECONDS = 3600 if any(os.environ.get(name) for name in LONG) else 120
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 TEAM = "T0HOME"
 
@@ -154,22 +149,6 @@ class House:
     outbox: Outbox
     queries: Queries
     queues: Queues
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, object, object]:
-    """Let a test that hangs fail, instead of the whole run."""
-
-    def give_up(*_: object) -> NoReturn:
-        raise TimeoutError(f"the test is not done after {MOST_SECONDS} seconds")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(MOST_SECONDS)
-    try:
-        return (yield)
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """How long the tests of faults run: a few seeds each in the suite, as many as one likes by hand.
 
 ``SIGNOFF_FAULT_SEEDS=100-199 pytest tests/faults`` runs a hundred others; where it was broken off, go on from the seed
-that was running.
+that was running. What takes longer than a test may (pyproject.toml) also wants ``-o faulthandler_timeout=3600``.
 """
 
 import os

@@ -3,7 +3,8 @@
 All that schemathesis knows is in the run: examples at the limits, random ones that fit and that do not, and chains of
 calls that follow the document's links. What it reports is a difference between document and service, a 5xx, a missing
 X-Request-ID or a call that was let in without its token. The seed is fixed. ``SIGNOFF_SCHEMATHESIS=500`` sends about
-that many examples to each operation instead of a few, and another ``SIGNOFF_SCHEMATHESIS_SEED`` sends others.
+that many examples to each operation instead of a few, and another ``SIGNOFF_SCHEMATHESIS_SEED`` sends others; that
+takes longer than a test may, and wants ``-o faulthandler_timeout=3600``.
 """
 
 import asyncio

@@ -132,6 +132,25 @@ async def test_what_a_broken_socket_did_not_acknowledge_is_sent_again(
     assert (await clicking).ok
 
 
+async def test_what_a_closing_socket_does_not_take_goes_to_the_next(
+    slack: Playground, open_socket: Callable[[], Any]
+) -> None:
+    first = await open_socket()
+    await first.next()
+    for connection in slack.sockets._connections:  # nobody has noticed yet when the command comes
+        assert connection.http_request.transport is not None
+        connection.http_request.transport.close()
+
+    async def open_another() -> None:
+        second = await open_socket()
+        await second.next()
+        await second.ack(await second.next())
+
+    opening = asyncio.ensure_future(open_another())
+    assert (await slack.slash("U0ALICE", "C0REFUNDS", "/signoff")).ok
+    await opening
+
+
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
 async def test_the_sdk_reconnects_when_asked(slack: Playground, toy: ToyApp, reason: str) -> None:
     async def command(ack: Any) -> None:

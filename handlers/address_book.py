@@ -13,7 +13,7 @@ from bot.clock import Clock
 from bot.people import Facts, Person
 from bot.policy import barred
 from handlers.slack.client import SlackClient
-from handlers.slack.trouble import SlackTrouble, UnknownPerson
+from handlers.slack.trouble import ContentRefused, Refused, SlackTrouble, UnknownPerson
 
 KNOWN_FOR = timedelta(hours=12)
 UNKNOWN_FOR = timedelta(minutes=10)
@@ -56,9 +56,13 @@ class AddressBook:
             if entry is not None and now - entry.asked_at < (KNOWN_FOR if entry.user else UNKNOWN_FOR):
                 continue
             try:
-                person = await self._client.load_person_by_address(address)
                 home = await self._client.load_identity()
-            except UnknownPerson:
+            except SlackTrouble as trouble:
+                log.warning("address_lookup_failed", code=trouble.code)
+                return False
+            try:
+                person = await self._client.load_person_by_address(address)
+            except (UnknownPerson, ContentRefused, Refused):  # what Slack takes for no address is nobody's either
                 self._remember(address, None, now)
             except SlackTrouble as trouble:
                 log.warning("address_lookup_failed", code=trouble.code)

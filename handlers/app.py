@@ -122,7 +122,7 @@ class Service:
             lambda: rulebook.policy.settings.oncall,
             self.directory,
             AddressBook(self.client, clock),
-            CalendarReader(self.operator_outbound, secrets.named),
+            CalendarReader(self.operator_outbound, Outbound(), secrets.named),
             clock,
             self.metrics.calendar_failed,
         )

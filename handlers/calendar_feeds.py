@@ -17,18 +17,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import structlog
 
-from bot.addresses import BadAddress
+from bot.addresses import BadAddress, UnsafeAddress
 from bot.calendars import MAX_CALENDAR_BYTES, Expanded, NotACalendar, expand_calendar, load_libraries
 from bot.clock import Clock
 from bot.config import OnCall
 from bot.config_plans import feed_address
 from bot.secrets import NamedSecrets
 from handlers.address_book import AddressBook
-from handlers.outbound import Answer, Busy, CallFailed, OperatorOutbound
+from handlers.outbound import Answer, Busy, CallFailed, OperatorOutbound, Outbound
 
 T = TypeVar("T")
 
@@ -71,10 +71,15 @@ class Copy:
 
 
 class CalendarReader:
-    """Reads calendars: from https addresses, which may redirect to others, and from files."""
+    """Reads calendars: from https addresses, which may redirect to others, and from files.
 
-    def __init__(self, outbound: OperatorOutbound, secrets: NamedSecrets) -> None:
+    Where the operator's own host is may be private; ``elsewhere`` fetches what it redirects to on other hosts, which
+    the operator did not name.
+    """
+
+    def __init__(self, outbound: OperatorOutbound, elsewhere: Outbound, secrets: NamedSecrets) -> None:
         self._outbound = outbound
+        self._elsewhere = elsewhere
         self._secrets = secrets
         self._gate = asyncio.Semaphore(2)
 
@@ -90,9 +95,10 @@ class CalendarReader:
                 return await asyncio.to_thread(_read_file, Path(place))
             return await self._fetch(feed_address(place))
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, named: str) -> bytes:
+        url = named
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = await self._get(url)
+            answer = await self._get(url, self._outbound if _origin(url) == _origin(named) else self._elsewhere)
             if answer.status in _REDIRECTS and answer.location:
                 url = _redirected(url, answer.location)
                 continue
@@ -103,15 +109,22 @@ class CalendarReader:
             return answer.body
         raise FeedTrouble("too_many_redirects")
 
-    async def _get(self, url: str) -> Answer:
+    async def _get(self, url: str, client: OperatorOutbound | Outbound) -> Answer:
         try:
-            return await self._outbound.get(url, _HEADERS, most_bytes=MAX_CALENDAR_BYTES)
+            return await client.get(url, _HEADERS, most_bytes=MAX_CALENDAR_BYTES)
+        except UnsafeAddress as error:
+            raise FeedTrouble("unsafe_redirect") from error
         except BadAddress as error:
             raise FeedTrouble(error.code) from error
         except CallFailed as error:
             raise FeedTrouble(error.code) from error
         except Busy as error:
             raise FeedTrouble("busy") from error
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _redirected(url: str, location: str) -> str:
@@ -216,6 +229,7 @@ class Feed:
         self._refreshing = asyncio.Lock()
         self._tried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._again = AGAIN
 
     def start(self) -> None:
         """Begin to keep it fresh, at once."""
@@ -235,11 +249,15 @@ class Feed:
                 await self._tried.wait()
 
     async def _keep_fresh(self) -> None:
-        pause = AGAIN
         while True:
-            is_well = await self.refresh()
-            pause = EVERY if is_well else min(pause * 2, EVERY)
+            pause = self.pause_after(is_well=await self.refresh())
             await asyncio.sleep(pause.total_seconds() * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+
+    def pause_after(self, *, is_well: bool) -> timedelta:
+        """Return how long to wait until the next try, which is sooner after the first failures than in good times."""
+        pause = EVERY if is_well else self._again
+        self._again = AGAIN if is_well else min(self._again * 2, EVERY)
+        return pause
 
     async def refresh(self) -> bool:
         """Read the calendar and look its people up; whether all went well. Raises nothing."""

@@ -10,7 +10,7 @@ from bot.calendars import Expanded
 from bot.config import OnCall
 from bot.secrets import NamedSecrets
 from handlers.calendar_feeds import CalendarReader, FeedTrouble, expand_within
-from handlers.outbound import OperatorOutbound
+from handlers.outbound import OperatorOutbound, Outbound
 from handlers.slack.text import how_many, visible
 from handlers.slack.trouble import SlackTrouble, UnknownPerson
 
@@ -25,7 +25,7 @@ _NOBODY = "see that its events have the members of this workspace as attendees, 
 
 async def check_calendars(workspace: "Workspace", secrets: NamedSecrets) -> None:
     """See that each calendar can be read, and names somebody for the next week whom Slack knows."""
-    reader = CalendarReader(OperatorOutbound(), secrets)
+    reader = CalendarReader(OperatorOutbound(), Outbound(), secrets)
     for oncall in workspace.settings.oncall.values():
         if oncall.is_calendar:
             await _check_calendar(workspace, oncall, reader)

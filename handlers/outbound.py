@@ -6,8 +6,9 @@ like any other, proxies of the environment are not used, what comes back is read
 calls run at once to one host and one address. What is sent and when is not decided here.
 
 There are two clients, and neither has a switch that makes it the other. ``Outbound`` is for addresses that others gave
-us (receivers of notifications) and refuses a host unless every address it stands for is public. ``OperatorOutbound`` is
-for what stands in the configuration (pagers, calendars, a heartbeat) and may lead inward.
+us (receivers of notifications, where a calendar redirects to) and refuses a host unless every address it stands for is
+public. ``OperatorOutbound`` is for what stands in the configuration (pagers, calendars, a heartbeat) and may lead
+inward.
 """
 
 import asyncio
@@ -191,6 +192,16 @@ class Outbound(_Client):
         """
         destination = self.parse(url)
         return await self._call(destination, lambda addresses: self._post(destination, addresses, body, headers))
+
+    async def get(
+        self, url: str, headers: Mapping[str, str] = MappingProxyType({}), *, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> Answer:
+        """Get what is at ``url``, read up to ``most_bytes``. Raises as ``post``."""
+        destination = self.parse(url)
+        return await self._call(
+            destination,
+            lambda addresses: self._exchange("GET", destination, addresses, headers, most_bytes=most_bytes),
+        )
 
     async def _post(
         self, destination: Destination, addresses: Sequence[str], body: bytes, headers: Mapping[str, str]

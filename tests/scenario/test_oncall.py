@@ -21,7 +21,7 @@ from bot.secrets import NamedSecrets
 from handlers.address_book import AddressBook
 from handlers.calendar_feeds import THREAD, CalendarReader, FeedTrouble, expand_within
 from handlers.oncall import CalendarState, OnCallSources
-from handlers.outbound import OperatorOutbound
+from handlers.outbound import OperatorOutbound, Outbound
 from handlers.slack.client import SlackClient
 from handlers.slack.directory import SlackDirectory
 from playground import Fault, Playground, PlaygroundSettings
@@ -51,7 +51,7 @@ class Duty:
             lambda: self.tables,
             SlackDirectory(client, self.clock),
             AddressBook(client, self.clock),
-            CalendarReader(OperatorOutbound(patience=patience), self.secrets),
+            CalendarReader(OperatorOutbound(patience=patience), Outbound(patience=patience), self.secrets),
             self.clock,
             self.failed.append,
         )
@@ -321,6 +321,42 @@ async def test_a_redirect_to_another_place_of_the_same_scheme_is_followed(duty: 
     duty.configure(ical=duty.server.url)
     await duty.sources.refresh()
     assert (await duty.now()).users == ("U0ALICE",)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["{other}", "http://127.0.0.2:1/feed.ics", "http://[::1]:1/feed.ics", "//localhost:1/", "http://127.0.0.1:1/x?y#z"],
+)
+async def test_a_redirect_leads_no_further_inward_than_the_operator_said(duty: Duty, target: str) -> None:
+    """A private address that the operator names is theirs to name; one that a calendar's server names is not."""
+    async with offering(PAGERDUTY) as other:
+
+        async def redirect(http_request: web.Request) -> web.StreamResponse:
+            return web.Response(status=302, headers={"Location": target.format(other=other.url)})
+
+        duty.server.answer = redirect
+        duty.configure(ical=duty.server.url)
+        await duty.sources.refresh()
+        assert duty.state == CalendarState(None, "unsafe_redirect")
+        assert other.asked == []
+
+
+async def test_an_address_that_slack_refuses_hides_no_other(duty: Duty) -> None:
+    both = "UID:1\nDTSTART:20261122T000000Z\nDURATION:P1D\nSUMMARY:a..b@example.com\\, alice@example.com"
+    duty.server.content = calendar(both)
+    duty.configure(ical=duty.server.url)
+    duty.slack.faults.add(Fault("error", error_code="invalid_arguments", methods="users.lookupByEmail", times=1))
+    await duty.sources.refresh()
+    now = await duty.now()
+    assert (now.users, now.unknown) == (("U0ALICE",), ("a..b@example.com",))
+
+
+def test_after_a_failure_it_is_tried_again_sooner(duty: Duty) -> None:
+    duty.configure(ical=duty.server.url)
+    duty.sources.follow()
+    feed = duty.sources._feeds["finance"]
+    told = (True, False, False, False, False, False, True, False)
+    assert [feed.pause_after(is_well=well).total_seconds() for well in told] == [300, 30, 60, 120, 240, 300, 300, 30]
 
 
 async def test_a_slow_calendar_is_given_up_and_holds_nobody_up() -> None:

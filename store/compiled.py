@@ -1,14 +1,17 @@
-"""A statement, compiled once.
+"""A statement, compiled once for each database.
 
 A SQLAlchemy construct over the SQLModel tables is turned into text, an ordered list of parameters and the types'
-own processors, so that running it costs no more than the driver does. Nothing here runs a statement.
+own processors, so that running it costs no more than the driver does. For SQLite that is done at once, for PostgreSQL
+when the statement is first run there. Nothing here runs a statement.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
 from sqlalchemy import BindParameter, Executable
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.default import DefaultDialect
 
 from store.tables import Record
@@ -19,6 +22,7 @@ _NO_FIELDS: frozenset[str] = frozenset()  # records are compared by their values
 Processor = Callable[[Any], Any]
 
 SQLITE: DefaultDialect = sqlite.dialect(paramstyle="qmark")
+POSTGRESQL: DefaultDialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 
 
 def make_record(record: type[T], **values: Any) -> T:
@@ -49,34 +53,22 @@ class _Required:
 _REQUIRED = _Required()
 
 
-class Statement(Generic[R]):
-    """A statement with its parameters and the shape of its rows.
+class Form(Generic[R]):
+    """A statement as one database's driver takes it."""
 
-    ``row`` is what a row becomes: a ``Record`` class (the statement must return exactly its columns), or a plain
-    function of the row's values. Statements that return nothing leave it out. ``gathered`` says that no unit reads
-    back in its transaction what this writes: then it is written once for a whole group of units, before their commit.
-    """
-
-    @overload
-    def __init__(self: "Statement[None]", clause: Executable, *, gathered: bool = False) -> None: ...
-
-    @overload
-    def __init__(self, clause: Executable, row: Callable[..., R]) -> None: ...
-
-    def __init__(self, clause: Executable, row: Callable[..., Any] | None = None, *, gathered: bool = False) -> None:
-        self.is_gathered = gathered
-        compiled = clause.compile(dialect=SQLITE)  # type: ignore[attr-defined]  # every construct has it; Executable does not say so
+    def __init__(self, clause: Executable, row: Callable[..., Any] | None, dialect: DefaultDialect) -> None:
+        compiled = clause.compile(dialect=dialect)  # type: ignore[attr-defined]  # every construct has it; Executable does not say so
         self.sql = str(compiled)
         self._parameters: list[tuple[str, Processor | None, Any]] = []
         for name in compiled.positiontup or ():
             bind: BindParameter[Any] = compiled.binds[name]
-            processor = bind.type.dialect_impl(SQLITE).bind_processor(SQLITE)
+            processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
             if bind.required:
                 self._parameters.append((name, processor, _REQUIRED))
             else:
                 value = bind.effective_value
                 self._parameters.append((name, None, processor(value) if processor else value))
-        self._load = self._loader(clause, row) if row is not None else None
+        self._load = _loader(clause, row, dialect) if row is not None else None
 
     def bind(self, values: dict[str, Any]) -> list[Any]:
         """Return the driver's parameters for ``values``. Raises ``KeyError`` for one that is missing."""
@@ -97,26 +89,65 @@ class Statement(Generic[R]):
         loaded: R = self._load(row)
         return loaded
 
-    @staticmethod
-    def _loader(clause: Any, row: Callable[..., Any]) -> Callable[[Sequence[Any]], Any]:
-        columns = list(clause.exported_columns)
-        names = [column.name for column in columns]
-        processors = [column.type.dialect_impl(SQLITE).result_processor(SQLITE, None) for column in columns]
-        converted = [(at, processor) for at, processor in enumerate(processors) if processor is not None]
 
-        def values(raw: Sequence[Any]) -> list[Any]:
-            cells = list(raw)
-            for at, processor in converted:
-                if cells[at] is not None:
-                    cells[at] = processor(cells[at])
-            return cells
+class Statement(Form[R]):
+    """A statement with its parameters and the shape of its rows: in itself SQLite's form, and ``postgresql``.
 
-        if isinstance(row, type) and issubclass(row, Record):
-            if set(names) != set(row.model_fields):
-                raise TypeError(f"{row.__name__} is not what this statement returns: {names}")
+    ``row`` is what a row becomes: a ``Record`` class (the statement must return exactly its columns), or a plain
+    function of the row's values. Statements that return nothing leave it out. ``gathered`` says that no unit reads
+    back in its transaction what this writes: then it is written once for a whole group of units, before their commit.
+    ``on_postgresql`` is the construct where PostgreSQL needs another; it takes the same parameters.
+    """
 
-            def load_record(raw: Sequence[Any]) -> Any:
-                return _record(row, dict(zip(names, values(raw), strict=True)))
+    @overload
+    def __init__(
+        self: "Statement[None]", clause: Executable, *, gathered: bool = False, on_postgresql: Executable | None = None
+    ) -> None: ...
 
-            return load_record
-        return lambda raw: row(*values(raw))
+    @overload
+    def __init__(
+        self, clause: Executable, row: Callable[..., R], *, on_postgresql: Executable | None = None
+    ) -> None: ...
+
+    def __init__(
+        self,
+        clause: Executable,
+        row: Callable[..., Any] | None = None,
+        *,
+        gathered: bool = False,
+        on_postgresql: Executable | None = None,
+    ) -> None:
+        super().__init__(clause, row, SQLITE)
+        self.is_gathered = gathered
+        self.is_write = bool(clause.is_dml)
+        self._row = row
+        self._on_postgresql = clause if on_postgresql is None else on_postgresql
+
+    @cached_property
+    def postgresql(self) -> Form[R]:
+        """This statement as PostgreSQL takes it."""
+        return Form(self._on_postgresql, self._row, POSTGRESQL)
+
+
+def _loader(clause: Any, row: Callable[..., Any], dialect: DefaultDialect) -> Callable[[Sequence[Any]], Any]:
+    columns = list(clause.exported_columns)
+    names = [column.name for column in columns]
+    processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+    converted = [(at, processor) for at, processor in enumerate(processors) if processor is not None]
+
+    def values(raw: Sequence[Any]) -> list[Any]:
+        cells = list(raw)
+        for at, processor in converted:
+            if cells[at] is not None:
+                cells[at] = processor(cells[at])
+        return cells
+
+    if isinstance(row, type) and issubclass(row, Record):
+        if set(names) != set(row.model_fields):
+            raise TypeError(f"{row.__name__} is not what this statement returns: {names}")
+
+        def load_record(raw: Sequence[Any]) -> Any:
+            return _record(row, dict(zip(names, values(raw), strict=True)))
+
+        return load_record
+    return lambda raw: row(*values(raw))

@@ -15,29 +15,24 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from store import statements
+from store.announcing import BUSY_TIMEOUT_MS, MAX_GROUP, Announcer, ChangedElsewhere, Job, Work
 from store.compiled import Statement
 from store.unit import StoreUnavailable, Unit
 
+__all__ = ["ChangedElsewhere", "SqliteStore", "Store", "Work"]
+
 T = TypeVar("T")
 R = TypeVar("R")
-Work = Callable[[Unit], Awaitable[T]]
 
-MAX_GROUP = 128  # units in one commit: enough to share an fsync, few enough to answer the first soon
 LOOK_ABROAD_SECONDS = 0.2  # how often the writer looks whether another process (the command line) wrote
-BUSY_TIMEOUT_MS = 2_000  # how long a writer waits for another process's lock before the caller hears 503
-
-
-class ChangedElsewhere:
-    """Announced when another process committed something: what is held in memory must be read again."""
 
 
 class Store(Protocol):
@@ -107,15 +102,6 @@ class SqliteUnit(Unit):
         self.head = head
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
-    work: Work[Any]
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-    changes: list[object] = field(default_factory=list)
-
-
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the database at ``path`` with the settings its promises rest on.
 
@@ -146,15 +132,14 @@ def drive(awaitable: Awaitable[T]) -> T:
     raise RuntimeError("a unit of work may await nothing but its unit")
 
 
-class SqliteStore:
+class SqliteStore(Announcer):
     """A SQLite database: one writing thread, one reading thread. Made by ``open``."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
-        self._loop = asyncio.get_running_loop()
-        self._listeners: list[Callable[[object], None]] = []
-        self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._writes: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._writer = connect(path)
         self._reader = connect(path, read_only=True)
         self._peeker = connect(path, read_only=True)
@@ -171,9 +156,6 @@ class SqliteStore:
         for thread in store._threads:
             thread.start()
         return store
-
-    def subscribe(self, listener: Callable[[object], None]) -> None:
-        self._listeners.append(listener)
 
     async def write(self, work: Work[T]) -> T:
         return cast(T, await self._submit(self._writes, work))
@@ -199,10 +181,10 @@ class SqliteStore:
         self._peeker.close()
         self._writer.close()
 
-    def _submit(self, jobs: "queue.SimpleQueue[_Job | None]", work: Work[Any]) -> asyncio.Future[Any]:
+    def _submit(self, jobs: "queue.SimpleQueue[Job | None]", work: Work[Any]) -> asyncio.Future[Any]:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        job = _Job(work, self._loop.create_future())
+        job = Job(work, self._loop.create_future())
         jobs.put(job)
         # The future may be cancelled with its caller; the job is carried out all the same.
         return job.future
@@ -234,7 +216,7 @@ class SqliteStore:
             if closing:
                 return
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
+    def _commit(self, connection: sqlite3.Connection, group: list[Job]) -> None:
         """Run ``group`` in one transaction. Afterwards each job has its result or its error."""
         try:
             if not self._run_together(connection, group):
@@ -251,7 +233,7 @@ class SqliteStore:
                 job.error.__cause__ = error
 
     @staticmethod
-    def _run_together(connection: sqlite3.Connection, group: list[_Job]) -> bool:
+    def _run_together(connection: sqlite3.Connection, group: list[Job]) -> bool:
         """Run and commit ``group`` without savepoints; False if a unit must be undone alone, and all were undone."""
         gathered: _Gathered = []
         head: bytes | None = None
@@ -284,7 +266,7 @@ class SqliteStore:
         return True
 
     @staticmethod
-    def _run_apart(connection: sqlite3.Connection, group: list[_Job]) -> None:
+    def _run_apart(connection: sqlite3.Connection, group: list[Job]) -> None:
         """Run and commit ``group``, each unit in a savepoint of its own, so that one can be undone alone."""
         head: bytes | None = None
         connection.execute("BEGIN IMMEDIATE")
@@ -329,30 +311,6 @@ class SqliteStore:
             except BaseException as error:  # whatever it is belongs to the caller, not to this thread
                 job.error = error
             self._loop.call_soon_threadsafe(self._settle, [job])
-
-    # --- on the event loop ---
-
-    def _settle(self, group: list[_Job]) -> None:
-        """Announce what was committed, then answer the callers."""
-        for job in group:
-            if job.error is None and job.changes:
-                self._announce(job.changes)
-        for job in group:
-            if job.future.done():
-                continue
-            if job.error is None:
-                job.future.set_result(job.result)
-            else:
-                job.future.set_exception(job.error)
-
-    def _announce(self, changes: Sequence[object]) -> None:
-        for change in changes:
-            for listener in self._listeners:
-                try:
-                    listener(change)
-                except Exception as error:
-                    # What is committed is committed: the other listeners and the callers are still to hear of it.
-                    self._loop.call_exception_handler({"message": "a listener of the store failed", "exception": error})
 
 
 def _read(connection: sqlite3.Connection, work: Work[T]) -> T:

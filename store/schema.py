@@ -1,4 +1,4 @@
-"""Bringing a database file to the schema this code knows.
+"""Bringing a SQLite database to the schema this code knows; PostgreSQL's is ``store.postgres_schema``'s.
 
 A new file is created, an older one is copied and then migrated, a newer one is refused. The migration is one
 transaction: it happens whole or not at all. Alembic is imported only when there is something to do.
@@ -16,6 +16,7 @@ from store.unit import NewerSchema, OlderSchema, StoreUnavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy import Connection
 
 HEAD = "0006"  # the newest revision in store/migrations/versions
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -40,7 +41,7 @@ def prepare(path: Path, now: datetime, *, upgrade: bool) -> Prepared:
         revision = current_revision(path)
         if revision == HEAD:
             return Prepared()
-        if revision is not None and revision not in _known_revisions():
+        if revision is not None and revision not in known_revisions():
             raise NewerSchema(
                 f"The database {path} has the schema {revision}, which this version of Signoff does not know. "
                 "Use the version that wrote it, or restore a backup made before it."
@@ -77,7 +78,8 @@ def current_revision(path: Path) -> str | None:
         return row[0] if row else None
 
 
-def _known_revisions() -> set[str]:
+def known_revisions() -> set[str]:
+    """The revisions that this code can migrate from, and ``HEAD``."""
     return {path.name.split("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*.py")}
 
 
@@ -91,7 +93,6 @@ def _back_up(path: Path, revision: str, now: datetime) -> Path:
 
 
 def _upgrade(path: Path) -> None:
-    from alembic import command
     from sqlalchemy import create_engine, event
     from sqlalchemy.pool import NullPool
 
@@ -109,11 +110,18 @@ def _upgrade(path: Path) -> None:
     def _begin(connection: object) -> None:
         connection.exec_driver_sql("BEGIN EXCLUSIVE")  # type: ignore[attr-defined]  # SQLAlchemy's Connection
 
-    config = _config()
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        migrate(connection)
     engine.dispose()
+
+
+def migrate(connection: "Connection") -> None:
+    """Run the migrations that are missing, in the transaction that ``connection`` has begun."""
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _config() -> "Config":

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import SQLModel
 
 from store import tables as t
@@ -354,7 +355,12 @@ MODAL = Statement(select(modals).where(modals.c.id == _p("modal_id", modals.c.id
 SEE_PAGE = Statement(
     update(modals)
     .where(modals.c.id == _p("modal_id", modals.c.id), modals.c.pages_seen >= _p("page", modals.c.pages_seen))
-    .values(pages_seen=func.max(modals.c.pages_seen, _p("page", modals.c.pages_seen) + 1))
+    .values(
+        pages_seen=case(
+            (modals.c.pages_seen > _p("page", modals.c.pages_seen), modals.c.pages_seen),
+            else_=_p("page", modals.c.pages_seen) + 1,
+        )
+    )
 )
 FORGET_MODALS = Statement(delete(modals).where(modals.c.opened_at < _p("before", modals.c.opened_at)))
 
@@ -430,7 +436,16 @@ RELEASE_LEASES = Statement(update(outbox).values(leased_by=None, leased_until=No
 # --- the audit chain --------------------------------------------------------------------------------------
 
 CHAIN_HEAD = Statement(select(events.c.hash).order_by(events.c.number.desc()).limit(1), bytes)
-INSERT_EVENT = Statement(insert(events).values(_given(events, left_out=("number",))), gathered=True)
+_new_event = _given(events, left_out=("number",))
+# SQLite numbers events without a gap by itself. PostgreSQL's sequences lose numbers to what is rolled back, and a
+# missing number looks like an event that somebody removed.
+INSERT_EVENT = Statement(
+    insert(events).values(_new_event),
+    gathered=True,
+    on_postgresql=insert(events)
+    .values(_new_event | {"number": select(func.coalesce(func.max(events.c.number), 0) + 1).scalar_subquery()})
+    .inline(),
+)
 EVENTS_OF = Statement(
     select(events)
     .where(events.c.request_number == _p("request_number", events.c.request_number))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import SQLModel
 
 from store import escalation_tables as e

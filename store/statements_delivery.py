@@ -6,7 +6,7 @@ The conventions are those of ``store.statements``.
 from typing import Any
 
 from sqlalchemy import Column, Table, bindparam, delete, exists, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import SQLModel
 
 from store import delivery_tables as t

@@ -6,7 +6,7 @@ The conventions are those of ``store.statements``.
 from typing import Any
 
 from sqlalchemy import Column, Table, bindparam, func, insert, select, text, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import SQLModel
 
 from store import escalation_tables as e

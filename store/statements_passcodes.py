@@ -7,7 +7,7 @@ it uses up: of two at once the second touches no row.
 from typing import Any
 
 from sqlalchemy import bindparam, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import SQLModel
 
 from store import tables as t

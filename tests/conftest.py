@@ -36,6 +36,7 @@ from store.schema import prepare
 from store.tables import FullView
 
 if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
     from tests.scenario.process_support import Starter
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -183,6 +184,22 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def database(empty_database: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(empty_database, tmp_path / "signoff.db"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[PostgresServer]":
+    """A server of PostgreSQL for this process of tests."""
+    from tests.postgres import PostgresServer
+
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: "PostgresServer") -> str:
+    """A PostgreSQL database of a test's own, with today's schema."""
+    return postgres.new_database()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-from store.engine import SqliteStore, Work, _Job, _read
+from store.announcing import Job, Work
+from store.engine import SqliteStore, _read
 from store.unit import StoreUnavailable
 
 
@@ -26,7 +27,7 @@ class InlineStore(SqliteStore):
     def _submit(self, jobs: Any, work: Work[Any]) -> asyncio.Future[Any]:
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        job = _Job(work, self._loop.create_future())
+        job = Job(work, self._loop.create_future())
         if jobs is self._writes:
             self._commit(self._writer, [job])
         else:
@@ -34,7 +35,7 @@ class InlineStore(SqliteStore):
         self._settle([job])
         return job.future
 
-    def _look(self, job: _Job) -> None:
+    def _look(self, job: Job) -> None:
         try:
             job.result = _read(self._reader, job.work)
         except BaseException as error:
@@ -56,7 +57,7 @@ class SeededStore(InlineStore):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._waiting: list[tuple[Any, _Job]] = []
+        self._waiting: list[tuple[Any, Job]] = []
         self._paused: list[asyncio.Future[None]] = []
 
     @classmethod
@@ -74,7 +75,7 @@ class SeededStore(InlineStore):
         return await super().peek(work)
 
     def _submit(self, jobs: Any, work: Work[Any]) -> asyncio.Future[Any]:
-        job = _Job(work, self._loop.create_future())
+        job = Job(work, self._loop.create_future())
         self._waiting.append((jobs, job))
         return job.future
 

@@ -1,20 +1,25 @@
 """store.schema: a database is created, migrated after a backup, or refused with a clear message."""
 
+import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-from store import delivery_tables, escalation_tables, schema, tables  # noqa: F401  # they fill the metadata
+from store import delivery_tables, escalation_tables, postgres_schema, schema, tables  # noqa: F401  # they fill the metadata
 from store.types import Word
 from store.unit import NewerSchema, OlderSchema, StoreUnavailable
+from tests.postgres import PostgresServer
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 VOCABULARIES = [
@@ -99,3 +104,50 @@ def test_what_is_no_database_of_ours_is_refused(tmp_path: Path) -> None:
         schema.prepare(other, NOW, upgrade=True)
     with pytest.raises(StoreUnavailable):
         schema.prepare(tmp_path / "no" / "such" / "folder.db", NOW, upgrade=True)
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------
+
+
+async def test_postgresqls_migrations_lead_to_the_tables(postgres_url: str) -> None:
+    engine = create_async_engine(postgres_url.replace("postgresql:", "postgresql+asyncpg:"))
+
+    def compare(connection: Connection) -> None:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+        rows = connection.exec_driver_sql(
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c'"
+        )
+        checks = [(str(table), str(definition)) for table, definition in rows]
+        for table, column in VOCABULARIES:
+            found = [text for name, text in checks if name == table and f"({column.name})::text" in text]
+            assert [re.findall("'([a-z_]+)'", text) for text in found].count(list(column.type.enums)) == 1
+
+    async with engine.connect() as connection:
+        await connection.run_sync(compare)
+    await engine.dispose()
+
+
+async def test_a_postgresql_database_is_made_once_however_many_replicas_start(postgres: PostgresServer) -> None:
+    postgres.create("empty", like="template0")
+    url = postgres.url("empty")
+    assert await postgres_schema.current_revision(url) is None
+    done = await asyncio.gather(*(postgres_schema.prepare(url, upgrade=True) for _ in range(3)))
+    assert sorted(one.created for one in done) == [False, False, True]
+    assert await postgres_schema.current_revision(url) == schema.HEAD
+
+
+async def test_a_newer_older_or_other_postgresql_database_is_refused(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(NewerSchema, match="9999"):
+        await postgres_schema.prepare(postgres_url, upgrade=True)
+    await connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(OlderSchema, match="signoff serve"):
+        await postgres_schema.prepare(postgres_url, upgrade=False)
+    await connection.execute("DROP TABLE alembic_version")
+    with pytest.raises(NewerSchema, match="not one of Signoff's"):
+        await postgres_schema.prepare(postgres_url, upgrade=True)
+    await connection.close()
+    with pytest.raises(StoreUnavailable):
+        await postgres_schema.prepare(postgres_url + "_that_is_not_there", upgrade=True)

@@ -1,0 +1,54 @@
+"""Connections to PostgreSQL, with the settings that the store's promises rest on, and what its errors mean.
+
+Nothing here knows what is stored.
+"""
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+from store.announcing import BUSY_TIMEOUT_MS
+from store.unit import StoreUnavailable
+
+CONNECT_SECONDS = 5.0
+STATEMENT_SECONDS = 10.0  # how long one statement may take before its caller hears 503
+IDLE_IN_TRANSACTION_MS = 5_000  # a replica that froze within a transaction stops all others for no longer than this
+_CACHED_STATEMENTS = 1024  # more than there are: each is parsed once per connection
+
+TURN = 0x5349_474E
+"""The advisory lock of whoever writes: one replica at a time, as on SQLite."""
+
+Trouble = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What the driver raises for whatever is the matter with the database, the network or a statement."""
+
+_OWN = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Whether ``error`` is the database's, not a use case's own; a value that it refuses is that too."""
+    return isinstance(error, Trouble) and not isinstance(error, _OWN)
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """Say what is the matter, without a word of any statement's values."""
+    what = str(error).partition("\n")[0] or type(error).__name__
+    return StoreUnavailable(f"the database cannot serve: {what}")
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Connect to the server of ``url`` that takes writes, if it names several. Raises ``StoreUnavailable``."""
+    try:
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+            statement_cache_size=_CACHED_STATEMENTS,
+            max_cached_statement_lifetime=0,
+            target_session_attrs="read-write",
+            server_settings={
+                "application_name": "signoff",
+                "lock_timeout": str(BUSY_TIMEOUT_MS),
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                "synchronous_commit": "on",
+            },
+        )
+    except (*Trouble, ValueError) as error:  # ValueError: a URL that is none of PostgreSQL's
+        raise unavailable(error) from error

@@ -75,7 +75,7 @@ class Made:
     """An instance that was made: the answer's instance as JSON, its token, and whether it is new."""
 
     answer: str
-    token: str
+    token: str = field(repr=False)
     is_new: bool
 
 

@@ -1,18 +1,22 @@
-"""What a command works on that runs beside the server: the database, the secret key, the ids of people.
+"""What a command works on that runs beside the server: the database, the secret key, the ids of people; and lists.
 
 Nothing here ever migrates: the server may be running on the schema that is there.
 """
 
+import asyncio
+import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from argparse import Namespace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.clock import Clock
-from bot.config import Settings
+from bot.clock import Clock, monotonic_clock
+from bot.config import Settings, load_settings
 from bot.config_values import UserId
 from bot.secrets import load_secret_key
 from handlers.cli.say import CommandFailed, say, shown
@@ -20,6 +24,65 @@ from store.engine import SqliteStore
 from store.schema import prepare
 
 _LONGEST_NAME_CHARS = 75
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Act = Callable[[Namespace, Mapping[str, str], Settings], Awaitable[None]]
+"""What one part of a command does."""
+
+
+class Listing(Protocol[T_co]):
+    """Use cases about things that can be listed."""
+
+    async def list_all(self) -> Sequence[T_co]:
+        """Return them all, oldest first."""
+        ...
+
+
+def carry_out(acts: Mapping[str, Act], args: Namespace, env: Mapping[str, str], config: Path) -> None:
+    """Do the part of a command that was asked for. Raises what it does, ``BadConfig`` and ``CommandFailed``."""
+    settings = load_settings(config, env)
+
+    async def act() -> None:
+        await acts[args.act](args, env, settings)
+
+    asyncio.run(act())
+
+
+@asynccontextmanager
+async def use_cases(
+    make: Callable[[SqliteStore, Clock, bytes], T], settings: Settings, key: bytes = b""
+) -> AsyncIterator[T]:
+    """Open the database for use cases that ``make`` makes. Without ``key`` nothing secret can be made, and is not."""
+    clock = monotonic_clock()
+    async with open_beside(settings, clock) as store:
+        yield make(store, clock, key)
+
+
+async def all_of(make: Callable[[SqliteStore, Clock, bytes], Listing[T]], settings: Settings) -> Sequence[T]:
+    """List what there is: nothing where there is no database yet, which is not made for it."""
+    if not database_of(settings).exists():
+        return []
+    async with use_cases(make, settings) as listing:
+        return await listing.list_all()
+
+
+def print_list(
+    things: Sequence[T],
+    name: str,
+    json_of: Callable[[T], object],
+    text_of: Callable[[T], str],
+    *,
+    as_json: bool,
+    none_yet: str,
+) -> None:
+    """Print a list: as JSON under ``name``, or a text for each; where there is nothing, say ``none_yet``."""
+    if as_json:
+        print(json.dumps({name: [json_of(thing) for thing in things]}, indent=2))
+    elif things:
+        print("\n".join(map(text_of, things)))
+    else:
+        say(none_yet)
 
 
 @asynccontextmanager
@@ -40,6 +103,13 @@ def database_of(settings: Settings) -> Path:
     if path is None:
         raise CommandFailed("PostgreSQL is not supported yet.")
     return path
+
+
+def expect_database(settings: Settings, kind: str) -> None:
+    """Raise ``CommandFailed`` where there is no database, and so nothing of a ``kind``."""
+    path = database_of(settings)
+    if not path.exists():
+        raise CommandFailed(f"There is no database {path} yet, so there is no {kind} either.")
 
 
 def secret_key(env: Mapping[str, str], settings: Settings) -> bytes:

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from bot.clock import monotonic_clock
 from bot.config import Settings, load_settings
 from bot.passcodes import Passcodes
-from handlers.cli.beside import checked_user, open_beside, secret_key
+from handlers.cli.beside import checked_user, secret_key, use_cases
 from handlers.cli.say import CommandFailed, say
 from handlers.manifest import COMMAND
 
@@ -37,6 +36,5 @@ def run(args: Namespace, env: Mapping[str, str], config: Path) -> None:
 
 
 async def _open(settings: Settings, key: bytes, user: str) -> tuple[str, datetime]:
-    clock = monotonic_clock()
-    async with open_beside(settings, clock) as store:
-        return await Passcodes(store, clock, key).open_enrolment(user)
+    async with use_cases(Passcodes, settings, key) as passcodes:
+        return await passcodes.open_enrolment(user)

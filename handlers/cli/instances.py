@@ -3,43 +3,41 @@
 A token goes to stdout, alone and once; it is never logged, stored or listed.
 """
 
-import asyncio
-import json
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.clock import monotonic_clock
-from bot.config import Settings, load_settings
+from bot.config import Settings
 from bot.instances import InstanceListing, Instances
 from handlers.cli.beside import (
+    all_of,
+    carry_out,
     checked_agent,
     checked_name,
     checked_user,
-    database_of,
+    expect_database,
     hand_out,
-    open_beside,
+    print_list,
     secret_key,
     stamp,
+    use_cases,
 )
-from handlers.cli.say import CommandFailed, say, shown
+from handlers.cli.say import say, shown
 from store.tables import Credential
 
 
 def run(args: Namespace, env: Mapping[str, str], config: Path) -> None:
     """Carry out one of the commands. Raises what the use cases do, ``BadConfig`` and ``CommandFailed``."""
-    settings = load_settings(config, env)
-    work = {"create": _create, "list": _list, "rotate": _rotate, "revoke": _revoke}[args.act]
-    asyncio.run(work(args, env, settings))
+    acts = {"create": _create, "list": _list, "rotate": _rotate, "revoke": _revoke}
+    carry_out(acts, args, env, config)
 
 
 async def _create(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
     name, agent = checked_name(args.name, "An instance"), checked_agent(args.agent, settings)
     person = checked_user(args.person, "--person") if args.person is not None else None
-    async with _instances(settings, secret_key(env, settings)) as instances:
+    async with use_cases(Instances, settings, secret_key(env, settings)) as instances:
         _, token = await instances.create(name, agent, person)
     hand_out(token, _if_lost(name))
     made_for = f" for {person}, who will not decide on its requests" if person else ""
@@ -47,27 +45,21 @@ async def _create(args: Namespace, env: Mapping[str, str], settings: Settings) -
 
 
 async def _list(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
-    listings: list[InstanceListing] = []
-    if database_of(settings).exists():
-        async with _instances(settings) as instances:
-            listings = await instances.list_all()
-    if args.json:
-        print(json.dumps({"instances": [_as_json(listing) for listing in listings]}, indent=2))
-    elif listings:
-        print("\n".join(_as_text(listing) for listing in listings))
-    else:
-        say("There is no instance yet. Make one: signoff instance create NAME --agent AGENT")
+    print_list(
+        await all_of(Instances, settings), "instances", _as_json, _as_text, as_json=args.json,
+        none_yet="There is no instance yet. Make one: signoff instance create NAME --agent AGENT",
+    )  # fmt: skip
 
 
 async def _rotate(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
     name = args.name
-    _expect_database(settings)
+    expect_database(settings, "instance")
     if args.retire:
-        async with _instances(settings) as instances:
+        async with use_cases(Instances, settings) as instances:
             retired = await instances.retire(name)
         print(f"Revoked {_count(retired, 'older token')} of {shown(name)}; the newest goes on working.")
         return
-    async with _instances(settings, secret_key(env, settings)) as instances:
+    async with use_cases(Instances, settings, secret_key(env, settings)) as instances:
         token = await instances.rotate(name)
     hand_out(token, _if_lost(name))
     say(f"This is {shown(name)}'s new token, shown this once.")
@@ -75,27 +67,10 @@ async def _rotate(args: Namespace, env: Mapping[str, str], settings: Settings) -
 
 
 async def _revoke(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
-    _expect_database(settings)
-    async with _instances(settings) as instances:
+    expect_database(settings, "instance")
+    async with use_cases(Instances, settings) as instances:
         cancelled = await instances.revoke(args.name)
     print(f"Revoked {shown(args.name)} and cancelled {_count(len(cancelled), 'pending request')} of it.")
-
-
-# --- the store ---
-
-
-@asynccontextmanager
-async def _instances(settings: Settings, key: bytes = b"") -> AsyncIterator[Instances]:
-    """Open the store for the use cases. Without ``key`` no token can be made, and none is."""
-    clock = monotonic_clock()
-    async with open_beside(settings, clock) as store:
-        yield Instances(store, clock, key)
-
-
-def _expect_database(settings: Settings) -> None:
-    path = database_of(settings)
-    if not path.exists():
-        raise CommandFailed(f"There is no database {path} yet, so there is no instance either.")
 
 
 # --- words ---

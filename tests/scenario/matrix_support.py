@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from bot.call import CANONICAL_VERSION
+from bot.cards import add_card
 from bot.hearings import Act
 from playground.model import Json, Message, View
-from store import statements_ahead
-from store.tables import FullView, Instance, Request, Status, VoteKind
+from store import statements_ahead, statements_escalation
+from store.tables import FullView, Instance, Place, Request, Status, VoteKind
 from tests.conftest import TEAM, submission
 from tests.scenario.slack_support import Bot, long_arguments
 
 HELPER = "U0HELEN"  # a reviewer who prepares what an entry needs, always by the front door
 CHANNEL = "C0REFUNDS"
+COPIES = "C0COPIES"
 AT_A_TIME = 20
 
 TOLD = {
@@ -50,7 +52,7 @@ class Desk:
     async def ask(self, kind: str = "short") -> tuple[Request, Message]:
         """Return a request whose call was never sent before, and its card, which shows it whole unless it is long."""
         if not self._stock.get(kind):
-            tool = {"reasoned": "send_reasoned", "two": "send_two"}.get(kind, "issue_refund")
+            tool = {"reasoned": "send_reasoned", "two": "send_two", "planned": "send_planned"}.get(kind, "issue_refund")
             self._stock[kind] = [await self.submit(tool, kind == "long") for _ in range(AT_A_TIME)]
             while await self.bot.outbox.waiting():  # noqa: ASYNC110  nobody announces an empty outbox
                 await asyncio.sleep(0.002)
@@ -168,6 +170,28 @@ async def change(desk: Desk, user: str) -> str:
     if shown is not None:
         await desk.slack.submit(user, shown.id, {"argument_0": "0.5"})
     return await desk.came_to(user, request, Status.DENIED)
+
+
+async def copy(desk: Desk, user: str) -> str:
+    """Approve on a copy of the card, as a step brings it to another channel."""
+    request, _ = await desk.ask()
+    await desk.bot.store.write(
+        lambda unit: add_card(unit, request, Place.STEP, COPIES, desk.bot.clock(), reason="step")
+    )
+    [card] = await desk.slack.until(lambda: desk.bot.cards(request, COPIES))
+    await desk.press(user, card, "approve")
+    return await desk.came_to(user, request, Status.APPROVED)
+
+
+async def claim(desk: Desk, user: str) -> str:
+    """*I'm on it* decides nothing; it holds a plan up, for those who may decide."""
+    request, card = await desk.ask("planned")
+    await desk.press(user, card, "claim")
+    assert await desk.bot.status(request) is Status.PENDING
+    claims = await desk.bot.store.read(
+        lambda unit: unit.all(statements_escalation.CLAIMS_OF, request_number=request.number)
+    )
+    return "done" if [one.user_id for one in claims] == [user] else await desk.told(user)
 
 
 async def withdraw(desk: Desk, user: str) -> str:
@@ -319,6 +343,8 @@ ENTRIES: dict[str, Callable[[Desk, str], Awaitable[str]]] = {
     "review": review,
     "form": form,
     "change": change,
+    "copy": copy,
+    "claim": claim,
     "withdraw": withdraw,
     "standing": standing,
     "reopen": reopen,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from playground import Playground, PlaygroundSettings
-from tests.scenario.matrix_support import CHANNEL, ENTRIES, HELPER, Desk
+from tests.scenario.matrix_support import CHANNEL, COPIES, ENTRIES, HELPER, Desk
 from tests.scenario.slack_support import running_bot
 
 # Whoever may not decide is named by the rule, or in its user group, or both: it is never for want of being named.
@@ -46,6 +46,17 @@ stage = "approve"
 channel = "C0REFUNDS"
 reviewers = ["finance"]
 quorum = 2
+[[rules]]
+name = "planned"
+agent = "refund-bot"
+tool = "send_planned"
+stage = "approve"
+channel = "C0REFUNDS"
+reviewers = ["finance"]
+plan = "later"
+[[plans.later.steps]]
+after = "50%"
+notify = ["thread"]
 """
 
 ROLES = {
@@ -82,21 +93,21 @@ deactivated   deactivated     deactivated     not_visible     deactivated     de
 foreign_team  foreign_team    foreign_team    not_visible     foreign_team    foreign_team
 nobody        unknown_person  unknown_person  not_visible     unknown_person  unknown_person
 
-              withdraw  standing   reopen          home            slash
-by_user       done      done       done            done            shown
-by_group      done      done       done            done            shown
-by_both       done      done       done            done            shown
-owner         no_vote   not_taken  owner           owner           shown
-owner_admin   no_vote   not_taken  owner           owner           shown
-person        no_vote   not_taken  own_instance    own_instance    shown
-admin         no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown
-bystander     no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown
-namesake      no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown
-guest         no_vote   not_taken  guest           not_visible     hidden
-bot           no_vote   not_taken  bot             not_visible     hidden
-deactivated   no_vote   not_taken  deactivated     not_visible     hidden
-foreign_team  no_vote   not_taken  foreign_team    not_visible     hidden
-nobody        no_vote   not_taken  unknown_person  not_visible     hidden
+              withdraw  standing   reopen          home            slash   copy            claim
+by_user       done      done       done            done            shown   done            done
+by_group      done      done       done            done            shown   done            done
+by_both       done      done       done            done            shown   done            done
+owner         no_vote   not_taken  owner           owner           shown   owner           owner
+owner_admin   no_vote   not_taken  owner           owner           shown   owner           owner
+person        no_vote   not_taken  own_instance    own_instance    shown   own_instance    own_instance
+admin         no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown   not_a_reviewer  not_a_reviewer
+bystander     no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown   not_a_reviewer  not_a_reviewer
+namesake      no_vote   not_taken  not_a_reviewer  not_a_reviewer  shown   not_a_reviewer  not_a_reviewer
+guest         no_vote   not_taken  guest           not_visible     hidden  guest           guest
+bot           no_vote   not_taken  bot             not_visible     hidden  bot             bot
+deactivated   no_vote   not_taken  deactivated     not_visible     hidden  deactivated     deactivated
+foreign_team  no_vote   not_taken  foreign_team    not_visible     hidden  foreign_team    foreign_team
+nobody        no_vote   not_taken  unknown_person  not_visible     hidden  unknown_person  unknown_person
 
               value    ts       message  others_form  others_review
 by_user       no_card  no_card  no_card  no_form      no_form
@@ -127,10 +138,10 @@ by_user           done          done          done         done          done
 other_workspace   done          done          done         done          done
 other_enterprise  foreign_team  foreign_team  not_visible  foreign_team  foreign_team
 
-                  withdraw  standing   reopen        home         slash
-by_user           done      done       done          done         shown
-other_workspace   done      done       done          done         shown
-other_enterprise  no_vote   not_taken  foreign_team  not_visible  hidden
+                  withdraw  standing   reopen        home         slash   copy            claim
+by_user           done      done       done          done         shown   done            done
+other_workspace   done      done       done          done         shown   done            done
+other_enterprise  no_vote   not_taken  foreign_team  not_visible  hidden  foreign_team    foreign_team
 
                   value    ts       message  others_form  others_review
 by_user           no_card  no_card  no_card  no_form      no_form
@@ -163,6 +174,8 @@ def arrange(slack: Playground) -> None:
     if slack.settings.enterprise_id:
         add("U0MEG", team_id="T0OTHER", enterprise_id=slack.settings.enterprise_id)
         add("U0MAX", team_id="T0OTHER", enterprise_id="E0THEM")
+    bot = slack.workspace.settings.bot_user_id
+    slack.workspace.add_channel(COPIES, members=[HELPER, bot])
     for user in (
         HELPER,
         "U0OLGA",

@@ -210,8 +210,8 @@ class Office(RuleBasedStateMachine):
         number = len(self.status) + 1
         call = which, amount
         self.call_of[number], self.status[number], self.votes[number] = call, "pending", set()
-        if self.ahead.get(call):
-            taken = {user for user in self.ahead[call] if self.entitled(user)}
+        taken = {user for user in self.ahead.get(call, ()) if self.entitled(user)}
+        if taken:
             self.ahead[call] -= taken
             self.votes[number] = taken
             self.weigh(number)

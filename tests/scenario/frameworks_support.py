@@ -38,10 +38,13 @@ PAID_ONCE = [(ORDER, AMOUNT)]
 
 
 @pytest.fixture
-async def work(database: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workplace]:
-    """The running service; nothing but loopback can be reached meanwhile."""
+async def work(
+    database: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[Workplace]:
+    """The running service, with another file where a test gives one; nothing but loopback can be reached meanwhile."""
     stay_on_loopback(monkeypatch)
-    async with playing() as slack, serving(slack, database, text=WITH_RECEIVERS) as work:
+    text: str = getattr(request, "param", WITH_RECEIVERS)
+    async with playing() as slack, serving(slack, database, text=text) as work:
         yield work
     assert_sound(database)
 

@@ -21,7 +21,8 @@ from tests.scenario.frameworks_support import (
     state_of,
     work,
 )
-from tests.scenario.service_support import Workplace, cards, within
+from tests.scenario.service_support import Workplace, cards, until, within
+from tests.scenario.steps_support import planned
 
 if TYPE_CHECKING:
     from tests.scenario.langgraph_support import Desk
@@ -30,6 +31,11 @@ __all__ = ["work"]
 
 ASK = {"messages": PROMPT}
 THREAD = {"configurable": {"thread_id": "ticket-4711"}}
+IN_STEPS = planned(
+    '[oncall.finance]\nusers = ["U0IVY"]\n[plans.standard]\n[[plans.standard.steps]]\nafter = "20m"\n'
+    'notify = ["thread"]\n[[plans.standard.steps]]\nafter = "25m"\nnotify = ["oncall:finance"]\n'
+    'widen = ["oncall:finance"]\n'
+)
 BOTH = pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 
 
@@ -107,6 +113,30 @@ async def test_a_tool_that_nobody_approved_in_time_does_not_run(work: Workplace,
     assert TOO_LATE in said(await running)
     assert till.paid == []
     assert state_of(work) == [("expired", None)]
+
+
+@BOTH
+@pytest.mark.parametrize("work", [IN_STEPS], indirect=True)
+async def test_an_agent_lives_through_two_steps_and_gets_its_answer(
+    work: Workplace, till: Till, hire: Any, way: str
+) -> None:
+    """Set up as its page says. Its reviewers sleep; whom the second step asks, and lets decide, does not."""
+    running = asyncio.ensure_future(run(hire(), ASK, way))
+    card = await work.card()
+    await work.advance(minutes=20)
+    reply = await work.slack.until(lambda: next((m for m in work.slack.messages("C0REFUNDS") if m.is_reply), None))
+    assert reply.thread_ts == card.ts
+    became = "SELECT state FROM step_targets ORDER BY id"
+    await until(lambda: work.rows(became) == [("notified",)])
+    await work.advance(minutes=25)
+    copy = await work.slack.until(lambda: next(iter(work.slack.messages("U0IVY")), None))
+    assert not running.done()
+    await until(lambda: work.rows(became) == [("notified",), ("notified",)])
+    assert (await work.slack.click("U0IVY", copy.channel, copy.ts, "approve")).ok
+    assert said(await running) == "I was told: paid 4900 for A-1001"
+    assert till.paid == PAID_ONCE
+    assert state_of(work) == [("approved", "succeeded")]
+    assert len(cards(work.slack)) == 1
 
 
 async def test_a_tool_that_fails_is_reported_as_failed(work: Workplace, till: Till, hire: Any) -> None:

@@ -10,22 +10,28 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from bot.changes import OutboxFilled, RequestChanged
+from bot.changes import RequestChanged
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.config_plans import parse_target
 from bot.errors import AlreadyDecided, AlreadyVoted, MoreIsAsked, NothingToWithdraw, NotSeenWhole, Refusal
 from bot.events import EventType, append_event, body_bytes, commit_to_text
+from bot.forcing import FORCED, judge_admin, standing_of, tally_forced
 from bot.hearings import Act as Act
 from bot.hearings import Ballot as Ballot
 from bot.hearings import Hearing, Hearings, refuse_unless_open
 from bot.lifecycle import Happening, State, after
 from bot.notifications import notify_resolved
+from bot.overrides import record_override
 from bot.people import Facts
 from bot.policy import Parties, Verdict, judge, lacks, tally
-from store import statements, statements_ahead, statements_paging, statements_queues
+from bot.wishes import add_intent as add_intent
+from bot.wishes import queue_lane as queue_lane
+from bot.wishes import wish_to_draw as wish_to_draw
+from bot.wishes import wish_to_draw_queue as wish_to_draw_queue
+from store import statements, statements_ahead, statements_paging
 from store.engine import Store
-from store.tables import CardState, DeciderKind, IntentKind, Request, Status, StepUp, Vote, VoteKind
+from store.tables import DeciderKind, IntentKind, OverrideKind, Request, Status, StepUp, Vote, VoteKind
 from store.unit import Unit
 from store.vocabulary import TargetState
 
@@ -124,7 +130,8 @@ class Decisions:
         refuse_unless_open(request, now)
         hearing.refuse_unless_entitled(act.user_id)
         if choice.kind is VoteKind.APPROVE:
-            if any(vote.user_id == act.user_id and lacks(vote, rule) is None for vote in hearing.votes):
+            own = (vote for vote in hearing.votes if vote.user_id == act.user_id and not vote.is_forced)
+            if any(lacks(vote, rule) is None for vote in own):
                 # Nothing new from this person; but somebody else may have got a right back since.
                 weighed = await Election.at(hearing).weigh(unit, hearing.votes, now)
                 if weighed.status is Status.PENDING:
@@ -159,11 +166,13 @@ class Election:
     rule: FrozenRule
     parties: Parties
     facts: Facts
+    admins: frozenset[str] = frozenset()
+    """Whose forced votes count; nobody's on a request that was just made."""
 
     @classmethod
     def at(cls, hearing: Hearing) -> "Election":
         """The election of an act's moment."""
-        return cls(hearing.request, hearing.rule, hearing.parties, hearing.facts)
+        return cls(hearing.request, hearing.rule, hearing.parties, hearing.facts, hearing.admins)
 
     async def weigh(self, unit: Unit, votes: Sequence[Vote], now: datetime) -> Request:
         """Decide the request if its votes do, each judged anew. Returns it as it is afterwards."""
@@ -171,18 +180,37 @@ class Election:
         def verdict_on(user_id: str) -> Verdict:
             return judge(user_id, self.rule, self.parties, self.facts, now)
 
-        outcome = tally(votes, self.rule, verdict_on)
+        def verdict_on_admin(user_id: str) -> Verdict:
+            return judge_admin(user_id, self.admins, self.parties, self.facts, now)
+
+        outcome, counted = tally(votes, self.rule, verdict_on), tuple[Vote, ...]()
+        if outcome is not VoteKind.DENY:
+            forced = tally_forced(votes, self.rule, verdict_on_admin)
+            if forced is VoteKind.DENY or (forced is not None and outcome is None):
+                counted = tuple(one for one in standing_of(votes, verdict_on_admin) if one.kind is forced)
+                outcome = forced
         if outcome is None:
             await wish_to_draw(unit, self.request, "vote", now)
             return self.request
-        deciding = next(vote for vote in reversed(votes) if vote.kind is outcome and verdict_on(vote.user_id).allowed)
+        deciding = next(
+            vote for vote in reversed(counted or votes)
+            if vote.kind is outcome and (counted or (not vote.is_forced and verdict_on(vote.user_id).allowed))
+        )  # fmt: skip
         decided = await _decide(
             unit, self.request, now,
             status=Status.APPROVED if outcome is VoteKind.APPROVE else Status.DENIED,
-            by_kind=DeciderKind.PERSON, by=deciding.user_id, code="decided_by_votes", note=deciding.note,
+            by_kind=DeciderKind.ADMIN if counted else DeciderKind.PERSON, by=deciding.user_id,
+            code=FORCED if counted else "decided_by_votes", note=deciding.note,
             validity=self.rule.validity if outcome is VoteKind.APPROVE else None,
         )  # fmt: skip
         await _end_votes_ahead(unit, decided, deciding.user_id, now)
+        for vote in counted:
+            await record_override(
+                unit, decided, OverrideKind.FORCED, vote, vote.note or "", now, displaced=State.PENDING
+            )
+        if counted:
+            lane = f"reviewers:{decided.number}"
+            await add_intent(unit, IntentKind.TELL_REVIEWERS, lane, now, reason=FORCED, request=decided)
         return decided
 
 
@@ -204,12 +232,14 @@ async def ask_more(
     return await check.check(unit, user_id, passcode, now)
 
 
-async def change_vote(unit: Unit, hearing: Hearing, act: Act, kind: VoteKind, note: str | None) -> Request:
+async def change_vote(
+    unit: Unit, hearing: Hearing, act: Act, kind: VoteKind, note: str | None, *, is_forced: bool = False
+) -> Request:
     """Cast a person's vote in place of what they have voted so far, and decide the request if the votes now do."""
     request, now = hearing.request, hearing.now
     await withdraw_votes(unit, request, hearing.votes, act, now)
-    step_up = hearing.rule.step_up if kind is VoteKind.APPROVE else None
-    cast = await cast_vote(unit, request, act, kind, note, now, step_up=step_up)
+    step_up = hearing.rule.step_up if kind is VoteKind.APPROVE and not is_forced else None
+    cast = await cast_vote(unit, request, act, kind, note, now, step_up=step_up, is_forced=is_forced)
     others = [vote for vote in hearing.votes if vote.user_id != act.user_id]
     weighed = await Election.at(hearing).weigh(unit, [*others, cast], now)
     if weighed.status is Status.PENDING:
@@ -351,53 +381,6 @@ async def record_decision(unit: Unit, request: Request, now: datetime) -> None:
         expires_at=request.expires_at.isoformat() if request.expires_at else None,
     )  # fmt: skip
     await notify_resolved(unit, request, now)
-
-
-async def wish_to_draw(unit: Unit, request: Request, reason: str, now: datetime) -> None:
-    """Ask the outbox to draw every card of ``request`` anew from the stored state."""
-    cards = await unit.all(statements.CARDS_OF, request_number=request.number)
-    live = [card for card in cards if card.state is not CardState.GONE]
-    for card in live:
-        if card.queue_id is not None:
-            if request.status is not Status.PENDING:
-                await unit.run(statements.MARK_CARD_GONE, card_id=card.id)
-            await wish_to_draw_queue(unit, card.queue_id, reason, now)
-            continue
-        await add_intent(
-            unit, IntentKind.DRAW_CARD, f"card:{card.id}", now, reason=reason, request=request, card_id=card.id
-        )
-
-
-async def wish_to_draw_queue(unit: Unit, queue_id: int, reason: str, now: datetime) -> None:
-    """Ask the outbox to draw a queue card anew, unless it was asked already and has not begun to."""
-    lane = queue_lane(queue_id)
-    if await unit.one(statements_queues.WAITING_DRAW, lane=lane) is None:
-        about = body_bytes({"queue": queue_id}).decode()
-        await add_intent(unit, IntentKind.DRAW_QUEUE, lane, now, reason=reason, request=None, about=about)
-
-
-def queue_lane(queue_id: int) -> str:
-    """The lane in which everything about one queue card is carried out in order."""
-    return f"queue:{queue_id}"
-
-
-async def add_intent(
-    unit: Unit, kind: IntentKind, lane: str, now: datetime, *, reason: str, request: Request | None,
-    card_id: int | None = None, about: str | None = None, due_at: datetime | None = None,
-) -> None:  # fmt: skip
-    """Write to the outbox what is to be sent, in the transaction of its cause: at once, or when it is ``due_at``."""
-    await unit.run(
-        statements.INSERT_INTENT,
-        kind=kind,
-        lane=lane,
-        request_number=request.number if request else None,
-        card_id=card_id,
-        about=about,
-        reason=reason,
-        created_at=now,
-        due_at=due_at or now,
-    )
-    unit.announce(OutboxFilled())
 
 
 def not_before(now: datetime, others: Iterable[datetime | None]) -> datetime:

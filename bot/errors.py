@@ -278,8 +278,8 @@ class NoLongerOpen(Refusal):
 
     code = "no_longer_open"
 
-    def __init__(self, request: Request) -> None:
-        super().__init__()
+    def __init__(self, request: Request, message: str | None = None) -> None:
+        super().__init__(message)
         self.request = request
 
 
@@ -293,6 +293,37 @@ class TooLate(NoLongerOpen):
     """The deadline has passed; nothing can be approved or denied any more."""
 
     code = "too_late"
+
+
+class NothingToOverride(NoLongerOpen):
+    """There is nothing here that this would override."""
+
+    code = "nothing_to_override"
+
+
+class ApprovalTaken(NoLongerOpen):
+    """The agent was faster: it has taken the approval, and this no longer stops the call. You can report it instead:
+    the owners of the agent are told."""
+
+    code = "approval_taken"
+
+
+class AlreadyReported(Refusal):
+    """You have reported this already. The owners of the agent were told."""
+
+    code = "already_reported"
+
+
+class AlreadyReversed(Refusal):
+    """You have reversed this already. Your vote waits for the agent to send the same call again."""
+
+    code = "already_reversed"
+
+
+class CannotReverse(Refusal):
+    """This cannot be reversed. The code says on which ground."""
+
+    code = "cannot_reverse"
 
 
 class UnknownCard(Refusal):

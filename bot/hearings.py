@@ -64,7 +64,7 @@ class Ballot:
 class Hearing:
     """One act's moment inside its transaction. ``is_repeat``: the act was taken before and must do nothing.
 
-    ``forbidden`` is what the configuration says of a call that it no longer allows.
+    ``forbidden`` is what the configuration says of a call that it no longer allows, ``admins`` whom it names today.
     """
 
     request: Request
@@ -75,6 +75,7 @@ class Hearing:
     now: datetime
     forbidden: Ruling | None = None
     is_repeat: bool = False
+    admins: frozenset[str] = frozenset()
 
     def refuse_unless_entitled(self, user_id: str) -> None:
         """Raise ``NotYourDecision`` for somebody who may not decide the request as things are now."""
@@ -140,11 +141,12 @@ class Hearings:
             return done
         raise FactsUnavailable("Many people are voting at once. Nothing was decided by this press; try again.")
 
-    async def preview(self, number: int, user_id: str, channel: str | None) -> Hearing:
+    async def preview(self, number: int, user_id: str, channel: str | None, also_groups: Iterable[str] = ()) -> Hearing:
         """Return the hearing that an act of this person would get now, without holding it."""
         ballot = await self.ballot(number)
         await self.refuse_closed_channel(ballot.rule, channel)
-        facts = await self._directory.load_facts({user_id}, reviewer_usergroups(ballot.rule))
+        groups = dict.fromkeys([*reviewer_usergroups(ballot.rule), *also_groups])
+        facts = await self._directory.load_facts({user_id}, groups)
         return await self._store.peek(lambda unit: self._gather(unit, ballot, facts))
 
     async def ballot(self, number: int) -> Ballot:
@@ -204,4 +206,5 @@ class Hearings:
             now=self._clock(),
             forbidden=policy.forbids(request.agent, request.tool),
             is_repeat=is_repeat,
+            admins=policy.admins,
         )

@@ -349,12 +349,13 @@ def tally(votes: Iterable[Vote], rule: FrozenRule, verdict_on: Callable[[str], V
     """Compute what the votes decide: None while they decide nothing.
 
     One denial decides. A vote counts only while its voter may still decide (``verdict_on`` their user id), and an
-    approval only if it lacks nothing. People are counted, not votes, each in one seat.
+    approval only if it lacks nothing. People are counted, not votes, each in one seat. Forced votes are not counted
+    here, see ``bot.forcing``.
     """
     approving: dict[str, frozenset[int]] = {}
     for vote in votes:
         verdict = verdict_on(vote.user_id)
-        if vote.withdrawn_at is not None or not verdict.allowed:
+        if vote.withdrawn_at is not None or vote.is_forced or not verdict.allowed:
             continue
         if vote.kind is VoteKind.DENY:
             return VoteKind.DENY

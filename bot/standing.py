@@ -6,6 +6,7 @@ that call. When the same instance submits it in time, the vote counts as theirs 
 matches that: never more than a vote, and never twice.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,12 +20,14 @@ from bot.decisions import StepUpCheck, ask_more, cast_vote, change_vote, wish_to
 from bot.errors import ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
 from bot.events import EventType, append_event, commit, commit_to_text
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
+from bot.lifecycle import State
+from bot.overrides import record_override
 from bot.people import Facts
 from bot.policy import Course, Parties, Ruling, judge, lacks, reviewer_usergroups
 from bot.rulebook import Edition, Rulebook, RulesChanged
 from store import statements, statements_ahead
 from store.engine import Store
-from store.tables import FullView, Request, StandingVote, Status, Vote, VoteKind
+from store.tables import FullView, OverrideKind, Request, StandingVote, Status, Vote, VoteKind
 from store.unit import Unit
 
 
@@ -139,7 +142,11 @@ class Standing:
             raise LookupError(f"request {request.id} was denied and is not")
         standing = None
         if ruling.course is Course.ASK:
-            standing = await self._grant(unit, denied, act, call, rule, reason, now)
+            standing = await grant_standing(unit, denied, act, call.canonical, rule, reason, now)
+        await record_override(
+            unit, denied, OverrideKind.CHANGED, act, reason or note, now,
+            displaced=State.PENDING, standing_id=standing.id if standing is not None else None,
+        )  # fmt: skip
         return Granted(denied, standing, shown, needed)
 
     @staticmethod
@@ -147,49 +154,53 @@ class Standing:
         granted = await unit.all(statements_ahead.STANDING_GRANTED_ON, request_number=request.number)
         return next((one for one in granted if (one.user_id, one.digest) == (act.user_id, call.digest)), None)
 
-    @staticmethod
-    async def _grant(
-        unit: Unit, request: Request, act: Act, call: Submission, rule: Rule, reason: str | None, now: datetime
-    ) -> StandingVote:
-        """Write a standing vote down, in place of an older one of the same person for the same call."""
-        lifted = await unit.all(
-            statements_ahead.LIFT_STANDING,
-            instance_id=request.instance_id,
-            digest=call.digest,
-            canonical_version=CANONICAL_VERSION,
-            user_id=act.user_id,
-            lifted_at_=now,
-        )
-        for one in lifted:
-            await append_event(
-                unit, now, EventType.STANDING_LIFTED, request, standing=one.id, user=one.user_id, code="granted_anew"
-            )
-        granted = await unit.one(
-            statements_ahead.INSERT_STANDING,
-            request_number=request.number,
-            instance_id=request.instance_id,
-            canonical_version=CANONICAL_VERSION,
-            digest=call.digest,
-            user_id=act.user_id,
-            team_id=act.team_id,
-            note=reason,
-            surface=act.surface,
-            full_view=act.full_view,
-            step_up=rule.step_up,
-            granted_at=now,
-            expires_at=now + rule.standing,
-        )
-        if granted is None:
-            raise LookupError("a standing vote was written and not returned")
+
+async def grant_standing(
+    unit: Unit, request: Request, act: Act, canonical: bytes, rule: Rule, note: str | None, now: datetime
+) -> StandingVote:
+    """Write a standing vote down on ``request``, in place of an older one of the same person for the same call.
+
+    ``canonical`` is the canonical form of the call that it is for, and ``rule`` the one that matches it today.
+    """
+    digest = hashlib.sha256(canonical).digest()
+    lifted = await unit.all(
+        statements_ahead.LIFT_STANDING,
+        instance_id=request.instance_id,
+        digest=digest,
+        canonical_version=CANONICAL_VERSION,
+        user_id=act.user_id,
+        lifted_at_=now,
+    )
+    for one in lifted:
         await append_event(
-            unit, now, EventType.STANDING_GRANTED, request,
-            standing=granted.id, user=act.user_id, team=act.team_id, surface=act.surface,
-            full_view=act.full_view.value if act.full_view else None,
-            step_up=rule.step_up.value if rule.step_up else None,
-            call=commit(request.salt, call.canonical), canonical=CANONICAL_VERSION,
-            rule=rule.name, note=commit_to_text(request, reason), expires_at=granted.expires_at.isoformat(),
-        )  # fmt: skip
-        return granted
+            unit, now, EventType.STANDING_LIFTED, request, standing=one.id, user=one.user_id, code="granted_anew"
+        )
+    granted = await unit.one(
+        statements_ahead.INSERT_STANDING,
+        request_number=request.number,
+        instance_id=request.instance_id,
+        canonical_version=CANONICAL_VERSION,
+        digest=digest,
+        user_id=act.user_id,
+        team_id=act.team_id,
+        note=note,
+        surface=act.surface,
+        full_view=act.full_view,
+        step_up=rule.step_up,
+        granted_at=now,
+        expires_at=now + rule.standing,
+    )
+    if granted is None:
+        raise LookupError("a standing vote was written and not returned")
+    await append_event(
+        unit, now, EventType.STANDING_GRANTED, request,
+        standing=granted.id, user=act.user_id, team=act.team_id, surface=act.surface,
+        full_view=act.full_view.value if act.full_view else None,
+        step_up=rule.step_up.value if rule.step_up else None,
+        call=commit(request.salt, canonical), canonical=CANONICAL_VERSION,
+        rule=rule.name, note=commit_to_text(request, note), expires_at=granted.expires_at.isoformat(),
+    )  # fmt: skip
+    return granted
 
 
 def may_count(standing: StandingVote, rule: FrozenRule, parties: Parties, facts: Facts, now: datetime) -> bool:

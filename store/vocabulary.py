@@ -122,6 +122,7 @@ class IntentKind(StrEnum):
     DRAW_QUEUE = "draw_queue"  # draw a posted queue card anew from the stored state
     TELL_OWNERS = "tell_owners"  # a DM to each owner of the request's agent
     TELL_ADMINS = "tell_admins"  # a DM to each admin
+    TELL_REVIEWERS = "tell_reviewers"  # a DM to each who could have decided what admins forced
     NOTIFY = "notify"  # carry one target of a plan's step out
     POST_DIGEST = "post_digest"  # post a gathered notice of what a rule approved by itself
     END_PAGE = "end_page"  # tell a pager that what it was called for has ended

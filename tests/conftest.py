@@ -24,6 +24,7 @@ from bot.hearings import Hearings
 from bot.instances import Instances
 from bot.memory import Memory
 from bot.outbox import Outbox
+from bot.overriding import Overrides
 from bot.passcodes import Passcodes
 from bot.people import Channel, Facts, Person
 from bot.queries import Queries
@@ -144,6 +145,7 @@ class House:
     hearings: Hearings
     decisions: Decisions
     standing: Standing
+    overrides: Overrides
     memory: Memory
     deadlines: Deadlines
     escalations: Escalations
@@ -242,6 +244,7 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         hearings=hearings,
         decisions=Decisions(store, clock, hearings, passcodes),
         standing=Standing(store, rulebook, hearings, passcodes),
+        overrides=Overrides(store, rulebook, hearings, passcodes),
         memory=Memory(hearings),
         deadlines=Deadlines(store, clock),
         escalations=Escalations(store, clock, rulebook, hearings),

@@ -9,6 +9,7 @@ from datetime import datetime
 from bot.drawings import Drawing
 from bot.expiries import Expired
 from bot.notices import Fact, NoticeKind
+from bot.overriding import REPORTED
 from bot.queries import Seen
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, context, line, said, section
@@ -24,10 +25,11 @@ from handlers.slack.call_parts import (
 )
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
+from handlers.slack.corrections import corrections
 from handlers.slack.quorum import needs, score, still_needed, votes_so_far
 from handlers.slack.states import is_over, render_state
 from handlers.slack.text import date, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
-from store.tables import Request
+from store.tables import Request, Status
 
 MAX_LISTED = 12
 MAX_FAULT = 500
@@ -105,10 +107,28 @@ def render_owner_notice(drawing: Drawing, reason_code: str) -> Message:
     request = drawing.request
     if reason_code == "overdue":
         words = "was approved and taken, and no outcome came. Look whether it ran."
+    elif reason_code == REPORTED:
+        words = "was reported as wrong after the agent had taken its approval."
     else:
         words = f"could not be shown where its rule says (Slack: {mrkdwn(reason_code)})."
     text = f"#{request.number} of {mrkdwn(request.agent)} {words}"
-    return Message(text, [section(text, "notice"), line(headline(request), "head"), context(facts(drawing), "facts")])
+    return _about(drawing, text)
+
+
+def render_forced(drawing: Drawing) -> Message:
+    """Tell somebody who could have decided that admins did."""
+    request = drawing.request
+    done = "approved" if request.status is Status.APPROVED else "denied"
+    text = (
+        f"#{request.number} of {mrkdwn(request.agent)} was {done} by an admin, past its reviewers. You are one of them."
+    )
+    return _about(drawing, text)
+
+
+def _about(drawing: Drawing, text: str) -> Message:
+    """A notice of a request, with what people did about it. The lock screen has ``text`` alone."""
+    blocks = [section(text, "notice"), line(headline(drawing.request), "head"), context(facts(drawing), "facts")]
+    return Message(text, [*blocks, *corrections(drawing, "notice")])
 
 
 def render_expired(expired: Expired, links: Mapping[int, str]) -> Message:

@@ -25,6 +25,7 @@ from handlers.slack.call_parts import (
     warning,
 )
 from handlers.slack.comparison import call_outline, compared
+from handlers.slack.corrections import forced_so_far
 from handlers.slack.quorum import is_pending_vote, needs, votes_so_far
 from handlers.slack.remembered import cast_ahead, memory, near_repeat
 from handlers.slack.states import is_over, render_state, state_sign, state_word
@@ -74,7 +75,7 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         *([] if over else [*_ask(drawing), *votes_so_far(drawing)]),
         *(_decided(drawing) if over else [_buttons(drawing)]),
         actions(second_row(drawing, over=over), "details"),
-        *([] if over else coming(drawing, now)),
+        *([] if over else [*forced_so_far(drawing), *coming(drawing, now)]),
         *memory(drawing),
         *(render_witness(drawing) if over else []),
     ]

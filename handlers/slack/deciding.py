@@ -172,7 +172,9 @@ def _asks_more(ballot: Ballot, user_id: str) -> bool:
 
 
 def _stands(vote: Vote, ballot: Ballot, user_id: str) -> bool:
-    return vote.user_id == user_id and vote.kind is VoteKind.APPROVE and lacks(vote, ballot.rule) is None
+    if vote.user_id != user_id or vote.is_forced:
+        return False
+    return vote.kind is VoteKind.APPROVE and lacks(vote, ballot.rule) is None
 
 
 def _errors(faults: dict[str, str]) -> Body:

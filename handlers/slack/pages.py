@@ -23,6 +23,7 @@ from handlers.slack.call_parts import (
     warning,
 )
 from handlers.slack.comparison import call_outline, compared
+from handlers.slack.corrections import words_of
 from handlers.slack.marks import Line, draw, fill
 from handlers.slack.quorum import votes_so_far
 from handlers.slack.remembered import cast_ahead, changed_call, near_repeat
@@ -125,6 +126,10 @@ def _pieces(drawing: Drawing) -> Iterator[_Piece]:
         yield _Piece(len(done), _drawing_of_section(done))
     for vote in sorted([*drawing.votes, *drawing.withdrawn], key=lambda one: one.id):
         yield from _vote(vote, drawing)
+    for override in drawing.overrides:
+        told = words_of(override)
+        yield _Piece(len(told), _drawing_of_section(told))
+        yield from _text("The reason for it", override.reason, quote)
     if request.note is not None:
         yield from _text("Note to the agent", request.note, quote)
     yield from _text("The agent's words on the outcome, not checked", request.outcome_note)
@@ -158,13 +163,15 @@ _SEEN = {FullView.CARD: "on the card", FullView.PAGES: "page by page", FullView.
 def _vote(vote: Vote, drawing: Drawing) -> Iterator[_Piece]:
     where = "cast ahead" if vote.standing_id is not None else _WHERE.get(vote.surface, mrkdwn(vote.surface))
     words = [f"*{_CAST[vote.kind]}* by {user_mention(vote.user_id)} {date(vote.cast_at)}, {where}"]
+    if vote.is_forced:
+        words.append("*forced* as an admin")
     if vote.full_view is not None:
         words.append(f"saw the whole call {_SEEN[vote.full_view]}")
     if vote.step_up is StepUp.TOTP:
         words.append("with a passcode")
     if vote.withdrawn_at:
         words.append(f"*withdrawn* {date(vote.withdrawn_at)}")
-    elif drawing.rule is not None and (missing := lacks(vote, drawing.rule)) is not None:
+    elif not vote.is_forced and drawing.rule is not None and (missing := lacks(vote, drawing.rule)) is not None:
         words.append(f"*does not count* ({missing})")
     told = "; ".join(words)
     yield _Piece(len(told), _drawing_of_section(told))

@@ -21,7 +21,7 @@ from bot.policy import judge, reviewer_usergroups, reviewer_users
 from bot.queues import Queues
 from handlers.delivery import NotNow
 from handlers.pacing import Pace, Pacer
-from handlers.slack.answers import render_admin_notice, render_owner_notice
+from handlers.slack.answers import render_admin_notice, render_forced, render_owner_notice
 from handlers.slack.cards import card_metadata, render_card
 from handlers.slack.client import SlackClient
 from handlers.slack.copies import PATIENT_TRIES
@@ -42,7 +42,7 @@ from handlers.slack.trouble import (
     UnknownPerson,
     WorkspaceClosed,
 )
-from store.tables import Card, CardState, IntentKind, Place, Status
+from store.tables import Card, CardState, IntentKind, OverrideKind, Place, Status
 
 POST_PACE = Pace(timedelta(seconds=1), burst=3)  # for each channel: about one new message a second
 DRAW_PACE = Pace(timedelta(seconds=1.2), burst=15)  # for the workspace: chat.update takes some 50 a minute
@@ -99,6 +99,8 @@ class SlackCarrier:
                 await self._draw_card(job)
             elif job.intent.kind is IntentKind.NOTIFY:
                 await self._steps.carry_out(job)
+            elif job.intent.kind is IntentKind.TELL_REVIEWERS:
+                await self._tell_reviewers(job)
             else:
                 await self._tell_owners(job)
         except Temporary as trouble:
@@ -260,6 +262,19 @@ class SlackCarrier:
 
         message = render_owner_notice(job.drawing, job.intent.reason)
         await self._teller.tell(job.intent, job.drawing.parties.owners, message, give_up)
+        await self._outbox.done(job)
+
+    async def _tell_reviewers(self, job: Job) -> None:
+        """Tell those who could have decided what admins forced, but for the admins who did."""
+
+        def give_up(code: str, reviewer: str) -> None:
+            self._give_up(job, code, owner=reviewer)
+
+        drawing = job.drawing
+        forced_by = {one.user_id for one in drawing.overrides if one.kind is OverrideKind.FORCED}
+        people = await self._reviewers(drawing, drawing.rule, job.intent.attempts) if drawing.rule is not None else []
+        message = render_forced(drawing)
+        await self._teller.tell(job.intent, [user for user in people if user not in forced_by], message, give_up)
         await self._outbox.done(job)
 
     async def _tell_admins(self, notice: Notice) -> None:

@@ -21,7 +21,8 @@ MAX_LINES = 6
 
 
 def approvals(drawing: Drawing) -> list[Vote]:
-    """The approvals that stand and lack nothing the rule asks for, oldest first; not those of people barred since."""
+    """The approvals that stand and lack nothing the rule asks for, oldest first; not those of people barred since, nor
+    those that admins forced."""
     rule = drawing.rule
     if rule is None:
         return []
@@ -29,7 +30,10 @@ def approvals(drawing: Drawing) -> list[Vote]:
     return [
         vote
         for vote in drawing.votes
-        if vote.kind is VoteKind.APPROVE and lacks(vote, rule) is None and vote.user_id not in barred
+        if vote.kind is VoteKind.APPROVE
+        and not vote.is_forced
+        and lacks(vote, rule) is None
+        and vote.user_id not in barred
     ]
 
 

@@ -14,7 +14,7 @@ from handlers.slack.marks import OLD_VALUES_CHARACTERS, UNMARKED, Line, draw
 from handlers.slack.outline import outline
 from handlers.slack.sent import decode
 from handlers.slack.text import date, excerpt, how_many, mrkdwn, name_in_mrkdwn, user_mention
-from store.tables import DeciderKind, Request, StandingVote, Status
+from store.tables import DeciderKind, OverrideKind, Request, StandingVote, Status
 
 REOPEN = "reopen"
 GONE = "-"
@@ -95,7 +95,9 @@ def changed_call(drawing: Drawing, block_id: str = "changed") -> list[Block]:
     shown = what_changed(drawing, block_id)
     if not shown:
         return []
-    granted = (_granted(one, f"{block_id}_{at}") for at, one in enumerate(drawing.granted))
+    reversals = {one.standing_id for one in drawing.overrides if one.kind is OverrideKind.REVERSED}
+    changed = [one for one in drawing.granted if one.id not in reversals]
+    granted = (_granted(one, f"{block_id}_{at}") for at, one in enumerate(changed))
     return [*shown, *(block for blocks in granted for block in blocks)]
 
 
@@ -114,15 +116,18 @@ def _is_hidden(changed: Line) -> bool:
     return f'"{AS_SENT}"' in changed.text and changed.was.startswith("[redacted ")
 
 
-def _granted(standing: StandingVote, block_id: str) -> list[Block]:
+def vote_ahead(standing: StandingVote) -> str:
+    """Say in mrkdwn what has become of a vote that was left for a call."""
     who = user_mention(standing.user_id)
     if standing.taken_at is not None:
-        words = f"{who}'s approval was counted on #{standing.taken_by}, {date(standing.taken_at)}."
-    elif standing.lifted_at is not None:
-        words = f"{who}'s approval of it ended: there is a newer vote on that call."
-    else:
-        words = f"{who}'s approval waits for exactly that call, until {date(standing.expires_at)}."
-    told: list[Block] = [context([words], block_id)]
+        return f"{who}'s approval was counted on #{standing.taken_by}, {date(standing.taken_at)}."
+    if standing.lifted_at is not None:
+        return f"{who}'s approval of it ended: there is a newer vote on that call."
+    return f"{who}'s approval waits for exactly that call, until {date(standing.expires_at)}."
+
+
+def _granted(standing: StandingVote, block_id: str) -> list[Block]:
+    told: list[Block] = [context([vote_ahead(standing)], block_id)]
     if standing.note:
         part = excerpt(standing.note, _REASON_CHARACTERS, _REASON_LINES)
         rest = f"{how_many(part.left_out, 'more character')} of it: see Details."
@@ -133,8 +138,8 @@ def _granted(standing: StandingVote, block_id: str) -> list[Block]:
 def cast_ahead(drawing: Drawing, pings: Collection[str] | None = None) -> list[Block]:
     """Tell which of the votes on a request were cast ahead, and when; nothing if none was. ``pings`` as above."""
     lines = [
-        f"{_who(one.user_id, pings)} approved exactly this call ahead, {date(one.granted_at)}, by changing"
-        f" #{one.request_number}."
+        f"{_who(one.user_id, pings)} approved exactly this call ahead, {date(one.granted_at)},"
+        f" on #{one.request_number}."
         for one in drawing.taken
     ]
     return [context(lines, "ahead")] if lines else []

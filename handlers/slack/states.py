@@ -11,10 +11,11 @@ from bot.durations import render_duration
 from bot.lifecycle import State, state_of
 from bot.policy import FORBIDDEN
 from handlers.slack.blocks import Block, context, frame, quote, section
+from handlers.slack.corrections import corrections, forced_votes
 from handlers.slack.quorum import approvals, joined
 from handlers.slack.remembered import changed_call, is_changed
 from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention
-from store.tables import DeciderKind, Request, Status
+from store.tables import DeciderKind, OverrideKind, Request, Status
 
 MAX_NOTE_CHARACTERS = 900
 MAX_NOTE_LINES = 12
@@ -28,7 +29,7 @@ WORDS: dict[State, tuple[str, str]] = {
     State.EXPIRED: ("⌛", "Expired"),
     State.CANCELLED: ("🚫", "Cancelled"),
     State.OPEN: ("✅", "Approved"),
-    State.REVOKED: ("🔙", "Withdrawn"),
+    State.REVOKED: ("🔙", "Revoked"),
     State.LAPSED: ("⌛", "Approved, not used"),
     State.CONSUMED: ("✅", "Approved, in use"),
     State.OVERDUE: ("🚨", "Approved, never finished"),
@@ -56,9 +57,9 @@ def history(drawing: Drawing) -> list[str]:
         lines.append(f"Not used yet. It may be used until {date(request.expires_at)}.")
     if state is State.LAPSED and request.expires_at:
         lines.append(f"Not used until {date(request.expires_at)}; the approval is void.")
-    if state is State.REVOKED and request.revoked_at:
+    if state is State.REVOKED and request.revoked_at and not _is_revoked_by_person(drawing):
         why = " The configuration no longer allows it." if request.revoked_code == FORBIDDEN else ""
-        lines.append(f"Withdrawn {date(request.revoked_at)}, before it was used.{why}")
+        lines.append(f"Revoked {date(request.revoked_at)}, before it was used.{why}")
     if request.consumed_at:
         lines.append(f"The agent took the approval {date(request.consumed_at)}.")
     if request.overdue_at:
@@ -67,6 +68,11 @@ def history(drawing: Drawing) -> list[str]:
     if request.outcome and request.outcome_at:
         lines.append(f"The agent says it *{request.outcome.value}*, {date(request.outcome_at)}.")
     return lines
+
+
+def _is_revoked_by_person(drawing: Drawing) -> bool:
+    """Whether the override tells it, with the name and the reason."""
+    return any(one.kind is OverrideKind.REVOKED for one in drawing.overrides)
 
 
 def _decision(drawing: Drawing) -> str:
@@ -86,6 +92,10 @@ def _decision(drawing: Drawing) -> str:
 def _approved_by(drawing: Drawing) -> str:
     """Name everybody whose approval made the decision, the deciding one last."""
     request = drawing.request
+    if request.decided_by_kind is DeciderKind.ADMIN:
+        users: list[str | None] = [vote.user_id for vote in forced_votes(drawing)]
+        users = users or [request.decided_by]
+        return f"by {'admins' if len(users) > 1 else 'admin'} {joined([user_mention(user) for user in users])}"
     if request.decided_by_kind is not DeciderKind.PERSON:
         return _by(request)
     others = [vote.user_id for vote in approvals(drawing) if vote.user_id != request.decided_by]
@@ -127,12 +137,14 @@ def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
         blocks.append(section("\n".join(lines[1:]), f"{block_id}_after"))
     if request.outcome_note:
         blocks += _claim(request.outcome_note, f"{block_id}_outcome")
-    return blocks
+    return [*blocks, *corrections(drawing, block_id)]
 
 
 def _reasons(drawing: Drawing, block_id: str) -> list[Block]:
     """The note of the decision; where several people gave reasons for an approval, each with its name."""
     request = drawing.request
+    if any(one.kind is OverrideKind.FORCED for one in drawing.overrides):
+        return []  # the admins' reasons are told with what they did
     given = [vote for vote in approvals(drawing) if vote.note and vote.user_id != request.decided_by]
     if request.status is not Status.APPROVED or not given:
         return _note(request.note, f"{block_id}_note") if request.note else []

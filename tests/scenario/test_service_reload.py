@@ -103,7 +103,7 @@ async def test_the_command_says_what_was_taken_and_ended(site: Site, capfd: pyte
     await site.until_delivered()
     cards = [message.all_text() for message in site.slack.messages("C0REFUNDS")]
     assert any("Cancelled" in text and "because the configuration no longer allows it" in text for text in cards)
-    assert any("Withdrawn" in text and "The configuration no longer allows it." in text for text in cards)
+    assert any("Revoked" in text and "The configuration no longer allows it." in text for text in cards)
 
 
 async def test_a_fault_is_told_here_or_there_and_the_old_rules_stay(

@@ -69,7 +69,7 @@ async def test_the_changed_call_waits_for_the_second_person_when_two_are_needed(
         assert again.status is Status.PENDING
         card = await bot.card(again)
         assert "<@U0ALICE> approved exactly this call ahead" in card.all_text()
-        assert f"by changing #{asked.number}" in card.all_text()
+        assert f" on #{asked.number}." in card.all_text()
         await bot.slack.click("U0BOB", card.channel, card.ts, "approve")
         assert await bot.status(again) is Status.APPROVED
 

@@ -61,7 +61,8 @@ async def test_the_call_is_denied_and_the_changed_one_waits(house: House, asked:
     assert granted.standing.digest == submission(arguments=arguments).digest
     assert granted.standing.full_view is FullView.FORM
     assert rows(house, "SELECT kind, full_view FROM votes") == [("deny", "card")]
-    assert rows(house, "SELECT type FROM events ORDER BY number DESC LIMIT 3") == [
+    assert rows(house, "SELECT type FROM events ORDER BY number DESC LIMIT 4") == [
+        ("override.made",),
         ("standing.granted",),
         ("request.decided",),
         ("vote.cast",),

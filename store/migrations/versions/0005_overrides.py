@@ -15,8 +15,8 @@ depends_on: str | Sequence[str] | None = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _INTENTS = (
-    "post_card", "draw_card", "post_queue", "draw_queue", "tell_owners", "tell_admins", "notify", "post_digest",
-    "end_page",
+    "post_card", "draw_card", "post_queue", "draw_queue", "tell_owners", "tell_admins", "tell_reviewers", "notify",
+    "post_digest", "end_page",
 )  # fmt: skip
 # The vocabularies that grow: table, column, constraint, words.
 _GROWN = (

@@ -28,7 +28,8 @@ from bot.config import OnCall
 from bot.config_plans import feed_address
 from bot.secrets import NamedSecrets
 from handlers.address_book import AddressBook
-from handlers.outbound import Answer, Busy, CallFailed, OperatorOutbound, Outbound
+from handlers.outbound import Answer, CallFailed, OperatorOutbound, Outbound
+from handlers.turns import Busy
 
 T = TypeVar("T")
 

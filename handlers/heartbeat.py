@@ -15,7 +15,8 @@ import structlog
 from bot.addresses import BadAddress
 from bot.config import Settings
 from bot.secrets import NamedSecrets
-from handlers.outbound import Busy, CallFailed, OperatorOutbound
+from handlers.outbound import CallFailed, OperatorOutbound
+from handlers.turns import Busy
 from store.unit import StoreUnavailable
 
 EVERY = timedelta(minutes=1)

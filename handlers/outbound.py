@@ -17,8 +17,7 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -37,6 +36,7 @@ from bot.addresses import (
     parse_operator_destination,
     refuse_inward,
 )
+from handlers.turns import Busy, Turns
 
 ATTEMPT = timedelta(seconds=10)
 """The longest that a call may take, from looking the host up to the last byte read."""
@@ -69,10 +69,6 @@ class CallFailed(Exception):
         self.code = code
 
 
-class Busy(Exception):
-    """As many calls as may run at once, to this host or address or at all, are running."""
-
-
 class _Client:
     """What both clients do alike, once an address is taken apart. Which hosts may be called is theirs to say.
 
@@ -85,7 +81,7 @@ class _Client:
         self._resolve = resolve or _LookUps()
         self._trust = trust or _public_trust()
         self._patience = patience.total_seconds()
-        self._running: Counter[str] = Counter()
+        self._turns = Turns()
 
     def _refuse(self, destination: Destination, found: Sequence[str]) -> None:
         """Raise unless all that a host stands for may be called."""
@@ -94,12 +90,12 @@ class _Client:
     async def _call(self, destination: Destination, send: Callable[[Sequence[str]], Awaitable[Answer]]) -> Answer:
         """Look the host up, and ``send`` to the addresses that pass. Raises as ``Outbound.post`` does."""
         try:
-            async with self._slot(f"host {destination.host}:{destination.port}", AT_ONCE_TO_A_HOST):
+            with self._turns.take(f"host {destination.host}:{destination.port}", AT_ONCE_TO_A_HOST):
                 async with asyncio.timeout(self._patience):
                     addresses = await self._addresses(destination)
-                    async with contextlib.AsyncExitStack() as slots:
+                    with contextlib.ExitStack() as places:
                         for address in addresses:  # any of them may be the one that answers
-                            await slots.enter_async_context(self._slot(f"address {address}", AT_ONCE_TO_AN_ADDRESS))
+                            places.enter_context(self._turns.take(f"address {address}", AT_ONCE_TO_AN_ADDRESS))
                         return await send(addresses)
         except TimeoutError as error:
             raise CallFailed("timeout") from error
@@ -153,18 +149,6 @@ class _Client:
                 await _read(response, most_bytes),
                 headers_back.get("Location"),
             )
-
-    @contextlib.asynccontextmanager
-    async def _slot(self, name: str, most: int) -> AsyncIterator[None]:
-        if self._running[name] >= most:
-            raise Busy
-        self._running[name] += 1
-        try:
-            yield
-        finally:
-            self._running[name] -= 1
-            if not self._running[name]:
-                del self._running[name]
 
 
 class Outbound(_Client):

@@ -24,9 +24,10 @@ from bot.notices import facts_of
 from bot.outbox import Job, Outbox, Task
 from bot.secrets import NamedSecrets, webhook_key
 from handlers.delivery import Carrier, NotNow
-from handlers.outbound import Answer, Busy, CallFailed, OperatorOutbound, parse_retry_after
+from handlers.outbound import Answer, CallFailed, OperatorOutbound, parse_retry_after
 from handlers.signing import signed_headers
 from handlers.slack.text import plain_date, quoted, visible
+from handlers.turns import Busy
 from store.escalation_tables import TakenStep
 from store.tables import IntentKind, Request
 

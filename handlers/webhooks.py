@@ -17,8 +17,9 @@ from bot.changes import NotificationsFilled
 from bot.clock import Clock
 from bot.notifications import Letter, Notifications
 from bot.receivers import Receiver, TooManyChallenges
-from handlers.outbound import Busy, CallFailed, Outbound, parse_retry_after
+from handlers.outbound import CallFailed, Outbound, parse_retry_after
 from handlers.signing import signed_headers
+from handlers.turns import Busy
 from handlers.worker import Worker
 from store.engine import ChangedElsewhere, Store
 from store.unit import StoreUnavailable
@@ -125,8 +126,8 @@ class Webhooks:
             answer = await self._outbound.post(
                 letter.delivery.url, body, self._headers(letter.secret, notification.id, body)
             )
-        except Busy:
-            await self._notifications.failed(letter, "busy", _CROWDED * self._jitter.uniform(0.5, 1.5), counts=False)
+        except Busy as busy:
+            await self._notifications.failed(letter, "busy", busy.after, counts=False)
             return
         except (CallFailed, UnsafeAddress) as trouble:
             await self._failed(letter, trouble.code)

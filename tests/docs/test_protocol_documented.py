@@ -10,7 +10,7 @@ import pytest
 import handlers.app  # noqa: F401  every refusal there is, is loaded
 from bot import addresses, call, deadlines, limits, memory, notifications, provisioning, receivers
 from bot.errors import Refusal
-from handlers import outbound, protocol, webhooks, wire
+from handlers import outbound, protocol, turns, webhooks, wire
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -33,6 +33,7 @@ LIMITS: dict[str, int | timedelta] = {
     "addresses of a receiver's name that are tried": outbound.MAX_ADDRESSES,
     "calls at once to one host and port": outbound.AT_ONCE_TO_A_HOST,
     "calls at once to one address": outbound.AT_ONCE_TO_AN_ADDRESS,
+    "longest wait of who found these taken": timedelta(seconds=turns.LATEST_SECONDS),
     "host names looked up at once": outbound.LOOK_UPS_AT_ONCE,
     "receivers challenged at once for one provisioner": provisioning.CHALLENGES_AT_ONCE,
     "notifications sent at once": webhooks.WORKERS,
@@ -47,7 +48,8 @@ LIMITS: dict[str, int | timedelta] = {
     "longest `Retry-After` of `too_many_pending`": limits.ASK_AGAIN,
 }
 UNITS = {
-    "second": timedelta(seconds=1), "hour": timedelta(hours=1), "day": timedelta(days=1),
+    "second": timedelta(seconds=1), "minute": timedelta(minutes=1), "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
     "KiB": 1024, "MiB": 1024 * 1024, "characters": 1, "bytes": 1, "": 1,
 }  # fmt: skip
 

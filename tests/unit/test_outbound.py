@@ -27,12 +27,12 @@ from handlers.outbound import (
     LOOK_UPS_AT_ONCE,
     MAX_ANSWER_BYTES,
     Answer,
-    Busy,
     CallFailed,
     OperatorOutbound,
     Outbound,
     parse_retry_after,
 )
+from handlers.turns import Busy
 
 INWARD_4 = (
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.255",
@@ -286,7 +286,7 @@ async def test_only_so_many_calls_run_at_once_to_one_address_by_whatever_names()
         await outbound.post("https://more.example.com/", b"", {})
     hold.set()
     await asyncio.gather(*calls)
-    assert not outbound._running
+    assert not outbound._turns.running
 
 
 async def test_a_name_server_that_never_answers_holds_up_neither_others_nor_the_end(

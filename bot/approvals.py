@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from bot.call import digest_of
 from bot.changes import RequestChanged
 from bot.clock import Clock
+from bot.config import FrozenRule
 from bot.creation import refuse_revoked
 from bot.decisions import close_request, not_before, wish_to_draw
 from bot.errors import (
@@ -26,11 +27,12 @@ from bot.errors import (
     UnknownRequest,
 )
 from bot.events import EventType, append_event, commit_to_text
+from bot.halted import refuse_paused
 from bot.lifecycle import Happening, State, after, state_of
 from bot.policy import FORBIDDEN
 from bot.rulebook import Rulebook
 from bot.waiters import Waiters
-from store import statements
+from store import statements, statements_halts
 from store.compiled import changed_record
 from store.engine import ChangedElsewhere, Store
 from store.tables import (
@@ -106,8 +108,8 @@ class Approvals:
     async def consume(self, instance: Instance, request_id: str, key: str) -> Request:
         """Take an approval, once. The same ``key`` again gives the same answer.
 
-        Raises ``NotApproved``, ``AlreadyConsumed``, ``ApprovalExpired``, ``ApprovalRevoked``, ``CallAltered``, or
-        ``BadCredential`` for an instance that was revoked meanwhile.
+        Raises ``NotApproved``, ``AlreadyConsumed``, ``ApprovalExpired``, ``ApprovalRevoked``, ``AgentPaused``,
+        ``CallAltered``, or ``BadCredential`` for an instance that was revoked meanwhile.
         """
         return await self._store.write(lambda unit: self._consume(unit, instance, request_id, key))
 
@@ -135,11 +137,14 @@ class Approvals:
             raise CallAltered
         after(state_of(request), Happening.CONSUME)
         consumed_at = not_before(now, [request.decided_at])
-        due_at = consumed_at + await self._execution_timeout(unit, request)
+        rule = await self._rule(unit, request)
+        due_at = consumed_at + rule.execution_timeout
         if not await unit.run(
-            statements.CONSUME,
-            number=request.number, now=now, consumed_at_=consumed_at, consume_key_=key, due_at_=due_at,
+            statements_halts.CONSUME,
+            number=request.number, now=now, agent=request.agent, rule=rule.name,
+            consumed_at_=consumed_at, consume_key_=key, due_at_=due_at,
         ):  # fmt: skip
+            await refuse_paused(unit, request.agent, rule.name, now)
             raise AlreadyConsumed
         consumed = changed_record(request, consumed_at=consumed_at, consume_key=key, due_at=due_at)
         await append_event(unit, now, EventType.REQUEST_CONSUMED, consumed, instance=instance.id)
@@ -188,10 +193,10 @@ class Approvals:
             raise UnknownRequest
         return request
 
-    async def _execution_timeout(self, unit: Unit, request: Request) -> timedelta:
+    async def _rule(self, unit: Unit, request: Request) -> FrozenRule:
         if request.rule_id is None:
             raise LookupError("an approved request without a rule")
-        return (await self._rulebook.frozen(unit, request.rule_id)).execution_timeout
+        return await self._rulebook.frozen(unit, request.rule_id)
 
     @staticmethod
     async def _changed(unit: Unit, request: Request, reason: str, now: datetime) -> None:

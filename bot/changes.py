@@ -46,3 +46,10 @@ class PlanMoved:
 @dataclass(frozen=True, slots=True)
 class PlanStuck:
     """A plan could not be moved on, and is left for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltsChanged:
+    """Something was stopped, or goes on. ``due_at``: when the clock ends it, None if nobody said until when."""
+
+    due_at: datetime | None

@@ -272,10 +272,11 @@ class Rule(_Terms):
                 raise wrong(error.problem, error.remedy) from error
         return value
 
-    @field_validator("need", "reviewers", "quorum", "reason", "confirm", "step_up")
+    @field_validator("need", "quorum", "reason", "confirm", "step_up")
     @classmethod
     def _people_are_asked(cls, value: object, info: ValidationInfo) -> object:
-        # Whoever wrote one of these means a guard, and an autonomous rule would pass over it in silence.
+        # Whoever wrote one of these means a guard, and an autonomous rule would pass over it in silence. Not so
+        # `reviewers`: they are who may stop it, and who is asked while it is stopped.
         if info.data.get("stage") == "autonomous" and value != cls.model_fields[str(info.field_name)].default:
             raise wrong(
                 'stands in a rule with stage "autonomous", where nobody is asked',

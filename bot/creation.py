@@ -1,12 +1,13 @@
 """How a request comes to be: an agent's call meets the rules, and what follows at once is written in one transaction.
 
-A rule may approve or deny it there and then. Where it asks people, standing votes for the call are taken first; without
-any that may count, a remembered denial is given again, and what nobody can decide is denied; else the request waits,
-and its card is planned. A repeated submission is the request that was made before. Waiting, cancelling, consuming and
-outcomes are ``bot.approvals``'.
+A rule may approve or deny it there and then, and what is paused is denied (``bot.halted``). Where it asks people,
+standing votes for the call are taken first; without any that may count, a remembered denial is given again, and what
+nobody can decide is denied; else the request waits, and its card is planned. A repeated submission is the request that
+was made before. Waiting, cancelling, consuming and outcomes are ``bot.approvals``'.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -26,6 +27,7 @@ from bot.durations import parse_capped
 from bot.errors import BadCredential, FactsUnavailable, IdempotencyConflict, Limited
 from bot.escalation import columns_of, next_position
 from bot.events import EventType, append_event, commit
+from bot.halted import load_halts, ruling_under
 from bot.limits import Admission, Limits
 from bot.memory import count_try, recall
 from bot.people import Directory, Facts
@@ -81,6 +83,10 @@ class _Overtaken(Exception):
     """Something else is met now than when Slack was asked."""
 
 
+class _Stopped(Exception):
+    """The rule that would approve this by itself was stopped: people are to be asked, as its look ahead must be."""
+
+
 class Creation:
     """The use case of submitting a call."""
 
@@ -115,7 +121,8 @@ class Creation:
         call = _Call(edition, instance, submission, key, ruling)
         with self._limits.admission(policy.agent(instance.agent), instance.id) as admission:
             if ruling.course is not Course.ASK:
-                return await self._store.write(lambda unit: self._submit(unit, call, admission, None))
+                with suppress(_Stopped):
+                    return await self._store.write(lambda unit: self._submit(unit, call, admission, None))
             for tries_left in reversed(range(_OVERTAKEN_AT_MOST)):
                 foreseen = await self._look_ahead(call)
                 if not tries_left:
@@ -173,10 +180,13 @@ class Creation:
     ) -> tuple[Request, bool]:
         self._rulebook.refuse_outdated(call.edition)
         now = self._clock()
-        instance, submission, ruling = call.instance, call.submission, call.ruling
-        rule = ruling.rule
+        instance, submission, rule = call.instance, call.submission, call.ruling.rule
+        halts = await load_halts(unit, instance.agent, rule.name if rule else None, now)
+        ruling = ruling_under(halts, call.ruling)
         met = _NOTHING
-        if foreseen is not None:
+        if ruling.course is Course.ASK:
+            if foreseen is None:
+                raise _Stopped
             met = await self._meet(unit, call, now)
             if foreseen.is_binding and foreseen.differs(met):
                 raise _Overtaken

@@ -17,6 +17,7 @@ from bot.config_plans import parse_target
 from bot.errors import AlreadyDecided, AlreadyVoted, MoreIsAsked, NothingToWithdraw, NotSeenWhole, Refusal
 from bot.events import EventType, append_event, body_bytes, commit_to_text
 from bot.forcing import FORCED, judge_admin, standing_of, tally_forced
+from bot.halted import refuse_paused
 from bot.hearings import Act as Act
 from bot.hearings import Ballot as Ballot
 from bot.hearings import Hearing, Hearings, refuse_unless_open
@@ -85,9 +86,9 @@ class Decisions:
 
         ``confirmed`` says that it came from a dialog which asked once more, ``passcode`` is what was typed there.
         Raises ``NotYourDecision``, ``AlreadyDecided``, ``AlreadyVoted``, ``TooLate``, ``NotSeenWhole``,
-        ``MoreIsAsked``, ``WrongPasscode``, ``ClosedChannel``, ``UnknownRequest`` or ``FactsUnavailable``; then nothing
-        has changed, but for the failures that a wrong passcode counts. A repeated ``act`` changes nothing either and is
-        no error.
+        ``MoreIsAsked``, ``WrongPasscode``, ``AgentPaused``, ``ClosedChannel``, ``UnknownRequest`` or
+        ``FactsUnavailable``; then nothing has changed, but for the failures that a wrong passcode counts. A repeated
+        ``act`` changes nothing either and is no error.
         """
         choice = _Choice(act, kind, note or None, confirmed, passcode)
         return await self._hearings.hear(number, act, partial(self._vote, choice=choice), ballot=ballot)
@@ -130,6 +131,8 @@ class Decisions:
         refuse_unless_open(request, now)
         hearing.refuse_unless_entitled(act.user_id)
         if choice.kind is VoteKind.APPROVE:
+            # Before a passcode is used up; the door itself asks again.
+            await refuse_paused(unit, request.agent, rule.name, now)
             own = (vote for vote in hearing.votes if vote.user_id == act.user_id and not vote.is_forced)
             if any(lacks(vote, rule) is None for vote in own):
                 # Nothing new from this person; but somebody else may have got a right back since.
@@ -175,7 +178,10 @@ class Election:
         return cls(hearing.request, hearing.rule, hearing.parties, hearing.facts, hearing.admins)
 
     async def weigh(self, unit: Unit, votes: Sequence[Vote], now: datetime) -> Request:
-        """Decide the request if its votes do, each judged anew. Returns it as it is afterwards."""
+        """Decide the request if its votes do, each judged anew. Returns it as it is afterwards.
+
+        Raises ``AgentPaused`` where they would approve what is paused.
+        """
 
         def verdict_on(user_id: str) -> Verdict:
             return judge(user_id, self.rule, self.parties, self.facts, now)
@@ -192,6 +198,8 @@ class Election:
         if outcome is None:
             await wish_to_draw(unit, self.request, "vote", now)
             return self.request
+        if outcome is VoteKind.APPROVE:
+            await refuse_paused(unit, self.request.agent, self.rule.name, now)
         deciding = next(
             vote for vote in reversed(counted or votes)
             if vote.kind is outcome and (counted or (not vote.is_forced and verdict_on(vote.user_id).allowed))

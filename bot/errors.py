@@ -112,6 +112,12 @@ class ApprovalRevoked(Conflict):
     code = "approval_revoked"
 
 
+class AgentPaused(Conflict):
+    """A person paused this agent. Nothing is approved and no approval is used until it is resumed."""
+
+    code = "agent_paused"
+
+
 class CallAltered(Conflict):
     """The stored call is not the call that was approved. Nothing may run on it."""
 
@@ -324,6 +330,36 @@ class CannotReverse(Refusal):
     """This cannot be reversed. The code says on which ground."""
 
     code = "cannot_reverse"
+
+
+class NotYourPause(Refusal):
+    """You may not stop this, or let it go on. The code says on which ground (see ``bot.halts``)."""
+
+    code = "not_a_reviewer"
+
+
+class ReasonMissing(Refusal):
+    """Say why, in words that can be seen. It is kept on record. Nothing changed."""
+
+    code = "reason_missing"
+
+
+class UnknownTarget(Refusal):
+    """There is no such agent or rule."""
+
+    code = "unknown_target"
+
+
+class AlreadyHalted(Refusal):
+    """It is stopped already."""
+
+    code = "already_halted"
+
+
+class NotHalted(Refusal):
+    """Nobody has stopped it."""
+
+    code = "not_halted"
 
 
 class UnknownCard(Refusal):

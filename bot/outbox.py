@@ -13,6 +13,7 @@ from functools import partial
 from bot.cards import MAX_REPOSTS, add_card, plan_copy
 from bot.clock import Clock
 from bot.decisions import add_intent
+from bot.digests import DigestJob
 from bot.drawings import Drawing, load_drawing
 from bot.events import EventType, append_event
 from bot.expiries import EXPIRED, Expired, load_expired
@@ -59,7 +60,7 @@ class QueueJob:
     queue_id: int
 
 
-Task = Job | Notice | QueueJob | Expired
+Task = Job | Notice | QueueJob | DigestJob | Expired
 """A claimed intent with what it takes to carry it out, whatever it is about."""
 
 
@@ -115,6 +116,8 @@ class Outbox:
         """Gather what it takes to carry out ``intent``, in one snapshot."""
         if intent.kind in (IntentKind.POST_QUEUE, IntentKind.DRAW_QUEUE):
             return QueueJob(intent, int(facts_of(intent)["queue"]))
+        if intent.kind in (IntentKind.POST_DIGEST, IntentKind.DRAW_DIGEST):
+            return DigestJob(intent, int(facts_of(intent)["digest"]))
         if intent.kind is IntentKind.TELL_ADMINS:
             facts = facts_of(intent)
             return Notice(intent, facts, self._rulebook.policy.admins | admins_until_now(facts))

@@ -365,6 +365,14 @@ def tally(votes: Iterable[Vote], rule: FrozenRule, verdict_on: Callable[[str], V
     return VoteKind.APPROVE if places and are_filled(places, approving) else None
 
 
+def reviews(user_id: str, rule: FrozenRule, facts: Facts) -> bool:
+    """Whether somebody is one of a rule's reviewers, by name or by a user group. That gives no right by itself."""
+    return any(
+        user_id in group.users or any(user_id in facts.groups.get(one, frozenset()) for one in group.usergroups)
+        for group in rule.groups
+    )
+
+
 def reviewer_users(rule: FrozenRule) -> tuple[str, ...]:
     """Return the users a rule names itself, each once, in the order of the rule."""
     return tuple(dict.fromkeys(user for group in rule.groups for user in group.users))

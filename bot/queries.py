@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from bot.clock import Clock
-from bot.config import FrozenRule
 from bot.drawings import Drawing, load_drawing
 from bot.people import Directory, Facts
-from bot.policy import judge, reviewer_usergroups
+from bot.policy import judge, reviewer_usergroups, reviews
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from store import statements
@@ -171,16 +170,9 @@ class Queries:
             Seen(drawing, tuple(cards), self._may_decide(drawing, user_id, facts))
             for drawing, cards in found
             if is_admin
-            or _reviews(drawing.rule, user_id, facts)
+            or (drawing.rule is not None and reviews(user_id, drawing.rule, facts))
             or any(card.channel in channels for card in cards if card.place is not Place.DM)
         ]
 
     def _may_decide(self, drawing: Drawing, user_id: str, facts: Facts) -> bool:
         return drawing.rule is not None and judge(user_id, drawing.rule, drawing.parties, facts, self._clock()).allowed
-
-
-def _reviews(rule: FrozenRule | None, user_id: str, facts: Facts) -> bool:
-    return rule is not None and any(
-        user_id in group.users or any(user_id in facts.groups.get(one, frozenset()) for one in group.usergroups)
-        for group in rule.groups
-    )

@@ -26,7 +26,9 @@ from bot.config import Settings
 from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Decisions
+from bot.digests import Digests
 from bot.escalations import Escalations
+from bot.halts import Halts
 from bot.hearings import Hearings
 from bot.instances import Instances
 from bot.lifecycle import state_of
@@ -139,7 +141,10 @@ class Service:
         self.outbox = Outbox(store, clock, rulebook, worker, redactor, most_waiting=tempo.posts.most_within(PATIENCE))
         self.queues = Queues(store, clock, rulebook, redactor, self.queries)
         self.escalations = Escalations(store, clock, rulebook, hearings, self.pulse.is_out)
-        self.sweeper = SweepClock(store, Deadlines(store, clock), self.escalations, clock)
+        self.halts, self.digests = Halts(store, clock, rulebook, self.directory), Digests(store, clock, rulebook)
+        self.sweeper = SweepClock(
+            store, Deadlines(store, clock), self.escalations, clock, halts=self.halts, digests=self.digests
+        )
         self.pulse.watch(self.client.check_token, self.sweeper.wake)
         self.afterwards = Afterwards()
         absences = Absences(store, clock)
@@ -185,6 +190,7 @@ class Service:
             self.directory,
             self.outbox,
             self.queues,
+            self.digests,
             clock,
             self.note_fault,
             reach=Reach(self.escalations, self.oncall, self.pagers, absences.stand_ins),
@@ -208,6 +214,7 @@ class Service:
             notifications=notifications.waiting,
             overdue_step=self.escalations.overdue_seconds,
         )
+        self.metrics.read_halts_from(self.halts.count)
         self.metrics.read_calendars_from(self.oncall.calendar_ages)
         self.heartbeat = Heartbeat(
             lambda: rulebook.policy.settings,

@@ -1,4 +1,5 @@
-"""Wakes the sweeps when something becomes due: deadlines, the end of an approval, an overdue execution, a plan's step.
+"""Wakes the sweeps when something becomes due: deadlines, the end of an approval, an overdue execution, a plan's step,
+the end of a pause. Each minute it has gathered what rules approved by themselves.
 
 Deadlines are swept first: what has ended takes no step. One job of APScheduler's stands at the next due time; due times
 live in the database, and whatever came due while nobody looked is found by the next sweep, once. Nothing here decides
@@ -16,10 +17,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[impo
 from apscheduler.triggers.date import DateTrigger  # type: ignore[import-untyped]  # it ships no types
 from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]  # it ships no types
 
-from bot.changes import PlanMoved, RequestChanged
+from bot.changes import HaltsChanged, PlanMoved, RequestChanged
 from bot.clock import Clock
 from bot.deadlines import Deadlines
+from bot.digests import Digests
 from bot.escalations import Escalations
+from bot.halts import Halts
 from store.engine import ChangedElsewhere, Store
 from store.unit import StoreUnavailable
 
@@ -27,6 +30,7 @@ CAP = timedelta(seconds=5)
 _PAUSE = timedelta(seconds=1)  # after trouble with the store
 _JOB = "sweep"
 _FORGET_EVERY = timedelta(hours=6)
+_GATHER_EVERY = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +42,20 @@ class SweepClock:
     """
 
     def __init__(
-        self, store: Store, deadlines: Deadlines, escalations: Escalations, clock: Clock, *, cap: timedelta = CAP
+        self,
+        store: Store,
+        deadlines: Deadlines,
+        escalations: Escalations,
+        clock: Clock,
+        *,
+        halts: Halts | None = None,
+        digests: Digests | None = None,
+        cap: timedelta = CAP,
     ) -> None:
         self._deadlines = deadlines
         self._escalations = escalations
+        self._halts = halts
+        self._digests = digests
         self._clock = clock
         self._cap = cap
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -58,6 +72,7 @@ class SweepClock:
         self._started = True
         self._scheduler.start()
         self._scheduler.add_job(self._forget, IntervalTrigger(seconds=_FORGET_EVERY.total_seconds()))
+        self._scheduler.add_job(self._gather, IntervalTrigger(seconds=_GATHER_EVERY.total_seconds()))
         self.wake()
         if self._sweeping is not None:
             await asyncio.shield(self._sweeping)
@@ -87,19 +102,21 @@ class SweepClock:
         try:
             while not self._stopping:
                 self._again = False
-                due = _earliest(await self._deadlines.next_due(), await self._escalations.next_due())
+                ends = await self._halts.next_due() if self._halts is not None else None
+                due = _earliest(await self._deadlines.next_due(), await self._escalations.next_due(), ends)
                 if due is None or due > self._clock():
                     if self._again:
                         continue
                     self._arm(due)
                     return
                 swept, stepped = await self._deadlines.sweep(), await self._escalations.sweep()
-                log.info("swept", requests=len(swept.requests), steps=len(stepped.steps))
+                resumed = await self._halts.sweep() if self._halts is not None else ()
+                log.info("swept", requests=len(swept.requests), steps=len(stepped.steps), resumed=len(resumed))
                 for number, error in swept.stuck.items():
                     log.error("sweep_stuck", request=number, exc_info=error)
                 for number, error in stepped.stuck.items():
                     log.error("plan_stuck", request=number, exc_info=error)
-                if not (swept.requests or stepped.steps or stepped.stuck):
+                if not (swept.requests or stepped.steps or stepped.stuck or resumed):
                     break  # something is due and stays so: whatever it is, it must not make this spin
         except StoreUnavailable:
             log.warning("sweep_postponed", code="store_unavailable")
@@ -139,8 +156,16 @@ class SweepClock:
         except StoreUnavailable:
             log.warning("forgetting_postponed", code="store_unavailable")
 
+    async def _gather(self) -> None:
+        if self._digests is None or self._stopping:
+            return
+        try:
+            await self._digests.gather()
+        except StoreUnavailable:
+            log.warning("gathering_postponed", code="store_unavailable")
+
     def _on_change(self, change: object) -> None:
-        if isinstance(change, RequestChanged | PlanMoved):
+        if isinstance(change, RequestChanged | PlanMoved | HaltsChanged):
             due = _due_of(change)
             if due is not None and (self._armed_for is None or due < self._armed_for):
                 self._due_earlier(due)
@@ -156,9 +181,9 @@ class SweepClock:
             self._arm(due)
 
 
-def _due_of(change: RequestChanged | PlanMoved) -> datetime | None:
+def _due_of(change: RequestChanged | PlanMoved | HaltsChanged) -> datetime | None:
     """When what changed is next to be looked at."""
-    if isinstance(change, PlanMoved):
+    if isinstance(change, PlanMoved | HaltsChanged):
         return change.due_at
     return _earliest(change.request.due_at, change.request.next_step_at)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -23,7 +24,7 @@ from bot.config import ServerSettings
 from bot.lifecycle import State, state_of
 from store.tables import DeciderKind, Request
 from store.unit import StoreUnavailable
-from store.vocabulary import StepState
+from store.vocabulary import HaltEffect, StepState
 
 METRICS_PATH = "/metrics"
 _DECISION_BUCKETS_SECONDS = (5, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 604_800)
@@ -82,6 +83,17 @@ class Metrics:
             registry=self.registry,
         )
         self._pending = Gauge("signoff_requests_pending", "Requests that wait for a decision.", registry=self.registry)
+        self._halts = {
+            effect: Gauge(name, text, registry=self.registry)
+            for effect, name, text in (
+                (HaltEffect.DENY, "signoff_pauses", "Pauses of agents, of rules and of everything that are in force."),
+                (
+                    HaltEffect.ASK,
+                    "signoff_stopped_rules",
+                    "Rules that would approve by themselves and were stopped.",
+                ),
+            )
+        }
         self._undelivered = Gauge(
             "signoff_notifications_waiting", "Notifications that no receiver acknowledged yet.", registry=self.registry
         )
@@ -225,6 +237,10 @@ class Metrics:
             self._undelivered: notifications,
             self._overdue_step: overdue_step,
         }
+
+    def read_halts_from(self, count: Callable[[HaltEffect], Awaitable[float]]) -> None:
+        """Name the query that counts what people have stopped, after the other gauges' are named."""
+        self._counted |= {gauge: partial(count, effect) for effect, gauge in self._halts.items()}
 
     def read_calendars_from(self, ages: CalendarAges) -> None:
         """Name what tells how old the copies of calendars are."""

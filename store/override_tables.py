@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from store.columns import BIG, Record, a_time, long_text, of_request, one_word, refers_to, row_number
+from store.columns import BIG, Record, a_time, long_text, of_request, one_word, refers_to, row_number, some_bytes
 from store.vocabulary import DeciderKind, HaltEffect, HaltScope, OverrideKind, Rank
 
 
@@ -61,6 +61,7 @@ class Halt(Record):
     team_id: str = Field(max_length=32)
     rank: Rank = one_word(Rank)
     reason: str = long_text()
+    salt: bytes = some_bytes()
     at: datetime = a_time()
     until: datetime | None = a_time(optional=True)
     ended_at: datetime | None = a_time(optional=True)
@@ -71,12 +72,13 @@ class Halt(Record):
 class HaltTable(Halt, table=True):
     __tablename__ = "halts"
     __table_args__ = (
-        # One of a kind at a time; also for the few that are in force, which each use of an approval asks for.
+        # One of a kind and person at a time; also for the few in force, which each use of an approval asks for.
         Index(
             "uq_halts_in_force",
             "scope",
             "name",
             "effect",
+            "user_id",
             unique=True,
             sqlite_where=text("ended_at IS NULL"),
             postgresql_where=text("ended_at IS NULL"),

@@ -186,17 +186,6 @@ DECIDE = Statement(
     .returning(requests),
     t.Request,
 )
-CONSUME = Statement(
-    update(requests)
-    .where(
-        _this,
-        requests.c.status == t.Status.APPROVED,
-        requests.c.consumed_at.is_(None),
-        requests.c.revoked_at.is_(None),
-        requests.c.expires_at > _now,
-    )
-    .values(_set(requests, "consumed_at", "consume_key", "due_at"))
-)
 REPORT_OUTCOME = Statement(
     update(requests)
     .where(_this, requests.c.consumed_at.is_not(None), requests.c.outcome.is_(None))

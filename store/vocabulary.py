@@ -125,6 +125,7 @@ class IntentKind(StrEnum):
     TELL_REVIEWERS = "tell_reviewers"  # a DM to each who could have decided what admins forced
     NOTIFY = "notify"  # carry one target of a plan's step out
     POST_DIGEST = "post_digest"  # post a gathered notice of what a rule approved by itself
+    DRAW_DIGEST = "draw_digest"  # draw a posted one anew: the rule was stopped, or approves by itself again
     END_PAGE = "end_page"  # tell a pager that what it was called for has ended
 
 

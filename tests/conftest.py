@@ -18,8 +18,10 @@ from bot.config import Settings, parse_settings
 from bot.creation import Creation
 from bot.deadlines import Deadlines
 from bot.decisions import Act, Decisions
+from bot.digests import Digests
 from bot.errors import FactsUnavailable
 from bot.escalations import Escalations
+from bot.halts import Halts
 from bot.hearings import Hearings
 from bot.instances import Instances
 from bot.memory import Memory
@@ -152,6 +154,8 @@ class House:
     outbox: Outbox
     queries: Queries
     queues: Queues
+    halts: Halts
+    digests: Digests
 
 
 @pytest.fixture
@@ -251,6 +255,8 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         outbox=Outbox(store, clock, rulebook, "test", redactor),
         queries=queries,
         queues=Queues(store, clock, rulebook, redactor, queries),
+        halts=Halts(store, clock, rulebook, town),
+        digests=Digests(store, clock, rulebook),
     )
 
 

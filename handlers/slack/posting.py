@@ -12,6 +12,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.config import FrozenRule
+from bot.digests import DigestJob, Digests
 from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
 from bot.expiries import Expired
@@ -25,6 +26,7 @@ from handlers.slack.answers import render_admin_notice, render_forced, render_ow
 from handlers.slack.cards import card_metadata, render_card
 from handlers.slack.client import SlackClient
 from handlers.slack.copies import PATIENT_TRIES
+from handlers.slack.digest_posting import DigestPosting
 from handlers.slack.escalating import MOST_DMS, Escalating, Reach
 from handlers.slack.expired import ExpiredNotices
 from handlers.slack.places import find_card, is_less_private, why_closed
@@ -62,6 +64,7 @@ class SlackCarrier:
         directory: Directory,
         outbox: Outbox,
         queues: Queues,
+        digests: Digests,
         clock: Clock,
         faults: Callable[[str], None],
         *,
@@ -79,6 +82,7 @@ class SlackCarrier:
         self._draws = Pacer(draws)
         self._teller = Teller(client, self._posts, clock)
         self._queues = QueuePosting(client, directory, queues, clock, faults, self._posts, self._draws, queue_draws)
+        self._digests = DigestPosting(client, directory, digests, clock, faults, self._posts, self._draws)
         self._expired = ExpiredNotices(client, outbox, self._teller, faults)
         self._steps = Escalating(client, directory, outbox, reach, self._teller, self._posts, clock, faults)
         self._threads = Threads(client, outbox, self._posts, clock)
@@ -91,6 +95,8 @@ class SlackCarrier:
                 await self._tell_admins(job)
             elif isinstance(job, QueueJob):
                 await self._queues.carry_out(job)
+            elif isinstance(job, DigestJob):
+                await self._digests.carry_out(job)
             elif isinstance(job, Expired):
                 await self._expired.tell(job)
             elif job.intent.kind is IntentKind.POST_CARD:

@@ -120,7 +120,6 @@ def test_an_autonomous_rule_needs_neither_channel_nor_reviewers() -> None:
 @pytest.mark.parametrize(
     "guard",
     [
-        {"reviewers": '["finance"]'},
         {"need": '[{ reviewers = "finance", quorum = 1 }]'},
         {"quorum": "2"},
         {"reason": '"optional"'},
@@ -133,6 +132,11 @@ def test_an_autonomous_rule_takes_nothing_that_asks_people(guard: dict[str, str]
     (fault,) = faults(rule(**{"stage": '"autonomous"', "channel": None, "reviewers": None, **guard}))
     assert fault.key_path == f"rules[0].{next(iter(guard))}"
     assert "where nobody is asked" in fault.problem
+
+
+def test_an_autonomous_rule_may_name_whom_it_asks_while_it_is_stopped() -> None:
+    (autonomous,) = read(rule(stage='"autonomous"')).rules
+    assert (autonomous.channel, [group.name for group in autonomous.reviewers]) == ("C0REFUNDS", ["finance"])
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -16,7 +16,7 @@ depends_on: str | Sequence[str] | None = None
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _INTENTS = (
     "post_card", "draw_card", "post_queue", "draw_queue", "tell_owners", "tell_admins", "tell_reviewers", "notify",
-    "post_digest", "end_page",
+    "post_digest", "draw_digest", "end_page",
 )  # fmt: skip
 # The vocabularies that grow: table, column, constraint, words.
 _GROWN = (
@@ -77,6 +77,7 @@ def upgrade() -> None:
         sa.Column("team_id", sa.String(length=32), nullable=False),
         sa.Column("rank", _words("rank", ("owner", "reviewer", "admin")), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.Column("until", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
@@ -88,7 +89,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_halts_in_force",
         "halts",
-        ["scope", "name", "effect"],
+        ["scope", "name", "effect", "user_id"],
         unique=True,
         sqlite_where=in_force,
         postgresql_where=in_force,

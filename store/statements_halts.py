@@ -1,0 +1,93 @@
+"""The statements about what people stopped, and the one by which an approval is used, which nothing stopped may pass.
+
+The conventions are those of ``store.statements``. Halts are read from the database each time, never from memory: what
+another process stopped counts from its commit on.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, and_, bindparam, exists, func, insert, or_, select, text, update
+from sqlmodel import SQLModel
+
+from store import tables as t
+from store.compiled import Statement
+from store.statements import requests
+
+halts = SQLModel.metadata.tables["halts"]
+
+
+def _p(name: str, column: Column[Any]) -> Any:
+    return bindparam(name, type_=column.type)
+
+
+def _set(*names: str) -> dict[str, Any]:
+    return {name: _p(f"{name}_", halts.c[name]) for name in names}
+
+
+_now = _p("now", requests.c.created_at)
+# Spelled out rather than bound, so that SQLite sees that the partial index serves.
+_not_ended = text("halts.ended_at IS NULL")
+# A timed one is over at its time, whether or not the clock has written that down.
+_in_force = and_(_not_ended, or_(halts.c.until.is_(None), halts.c.until > _now))
+_touches = or_(
+    halts.c.scope == t.HaltScope.ALL,
+    and_(halts.c.scope == t.HaltScope.AGENT, halts.c.name == _p("agent", halts.c.name)),
+    and_(halts.c.scope == t.HaltScope.RULE, halts.c.name == _p("rule", halts.c.name)),
+)
+
+INSERT_HALT = Statement(
+    insert(halts)
+    .values({
+        column.name: _p(column.name, column)
+        for column in halts.c
+        if column.name not in ("id", "ended_at", "ended_by", "end_reason")
+    })
+    .returning(halts),
+    t.Halt,
+)  # fmt: skip
+# What stops the calls of an agent under a rule, the first to do so first.
+HALTS_TOUCHING = Statement(select(halts).where(_in_force, _touches).order_by(halts.c.id), t.Halt)
+# What stops one agent, one rule or all of it, by its own name.
+HALTS_OF = Statement(
+    select(halts)
+    .where(_in_force, halts.c.scope == _p("scope", halts.c.scope), halts.c.name == _p("name", halts.c.name))
+    .order_by(halts.c.id),
+    t.Halt,
+)
+HALTS_IN_FORCE = Statement(select(halts).where(_in_force).order_by(halts.c.id), t.Halt)
+HALT_COUNT = Statement(
+    select(func.count()).select_from(halts).where(_in_force, halts.c.effect == _p("effect", halts.c.effect)), int
+)
+END_HALT = Statement(
+    update(halts)
+    .where(halts.c.id == _p("halt_id", halts.c.id), halts.c.ended_at.is_(None))
+    .values(_set("ended_at", "ended_by", "end_reason"))
+    .returning(halts),
+    t.Halt,
+)
+# Those whose time is over and that nobody has ended.
+HALTS_OVER = Statement(select(halts).where(_not_ended, halts.c.until <= _now).order_by(halts.c.id), t.Halt)
+
+
+def _at(at: datetime | None) -> datetime | None:
+    return at
+
+
+NEXT_HALT_OVER = Statement(select(func.min(halts.c.until)).where(_not_ended), _at)
+
+# Uses an approval, once. Touches no row for one that is not open any more, and none while its call is paused.
+CONSUME = Statement(
+    update(requests)
+    .where(
+        requests.c.number == _p("number", requests.c.number),
+        requests.c.status == t.Status.APPROVED,
+        requests.c.consumed_at.is_(None),
+        requests.c.revoked_at.is_(None),
+        requests.c.expires_at > _now,
+        ~exists().where(_in_force, text("halts.effect = 'deny'"), _touches),
+    )
+    .values({
+        name: _p(f"{name}_", requests.c[name]) for name in ("consumed_at", "consume_key", "due_at")
+    })
+)  # fmt: skip

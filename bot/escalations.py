@@ -44,6 +44,8 @@ BATCH = 25
 """Few, so that who votes or asks meanwhile waits for a few milliseconds; there are at most as many in a transaction."""
 STUCK_FOR = timedelta(minutes=1)
 """When a plan that could not be moved on is looked at again."""
+NOTIFIED_WITHIN = timedelta(minutes=5)
+"""What a step tells people may be late by so much: Slack has its limits. From then on it counts as overdue."""
 STILL_FOR = timedelta(seconds=5)
 """While plans stand still, how often it is looked whether they still must."""
 
@@ -120,14 +122,19 @@ class Escalations:
     async def overdue_seconds(self) -> float:
         """Return for how many seconds the oldest step that is due has been waiting to be taken; 0 where none is.
 
-        The step of a plan that is stuck waits since it was due, whenever the plan is looked at again.
+        The step of a plan that is stuck waits since it was due, whenever the plan is looked at again. One that was
+        taken is done when its targets are told: where that takes longer than ``NOTIFIED_WITHIN``, it waits again.
         """
         now = self._clock()
-        dues = (await self._first_due(now), await self._stuck_since(now))
-        return max(((now - due).total_seconds() for due in dues if due is not None and due < now), default=0.0)
 
-    async def _stuck_since(self, now: datetime) -> datetime | None:
-        return await self._store.read(lambda unit: unit.one(statements_escalation.STUCK_SINCE, now=now))
+        async def work(unit: Unit) -> list[datetime]:
+            due = await unit.one(statements_escalation.NEXT_STEP_DUE, now=now)
+            stuck = await unit.one(statements_escalation.STUCK_SINCE, now=now)
+            telling = await unit.one(statements_escalation.NOTIFYING_SINCE, now=now)
+            return [at for at in (due, stuck, telling + NOTIFIED_WITHIN if telling else None) if at is not None]
+
+        dues = await self._store.read(work)
+        return max(0.0, (now - min(dues)).total_seconds()) if dues else 0.0
 
     async def _first_due(self, now: datetime) -> datetime | None:
         return await self._store.read(lambda unit: unit.one(statements_escalation.NEXT_STEP_DUE, now=now))

@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 from store import escalation_tables as e
 from store import tables as t
 from store.compiled import Statement
-from store.statements import lean_request, requests
+from store.statements import lean_request, outbox, requests
 from store.vocabulary import StepState, TargetState
 
 taken_steps = SQLModel.metadata.tables["taken_steps"]
@@ -84,6 +84,13 @@ STUCK_SINCE = Statement(
         requests.c.step_round == stuck_plans.c.round,
         requests.c.step_index == stuck_plans.c.index,
     ),
+    lambda since: since,
+)
+# Since when the oldest target of a step waits whose request does, too. The outbox is short, and has it by its kind.
+NOTIFYING_SINCE = Statement(
+    select(func.min(outbox.c.created_at))
+    .join(requests, requests.c.number == outbox.c.request_number)
+    .where(outbox.c.kind == t.IntentKind.NOTIFY, requests.c.status == t.Status.PENDING, requests.c.deadline_at > _now),
     lambda since: since,
 )
 # Names the place it leaves: whoever else moved the plan on, or decided the request, was faster.

@@ -55,6 +55,7 @@ async def test_with_slack_dead_for_two_hours_nothing_is_escalated_and_then_all_g
         await until(lambda: taken(bot) == [(0, PENDING), (1, PENDING)])
         assert rows_at(database, "SELECT count(*) FROM seat_widenings") == [(PENDING,)]
         assert {await bot.status(request) for request in requests} == {Status.PENDING}
+        await bot.until_delivered()  # or it would be said that people are told too late
         assert await bot.service.escalations.overdue_seconds() == 0
     assert_sound(database)
 

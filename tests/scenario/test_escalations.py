@@ -170,6 +170,8 @@ async def test_a_stuck_plan_is_overdue_since_its_step_was_due_until_it_moves_on(
         (rule_id,) = connection.execute("SELECT rule_id FROM requests").fetchone()
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("UPDATE requests SET rule_id = 77")  # as a rule that this version cannot read
+    with closing(sqlite3.connect(house.store.path)) as connection, connection:
+        connection.execute("DELETE FROM outbox")  # as if all were told
     for minutes in (15, 16.5, 18):
         house.clock.now = START + timedelta(minutes=minutes)
         assert len((await house.escalations.sweep()).stuck) == 2
@@ -181,6 +183,16 @@ async def test_a_stuck_plan_is_overdue_since_its_step_was_due_until_it_moves_on(
     assert await house.escalations.overdue_seconds() == 180  # the other's
     house.clock.now = START + timedelta(minutes=19)
     assert [step.request_number for step in (await house.escalations.sweep()).steps] == [broken.number]
+    assert await house.escalations.overdue_seconds() == 0
+
+
+async def test_a_step_whose_targets_are_not_told_is_overdue_too(house: House, request_made: Request) -> None:
+    """As when whoever delivers has died, or stumbles over it for ever: the plan goes on, and nobody hears of it."""
+    await run_to(house, 10)
+    for minutes, overdue in [(14, 0), (15, 0), (18, 180)]:
+        await run_to(house, minutes)
+        assert await house.escalations.overdue_seconds() == overdue
+    await house.decisions.vote(request_made.number, act_of("U0ALICE"), VoteKind.APPROVE)
     assert await house.escalations.overdue_seconds() == 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 MAX_FACTS_AGE = timedelta(seconds=30)
 
@@ -24,6 +25,14 @@ class Person:
     is_guest: bool = False
     is_stranger: bool = False
     zone: str = "UTC"
+
+
+def zone_of(person: Person | None) -> ZoneInfo:
+    """Return the zone that a person's times are in: UTC where Slack names none that is known here."""
+    try:
+        return ZoneInfo(person.zone if person is not None else "UTC")
+    except (ValueError, OSError, LookupError):
+        return ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,25 @@ A request is visible to those who are in a channel with one of its cards, to the
 admins; to guests and members of other teams never. What is hidden and what does not exist are answered alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 
 from bot.clock import Clock
+from bot.config import FrozenRule
 from bot.drawings import Drawing, load_drawing
 from bot.people import Directory, Facts
-from bot.policy import judge, reviewer_usergroups, reviews
+from bot.policy import Parties, judge, reviewer_usergroups, reviews
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
-from store import statements
+from bot.sight import Sights
+from store import statements, statements_reports
 from store.engine import Store
+from store.statements_reports import Waiter
 from store.tables import Card, CardState, FullView, Modal, ModalKind, Place, Request
 from store.unit import Unit
 
 MAX_LISTED = 200
-_PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,23 @@ class Seen:
     may_decide: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is pending, as far as one person may see it: numbers of requests, by deadline.
+
+    ``for_them`` has what waits for somebody: they may decide it and have not voted. ``given`` has what they voted on
+    and waits for others, ``may_decide`` all that they may decide. ``untold``: see ``bot.sight``.
+    """
+
+    all: tuple[int, ...]
+    for_them: tuple[int, ...]
+    may_decide: frozenset[int]
+    given: tuple[int, ...]
+    untold: int = 0
+
+
 class Queries:
-    """Use cases that only read."""
+    """Use cases that only read. ``sights``: how far people see."""
 
     def __init__(
         self, store: Store, clock: Clock, rulebook: Rulebook, directory: Directory, redactor: Redactor
@@ -43,22 +60,74 @@ class Queries:
         self._rulebook = rulebook
         self._directory = directory
         self._redactor = redactor
+        self.sights = Sights(store, clock, rulebook, directory)
 
     async def pending(self, user_id: str) -> list[Seen]:
-        """Return the pending requests that a person may see, by deadline, at most some ``MAX_LISTED`` of the oldest.
+        """Return the pending requests that a person may see, at most ``MAX_LISTED`` of the soonest deadlines.
 
-        However many there are that others see, they hide none of this person's. They come without arguments, reasoning
-        and context: many megabytes, of which a list shows nothing. Raises ``FactsUnavailable``.
+        How many there are beside these, ``waiting`` says. Raises ``FactsUnavailable``.
         """
-        seen: list[Seen] = []
-        last = 0
-        while len(seen) < MAX_LISTED:
-            page = await self._store.read(partial(self._load_page, after=last))
-            seen += await self._visible(user_id, page)
-            if len(page) < _PAGE:
-                break
-            last = page[-1][0].request.number
-        return sorted(seen, key=lambda one: one.drawing.request.deadline_at)
+        waiting = await self.waiting(user_id)
+        return await self.draw(waiting, waiting.all[:MAX_LISTED])
+
+    async def waiting(
+        self, user_id: str, *, to: str | None = None, channel: str | None = None, agent: str | None = None
+    ) -> Waiting:
+        """Return all that is pending and that a person may see, however many there are, the soonest deadline first.
+
+        ``to``: for whom it is asked what waits, in place of the one who asks. Only what has a card in ``channel``, only
+        what is ``agent``'s. Raises ``FactsUnavailable``.
+        """
+        sight = await self.sights.of(user_id)
+        whose = to or user_id
+        given = {"channel": channel, "agent": agent}
+        filters = sight.filters.union(name for name, value in given.items() if value is not None)
+
+        async def work(unit: Unit) -> list[tuple[Waiter, FrozenRule | None]]:
+            waiters = await unit.all(
+                statements_reports.waiting(filters), now=self._clock(), user=whose, **sight.parameters, **given
+            )
+            return [
+                (one, await self._rulebook.rule_at(unit, one.rule_id, one.number) if one.rule_id is not None else None)
+                for one in waiters
+            ]
+
+        found = await self._store.read(work)
+        rules = {id(rule): rule for _, rule in found if rule is not None}.values()
+        facts = await self._directory.load_facts({whose}, {one for rule in rules for one in reviewer_usergroups(rule)})
+        now, policy = self._clock(), self._rulebook.policy
+
+        @cache
+        def may_decide(rule: int, agent: str, person: str | None) -> bool:
+            return judge(whose, by_id[rule], Parties(policy.owners(agent), person), facts, now).allowed
+
+        by_id = {id(rule): rule for rule in rules}
+        able = [one.number for one, rule in found if rule is not None and may_decide(id(rule), one.agent, one.person)]
+        voted = frozenset(one.number for one, _ in found if one.has_voted)
+        return Waiting(
+            all=tuple(one.number for one, _ in found),
+            for_them=tuple(number for number in able if number not in voted),
+            may_decide=frozenset(able),
+            given=tuple(one.number for one, _ in found if one.number in voted),
+            untold=sight.untold,
+        )
+
+    async def draw(self, waiting: Waiting, numbers: Iterable[int]) -> list[Seen]:
+        """Return some of what waits, as it is drawn; what was decided meanwhile stays away.
+
+        They come without arguments, reasoning and context: many megabytes, of which a list shows nothing.
+        """
+
+        async def work(unit: Unit) -> list[Seen]:
+            drawn = []
+            for number in numbers:
+                request = await unit.one(statements_reports.PENDING_REQUEST, number=number)
+                if request is not None:
+                    drawing, cards = await self._with_cards(unit, request, compare=False)
+                    drawn.append(Seen(drawing, tuple(cards), number in waiting.may_decide))
+            return drawn
+
+        return await self._store.read(work)
 
     async def pending_count(self) -> int:
         """Count what waits for a decision."""
@@ -142,10 +211,6 @@ class Queries:
         """Return a modal that we opened for this person, or None."""
         modal = await self._store.peek(lambda unit: unit.one(statements.MODAL, modal_id=modal_id))
         return modal if modal is not None and modal.user_id == user_id else None
-
-    async def _load_page(self, unit: Unit, after: int) -> list[tuple[Drawing, list[Card]]]:
-        requests = await unit.all(statements.PENDING_REQUESTS, after=after, limit=_PAGE)
-        return [await self._with_cards(unit, request, compare=False) for request in requests]
 
     async def _with_cards(self, unit: Unit, request: Request, *, compare: bool = True) -> tuple[Drawing, list[Card]]:
         return (

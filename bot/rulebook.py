@@ -132,12 +132,14 @@ class Rulebook:
 
         That is its rule as it was, with the people whom steps of its plan let decide since. No plan, no query.
         """
-        if request.rule_id is None:
-            return None
-        rule = await self.frozen(unit, request.rule_id)
+        return None if request.rule_id is None else await self.rule_at(unit, request.rule_id, request.number)
+
+    async def rule_at(self, unit: Unit, rule_id: int, request_number: int) -> FrozenRule:
+        """Return the same for a request of which only so much is at hand."""
+        rule = await self.frozen(unit, rule_id)
         if not may_widen(rule.plan):
             return rule
-        widenings = await unit.all(statements_escalation.WIDENINGS_OF, request_number=request.number)
+        widenings = await unit.all(statements_escalation.WIDENINGS_OF, request_number=request_number)
         return widened(rule, map(_joined, widenings))
 
 

@@ -1,4 +1,6 @@
-"""Times as people write them: "Monday 9:00", "2026-11-30 18:00", "tomorrow", "3d". Pure.
+"""Times to come as people write them: "Monday 9:00", "2026-11-30 18:00", "tomorrow", "3d". Pure.
+
+Spans of time that have passed are ``bot.periods``'; both read days and clocks by what is here.
 
 A time of day is that of the reader's own zone. A day without a time of day means nine in the morning of it, when people
 come back; a time of day without a day, the next time that the clock shows it; a day of the week, the next one that
@@ -6,6 +8,8 @@ still comes. Where daylight saving skips the time, it is as much later; where it
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,7 +20,7 @@ EXAMPLES = "Monday 9:00, tomorrow, 30 Nov 18:00, 2026-11-30 18:00, 3d or 4h"
 
 _FILLERS = {"until", "till", "til", "for", "on", "at", "next", "this", "the", "from", "now", "in", "clock", "o'clock"}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = (
+MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
@@ -30,18 +34,12 @@ _LONGEST = 200
 
 def parse_when(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     """Return the moment after ``now`` that ``text`` means to somebody in ``zone``, in UTC. Raises ``NotATime``."""
-    plain = re.sub(r"(\d) ?(am|pm)\b", r"\1\2", " ".join(text.lower().replace(",", " ").split()))
-    if len(plain) > _LONGEST:
-        raise _not_understood(text)
-    # A date and a time may be joined by a T, as machines write them.
-    plain = re.sub(r"^((?:.* )?\d{4}-\d{1,2}-\d{1,2})t(?=\d)", r"\1 ", plain)
-    words = [word for word in plain.split() if word not in _FILLERS]
+    words = [word for word in words_of(text) if word not in _FILLERS]
     if not words:
         raise NotATime(f"Say until when, such as {EXAMPLES}.")
     try:
-        moment = _after(words, now, zone)
-        if moment is None:
-            moment = _at(words, text, now, zone)
+        length = read_length(words)
+        moment = _at(words, text, now, zone) if length is None else length.after(now, zone)
         moment = moment.astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise NotATime(f"There is no such day or time: “{text.strip()}”. Write it as in {EXAMPLES}.") from error
@@ -50,8 +48,33 @@ def parse_when(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     return moment
 
 
-def _after(words: list[str], now: datetime, zone: ZoneInfo) -> datetime | None:
-    """Read a length of time, such as "3d" or "1 day 12 hours"; None if it is none."""
+def words_of(text: str) -> list[str]:
+    """Take what was typed apart, in small letters and without commas. Raises ``NotATime`` for what is far too long."""
+    plain = re.sub(r"(\d) ?(am|pm)\b", r"\1\2", " ".join(text.lower().replace(",", " ").split()))
+    if len(plain) > _LONGEST:
+        raise _not_understood(text)
+    # A date and a time may be joined by a T, as machines write them.
+    return re.sub(r"^((?:.* )?\d{4}-\d{1,2}-\d{1,2})t(?=\d)", r"\1 ", plain).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A length of time. ``days`` are those of the calendar: three days on or back, the clock shows the same."""
+
+    days: timedelta
+    hours: timedelta
+
+    def after(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """Return the moment so much later, in UTC. Raises ``OverflowError``."""
+        return (now.astimezone(zone) + self.days).astimezone(UTC) + self.hours
+
+    def before(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """Return the moment so much earlier, in UTC. Raises ``OverflowError``."""
+        return (now.astimezone(zone) - self.days).astimezone(UTC) - self.hours
+
+
+def read_length(words: Sequence[str]) -> Length | None:
+    """Read a length of time, such as "3d" or "1 day 12 hours"; None if it is none. Raises ``OverflowError``."""
     joined = re.sub(r"\b(?:a|an|one)\b", "1", " ".join(word for word in words if word != "and"))
     parts = _PART.findall(joined)
     if not parts or _PART.sub("", joined).strip():
@@ -59,18 +82,18 @@ def _after(words: list[str], now: datetime, zone: ZoneInfo) -> datetime | None:
     amounts = dict.fromkeys(_UNITS.values(), 0)
     for amount, unit in parts:
         amounts[_UNITS[unit[0]]] += int(amount)
-    # Days are those of the calendar: three days on, the clock shows the same.
-    days = timedelta(days=amounts["days"], weeks=amounts["weeks"])
-    later = (now.astimezone(zone) + days).astimezone(UTC)
-    return later + timedelta(hours=amounts["hours"], minutes=amounts["minutes"])
+    return Length(
+        timedelta(days=amounts["days"], weeks=amounts["weeks"]),
+        timedelta(hours=amounts["hours"], minutes=amounts["minutes"]),
+    )
 
 
 def _at(words: list[str], text: str, now: datetime, zone: ZoneInfo) -> datetime:
     """Read a day, a time of day, or both."""
     today = now.astimezone(zone).date()
     rest = list(words)
-    day, is_weekly, is_yearly = _take_day(rest, today)
-    clock = _take_clock(rest)
+    day, is_weekly, is_yearly = take_day(rest, today)
+    clock = take_clock(rest)
     if rest or (day is None and clock is None):
         raise _not_understood(text)
     if clock is None:
@@ -93,8 +116,11 @@ def _at(words: list[str], text: str, now: datetime, zone: ZoneInfo) -> datetime:
     return found
 
 
-def _take_day(words: list[str], today: date) -> tuple[date | None, bool, bool]:
-    """Take the words that name a day out of ``words``: the day, and whether it comes every week or every year."""
+def take_day(words: list[str], today: date) -> tuple[date | None, bool, bool]:
+    """Take the words that name a day out of ``words``: the day, and whether it comes every week or every year.
+
+    Of a day of the week it is the next, today included. Raises ``ValueError`` for a day that there is not.
+    """
     for at, word in enumerate(words):
         if word in ("today", "tonight"):
             del words[at]
@@ -102,7 +128,7 @@ def _take_day(words: list[str], today: date) -> tuple[date | None, bool, bool]:
         if word in ("tomorrow", "tmrw"):
             del words[at]
             return today + timedelta(days=1), False, False
-        if (weekday := _named(word, _DAYS)) is not None:
+        if (weekday := named(word, _DAYS)) is not None:
             del words[at]
             return today + timedelta(days=(weekday - today.weekday()) % 7), True, False
         if iso := _ISO.fullmatch(word):
@@ -112,7 +138,7 @@ def _take_day(words: list[str], today: date) -> tuple[date | None, bool, bool]:
             del words[at]
             year = int(dotted[3] or today.year)
             return date(year, int(dotted[2]), int(dotted[1])), False, dotted[3] is None
-        if (month := _named(word, _MONTHS)) is not None:
+        if (month := named(word, MONTHS)) is not None:
             return _take_date(words, at, month + 1, today)
     return None, False, False
 
@@ -135,8 +161,11 @@ def _take_date(words: list[str], at: int, month: int, today: date) -> tuple[date
     return None, False, False
 
 
-def _take_clock(words: list[str]) -> time | None:
-    """Take a time of day out of ``words``. ``time.max`` stands for the midnight at the day's end."""
+def take_clock(words: list[str]) -> time | None:
+    """Take a time of day out of ``words``. ``time.max`` stands for the midnight at the day's end.
+
+    Raises ``ValueError`` for a time that no clock shows.
+    """
     if len(words) != 1:
         return None
     word = words[0]
@@ -155,7 +184,7 @@ def _take_clock(words: list[str]) -> time | None:
     return time.max if (hour, minute) == (24, 0) else time(hour, minute)
 
 
-def _named(word: str, names: tuple[str, ...]) -> int | None:
+def named(word: str, names: tuple[str, ...]) -> int | None:
     """Which name a word is, if it is one or its beginning of three letters or more ("mon", "thurs", "sept")."""
     bare = word.rstrip(".")
     return next((at for at, name in enumerate(names) if len(bare) >= 3 and name.startswith(bare)), None)

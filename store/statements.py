@@ -230,13 +230,6 @@ _bulk = {
     **dict.fromkeys(("agent_reasoning", "context"), literal_column("NULL", Text)),
 }
 lean_request = [_bulk[column.name].label(column.name) if column.name in _bulk else column for column in requests.c]
-PENDING_REQUESTS = Statement(
-    select(*lean_request)
-    .where(_is_pending, requests.c.number > _p("after", requests.c.number))
-    .order_by(requests.c.number)
-    .limit(bindparam("limit")),
-    t.Request,
-)
 PENDING_COUNT = Statement(
     select(func.count()).select_from(requests).where(_is_pending),
     int,

@@ -293,8 +293,9 @@ class RequestTable(Request, table=True):
             sqlite_where=text("repeats IS NOT NULL"),
             postgresql_where=text("repeats IS NOT NULL"),
         ),
-        # For what was decided in a span of time: rates, and what retention removes.
-        Index("ix_requests_decided_at", "decided_at", "agent", "status", "decided_by_kind"),
+        # For what was decided in a span of time: rates, by agent and of the rules that somebody reviews, which are
+        # counted in the index alone; and what retention removes.
+        Index("ix_requests_decided_at", "decided_at", "agent", "status", "decided_by_kind", "rule_id"),
         CheckConstraint("deadline_at > created_at", name="ck_requests_deadline"),
         CheckConstraint("(status = 'pending') = (decided_at IS NULL)", name="ck_requests_decided"),
         CheckConstraint("(status = 'approved') = (expires_at IS NOT NULL)", name="ck_requests_expires"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from bot.queries import Seen
+from bot.queries import Seen, Waiting
 from handlers.slack.blocks import Block, View, actions, button, context, divider, line, said, section
 from handlers.slack.call_parts import facts, wanted, where_it_is
 from handlers.slack.cards import DETAILS, REVIEW, WITHDRAW, claim_button
@@ -14,12 +14,26 @@ MAX_SHOWN = 18
 MAX_SHOWN_GIVEN = 5
 
 
-def render_home(seen: Sequence[Seen], now: datetime, user_id: str = "") -> View:
-    """Draw the Home tab of a person who sees these requests, soonest deadline first."""
+def shown_of(waiting: Waiting) -> list[int]:
+    """Which of what waits there is room for."""
+    return [*waiting.for_them[:MAX_SHOWN], *waiting.given[:MAX_SHOWN_GIVEN]]
+
+
+def render_home(seen: Sequence[Seen], now: datetime, user_id: str = "", waiting: Waiting | None = None) -> View:
+    """Draw the Home tab of a person who sees these requests, soonest deadline first.
+
+    ``waiting``: how many there are in all, where ``seen`` has only those that there is room for (``shown_of``).
+    """
     open_ = [one for one in seen if not is_over(one.drawing.request, now)]
     given = [one for one in open_ if has_approved(one.drawing, user_id)]
     mine = [one for one in open_ if one.may_decide and one not in given]
-    others = len(open_) - len(mine) - len(given)
+    all_, all_mine, all_given = len(open_), len(mine), len(given)
+    if waiting is not None:
+        # What was decided since they were counted is not there any more.
+        gone = len(set(shown_of(waiting))) - len(open_)
+        all_given, all_mine = len(waiting.given), max(len(waiting.for_them) - gone, len(mine))
+        all_ = max(len(waiting.all) - gone, all_mine + all_given)
+    others = all_ - all_mine - all_given
     blocks: list[Block] = [line([said("Waiting for you", bold=True)], "title")]
     if not mine:
         blocks.append(section("Nothing waits for you.", "nothing"))
@@ -30,12 +44,12 @@ def render_home(seen: Sequence[Seen], now: datetime, user_id: str = "") -> View:
     for one in given[:MAX_SHOWN_GIVEN]:
         blocks += _item(one, has_voted=True)
     rest = []
-    if len(given) > MAX_SHOWN_GIVEN:
-        rest.append(f"{len(given) - MAX_SHOWN_GIVEN} more that you approved wait for others.")
-    if len(mine) > MAX_SHOWN:
-        rest.append(f"{len(mine) - MAX_SHOWN} more wait for you; they appear here as these are decided.")
+    if (more := all_given - min(len(given), MAX_SHOWN_GIVEN)) > 0:
+        rest.append(f"{more:,} more that you approved wait for others.")
+    if (more := all_mine - min(len(mine), MAX_SHOWN)) > 0:
+        rest.append(f"{more:,} more wait for you; they appear here as these are decided.")
     if others:
-        rest.append(f"Waiting for others: {others}, see `/signoff pending`.")
+        rest.append(f"Waiting for others: {others:,}, see `/signoff pending`.")
     if rest:
         blocks.append(context(rest, "rest"))
     return {"type": "home", "blocks": blocks}

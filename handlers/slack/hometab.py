@@ -9,7 +9,7 @@ from bot.errors import FactsUnavailable
 from bot.queries import Queries
 from handlers.slack.blocks import View, line, said
 from handlers.slack.client import SlackClient
-from handlers.slack.home import render_home
+from handlers.slack.home import render_home, shown_of
 from handlers.slack.trouble import SlackTrouble
 from store.unit import StoreUnavailable
 
@@ -43,7 +43,9 @@ class HomeTab:
 
     async def _draw(self, user_id: str) -> None:
         try:
-            view = render_home(await self._queries.pending(user_id), self._clock(), user_id)
+            waiting = await self._queries.waiting(user_id)
+            seen = await self._queries.draw(waiting, shown_of(waiting))
+            view = render_home(seen, self._clock(), user_id, waiting)
         except (FactsUnavailable, StoreUnavailable) as error:
             log.warning("home_unavailable", user=user_id, cause=type(error).__name__)
             view = View(type="home", blocks=[line([said(_CLOSED)], "closed")])

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from bot.absences import Absences, Whereabouts
 from bot.clock import Clock
 from bot.errors import FactsUnavailable, NotAMember, UnfitStandIn
 from bot.oncall import OnCallNext, OnCallNow, OnCallSource, OnCallTrouble
-from bot.people import Directory, Facts
+from bot.people import Directory, Facts, zone_of
 from bot.policy import barred
 from bot.when import EXAMPLES, parse_when
 from handlers.manifest import COMMAND
@@ -106,7 +105,7 @@ class OnCallCommands:
                 f"Name one person who is told in your place, as in {COMMAND} away until Monday 9:00 @bob."
                 + (" Pick them from Slack's list while you type." if "@" in rest and not people else "")
             )
-        zone = _zone_of(facts.people[command.user_id].zone)
+        zone = zone_of(facts.people[command.user_id])
         until = parse_when(_MENTION.sub(" ", rest), self._clock(), zone)
         known = await self._absences.say(command.user_id, people[0], until, facts)
         return render_whereabouts(known, just_said=True)
@@ -137,13 +136,6 @@ def _nearest(typed: str, names: Sequence[str]) -> str | None:
         return starting[0] if len(starting) == 1 or word == starting[0] else None
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return close[0] if close else None
-
-
-def _zone_of(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        return ZoneInfo("UTC")
 
 
 # --- words ---

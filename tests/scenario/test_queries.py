@@ -1,12 +1,15 @@
 """Who sees which request: in a channel with its card, reviewer of its rule, admin; nobody else."""
 
+from collections.abc import Callable
+
 import pytest
 
 from bot.call import load_json, parse_submission
+from bot.decisions import Act
 from bot.errors import FactsUnavailable
 from bot.queries import MAX_LISTED
 from store.engine import SqliteStore
-from store.tables import Request
+from store.tables import Request, VoteKind
 from tests.conftest import SAMPLE, House, StandingClock, Town, furnish, sample_settings, submission
 
 
@@ -73,6 +76,18 @@ async def test_a_flood_of_others_requests_hides_none_of_mine(
     mine, _ = await house.creation.submit(instance, submission(tool="send_mail"), "mine")
     assert [one.drawing.request.number for one in await house.queries.pending("U0CAROL")] == [mine.number]
     assert len(await house.queries.pending("U0ALICE")) == MAX_LISTED
+    waiting = await house.queries.waiting("U0ALICE")
+    assert len(waiting.all) == len(waiting.for_them) == MAX_LISTED + 10  # however many are drawn, all are counted
+    assert waiting.given == ()
+
+
+async def test_what_was_decided_meanwhile_is_not_drawn(
+    house: House, request_made: Request, acts: Callable[..., Act]
+) -> None:
+    waiting = await house.queries.waiting("U0ALICE")
+    assert waiting.for_them == (request_made.number,)
+    await house.decisions.vote(request_made.number, acts("U0ALICE"), VoteKind.DENY, "no")
+    assert await house.queries.draw(waiting, waiting.all) == []
 
 
 async def test_trouble_with_slack_tells_hidden_and_unknown_alike(

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from bot.config_tables import ReviewerGroup
 from bot.drawings import Drawing
-from bot.queries import Seen
+from bot.queries import Seen, Waiting
 from handlers.slack import answers, home, views
 from handlers.slack.outline import outline
 from handlers.slack.payloads import BadPayload, Metadata, Values, parse_metadata
@@ -279,6 +279,19 @@ def test_home_says_what_it_does_not_list() -> None:
     view = home.render_home([_seen(number) for number in range(1, 200)], NOW)
     check_modal(view)
     assert f"{199 - home.MAX_SHOWN} more wait for you" in text_in(view["blocks"])
+
+
+def test_home_counts_what_it_was_not_even_given() -> None:
+    numbers = tuple(range(1, 301))
+    waiting = Waiting(all=(*numbers, 901, 902), for_them=numbers, may_decide=frozenset(numbers), given=())
+    assert home.shown_of(waiting) == list(range(1, home.MAX_SHOWN + 1))
+    view = home.render_home([_seen(number) for number in home.shown_of(waiting)], NOW, "U0ALICE", waiting)
+    assert f"{300 - home.MAX_SHOWN} more wait for you" in text_in(view["blocks"])
+    assert "Waiting for others: 2," in text_in(view["blocks"])
+    # One of them was decided since they were counted.
+    view = home.render_home([_seen(number) for number in home.shown_of(waiting)[1:]], NOW, "U0ALICE", waiting)
+    assert f"{300 - home.MAX_SHOWN} more wait for you" in text_in(view["blocks"])
+    assert "Waiting for others: 2," in text_in(view["blocks"])
 
 
 def test_home_without_anything() -> None:

@@ -38,7 +38,9 @@ def upgrade() -> None:
             batch_op.drop_constraint(constraint, type_="check")
             batch_op.create_check_constraint(constraint, f"{column} IN ({', '.join(map(repr, words))})")
     op.add_column("requests", sa.Column("forgotten_at", UtcDateTime(), nullable=True))
-    op.create_index("ix_requests_decided_at", "requests", ["decided_at", "agent", "status", "decided_by_kind"])
+    op.create_index(
+        "ix_requests_decided_at", "requests", ["decided_at", "agent", "status", "decided_by_kind", "rule_id"]
+    )
     op.add_column("votes", sa.Column("is_forced", sa.Boolean(), nullable=False, server_default=sa.false()))
     with op.batch_alter_table("votes") as batch_op:
         batch_op.alter_column("is_forced", server_default=None)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bot.call import digest_of
-from bot.changes import RequestChanged
+from bot.changes import RequestChanged, topic_of_request
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.creation import refuse_revoked
@@ -33,8 +33,9 @@ from bot.policy import FORBIDDEN
 from bot.rulebook import Rulebook
 from bot.waiters import Waiters
 from store import statements, statements_halts
+from store.announcing import ChangedElsewhere
 from store.compiled import changed_record
-from store.engine import ChangedElsewhere, Store
+from store.engine import Store
 from store.tables import (
     DeciderKind,
     Instance,
@@ -44,7 +45,7 @@ from store.tables import (
 )
 from store.unit import StoreUnavailable, Unit
 
-_SALT_BYTES = 16
+_REREAD_PAUSE_SECONDS = 1.0  # after trouble with the store
 
 
 class Approvals:
@@ -56,7 +57,7 @@ class Approvals:
         self._rulebook = rulebook
         self._waiters = Waiters()
         self._rereading: asyncio.Task[None] | None = None
-        self._reread_again = False
+        self._to_reread: set[str] = set()  # ids of requests that another process may have decided
         store.subscribe(self._on_change)
 
     # --- read and wait ---
@@ -209,19 +210,27 @@ class Approvals:
             if change.request.status is not Status.PENDING:
                 self._waiters.wake(change.request)
         elif isinstance(change, ChangedElsewhere):
-            self._reread_again = True  # what is being read now may be older than this change
-            if self._rereading is None or self._rereading.done():
+            # Also what is being read right now: that may be older than this change.
+            self._to_reread.update(one for one in self._waiters.awaited() if change.concerns(topic_of_request(one)))
+            if self._to_reread and (self._rereading is None or self._rereading.done()):
                 self._rereading = asyncio.get_running_loop().create_task(self._reread())
 
     async def _reread(self) -> None:
         """Wake those whose request another process decided."""
 
-        async def work(unit: Unit) -> list[Request | None]:
-            return [await unit.one(statements.REQUEST_BY_ID, id=awaited) for awaited in self._waiters.awaited()]
+        ids: set[str] = set()
 
-        with suppress(StoreUnavailable):  # the next change elsewhere, or the end of the wait, reads again
-            while self._reread_again:
-                self._reread_again = False
-                for request in await self._store.read(work):
-                    if request is not None and request.status is not Status.PENDING:
-                        self._waiters.wake(request)
+        async def work(unit: Unit) -> list[Request | None]:
+            return [await unit.one(statements.REQUEST_BY_ID, id=one) for one in ids]
+
+        while self._to_reread:
+            ids, self._to_reread = self._to_reread, set()
+            try:
+                requests = await self._store.read(work)
+            except StoreUnavailable:
+                await asyncio.sleep(_REREAD_PAUSE_SECONDS)
+                self._to_reread |= ids & set(self._waiters.awaited())
+                continue
+            for request in requests:
+                if request is not None and request.status is not Status.PENDING:
+                    self._waiters.wake(request)

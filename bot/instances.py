@@ -16,7 +16,8 @@ from bot.events import EventType, append_event
 from bot.notifications import end_delivery
 from bot.tokens import instance_token, looks_like_instance_token, looks_like_provisioner_token, token_hash
 from store import statements, statements_delivery
-from store.engine import ChangedElsewhere, Store
+from store.announcing import ChangedElsewhere, Unheard
+from store.engine import Store
 from store.tables import Credential, DeciderKind, Instance, Request, Status
 from store.unit import Unit
 
@@ -145,7 +146,9 @@ class Instances:
         return named[0]
 
     def _on_change(self, change: object) -> None:
-        if isinstance(change, (ChangedElsewhere, CredentialsChanged)):
+        if isinstance(change, CredentialsChanged | Unheard) or (
+            isinstance(change, ChangedElsewhere) and change.concerns(CredentialsChanged.topic)
+        ):
             self._generation += 1
             self._known.clear()
 

@@ -23,7 +23,8 @@ from bot.deadlines import Deadlines
 from bot.digests import Digests
 from bot.escalations import Escalations
 from bot.halts import Halts
-from store.engine import ChangedElsewhere, Store
+from store.announcing import ChangedElsewhere
+from store.engine import Store
 from store.unit import StoreUnavailable
 
 CAP = timedelta(seconds=5)
@@ -169,7 +170,7 @@ class SweepClock:
             due = _due_of(change)
             if due is not None and (self._armed_for is None or due < self._armed_for):
                 self._due_earlier(due)
-        elif isinstance(change, ChangedElsewhere):
+        elif isinstance(change, ChangedElsewhere) and change.topics is None:
             self.wake()
 
     def _due_earlier(self, due: datetime) -> None:

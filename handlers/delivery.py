@@ -17,7 +17,8 @@ from bot.clock import Clock
 from bot.errors import FactsUnavailable
 from bot.outbox import Outbox, Task
 from handlers.worker import Worker
-from store.engine import ChangedElsewhere, Store
+from store.announcing import ChangedElsewhere
+from store.engine import Store
 from store.tables import Intent
 from store.unit import StoreUnavailable
 
@@ -101,7 +102,9 @@ class Deliverer:
 
     def _on_change(self, change: object) -> None:
         # Another process's commit may have filled the outbox too: the command line revokes instances.
-        if isinstance(change, OutboxFilled | ChangedElsewhere):
+        if isinstance(change, OutboxFilled) or (
+            isinstance(change, ChangedElsewhere) and change.concerns(OutboxFilled.topic)
+        ):
             self._worker.wake()
 
     async def _carry(self, intent: Intent) -> None:

@@ -21,7 +21,8 @@ from handlers.outbound import CallFailed, Outbound, parse_retry_after
 from handlers.signing import signed_headers
 from handlers.turns import Busy
 from handlers.worker import Worker
-from store.engine import ChangedElsewhere, Store
+from store.announcing import ChangedElsewhere
+from store.engine import Store
 from store.unit import StoreUnavailable
 
 WORKERS = 16
@@ -103,7 +104,9 @@ class Webhooks:
     # --- sending ---
 
     def _on_change(self, change: object) -> None:
-        if isinstance(change, NotificationsFilled | ChangedElsewhere):
+        if isinstance(change, NotificationsFilled) or (
+            isinstance(change, ChangedElsewhere) and change.concerns(NotificationsFilled.topic)
+        ):
             self._worker.wake()
 
     async def _carry(self, letter: Letter) -> None:

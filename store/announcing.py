@@ -31,6 +31,10 @@ class ChangedElsewhere:
         return self.topics is None or topic in self.topics
 
 
+class Unheard:
+    """Announced again and again while other processes are not heard: what is in memory must not be relied on."""
+
+
 def topic_of(change: object) -> str | None:
     """What other processes are told of a change: its ``topic``, where it has one. None: nothing.
 

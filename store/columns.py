@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import ConfigDict
-from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from store.types import UtcDateTime, word
+from store.types import UtcDateTime, WholeText, word
 
 MAX_ID = 36
 BIG = BigInteger().with_variant(Integer(), "sqlite")
@@ -23,7 +23,7 @@ def a_time(*, optional: bool = False) -> Any:
 
 def long_text(*, optional: bool = False) -> Any:
     """Text of any length, kept to the letter."""
-    return Field(default=None, sa_type=Text) if optional else Field(sa_type=Text)
+    return Field(default=None, sa_type=WholeText) if optional else Field(sa_type=WholeText)
 
 
 def one_word(vocabulary: type[StrEnum], *, optional: bool = False) -> Any:

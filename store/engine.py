@@ -22,12 +22,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from store import statements
 from store.announcing import BUSY_TIMEOUT_MS, MAX_GROUP, Announcer, ChangedElsewhere, Job, Work
 from store.compiled import Statement
 from store.unit import StoreUnavailable, Unit
 
-__all__ = ["ChangedElsewhere", "SqliteStore", "Store", "Work"]
+__all__ = ["SqliteStore", "Store", "Work"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,10 +68,9 @@ class SqliteUnit(Unit):
     """A unit on the one SQLite connection of its thread. ``gathered``: where it leaves what is written at the end."""
 
     def __init__(self, connection: sqlite3.Connection, head: bytes | None, gathered: _Gathered | None = None) -> None:
+        super().__init__(head)
         self._connection = connection
         self._gathered = gathered
-        self.head = head
-        self.changes: list[object] = []
 
     async def one(self, statement: Statement[R], /, **values: Any) -> R | None:
         cursor = self._connection.execute(statement.sql, statement.bind(values))
@@ -89,17 +87,6 @@ class SqliteUnit(Unit):
             self._gathered.append((statement.sql, statement.bind(values)))
             return 1
         return self._connection.execute(statement.sql, statement.bind(values)).rowcount
-
-    def announce(self, change: object) -> None:
-        self.changes.append(change)
-
-    async def chain_head(self) -> bytes:
-        if self.head is None:
-            self.head = await self.one(statements.CHAIN_HEAD) or statements.CHAIN_START
-        return self.head
-
-    def move_chain_head(self, head: bytes) -> None:
-        self.head = head
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

@@ -29,6 +29,8 @@ def is_trouble(error: BaseException) -> bool:
 
 def unavailable(error: BaseException) -> StoreUnavailable:
     """Say what is the matter, without a word of any statement's values."""
+    if isinstance(error, StoreUnavailable):
+        return error
     what = str(error).partition("\n")[0] or type(error).__name__
     return StoreUnavailable(f"the database cannot serve: {what}")
 

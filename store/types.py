@@ -4,12 +4,13 @@ Nothing here knows a table. Every path to the database, the compiled statements 
 goes through these processors, so each reads what the other wrote.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Enum, String
+from sqlalchemy import DateTime, Dialect, Enum, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -63,6 +64,40 @@ def _from_text(value: str) -> datetime:
 
 def _or_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else convert(value)
+
+
+class WholeText(TypeDecorator[str]):
+    """Text of any length, kept to the letter.
+
+    PostgreSQL takes no U+0000 in a text, which an agent may well send. There a mark and a digit stand for it, and for
+    the mark itself.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return None if dialect.name == "sqlite" else _or_none(_without_nul)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
+        return None if dialect.name == "sqlite" else _or_none(_with_nul)
+
+
+_MARK = "\ue000"  # of the private use area
+_NUL, _ITSELF = f"{_MARK}0", f"{_MARK}1"
+_WRITTEN = re.compile(f"{_MARK}([01])")
+
+
+def _without_nul(value: str) -> str:
+    if "\0" not in value and _MARK not in value:
+        return value
+    return value.replace(_MARK, _ITSELF).replace("\0", _NUL)
+
+
+def _with_nul(value: str) -> str:
+    if _MARK not in value:
+        return value
+    return _WRITTEN.sub(lambda found: "\0" if found[1] == "0" else _MARK, value)
 
 
 class Word(Enum):

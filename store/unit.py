@@ -7,6 +7,7 @@ A unit's methods are coroutines so that the same use case runs on either databas
 from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
+from store import statements
 from store.compiled import Statement
 
 R = TypeVar("R")
@@ -25,7 +26,14 @@ class OlderSchema(Exception):
 
 
 class Unit(ABC):
-    """One transaction. It is committed when the use case returns and undone when it raises."""
+    """One transaction. It is committed when the use case returns and undone when it raises.
+
+    ``head`` is the hash of the last event as far as it is known; ``changes`` what is to be announced.
+    """
+
+    def __init__(self, head: bytes | None) -> None:
+        self.head = head
+        self.changes: list[object] = []
 
     @abstractmethod
     async def one(self, statement: Statement[R], /, **values: Any) -> R | None:
@@ -39,14 +47,16 @@ class Unit(ABC):
     async def run(self, statement: Statement[Any], /, **values: Any) -> int:
         """Run ``statement`` and return how many rows it touched."""
 
-    @abstractmethod
     def announce(self, change: object) -> None:
         """Tell the store's subscribers of ``change`` after the commit; never when it fails."""
+        self.changes.append(change)
 
-    @abstractmethod
     async def chain_head(self) -> bytes:
         """Return the hash of the last event, as this transaction sees it."""
+        if self.head is None:
+            self.head = await self.one(statements.CHAIN_HEAD) or statements.CHAIN_START
+        return self.head
 
-    @abstractmethod
     def move_chain_head(self, head: bytes) -> None:
         """Say that an event with the hash ``head`` was appended in this transaction."""
+        self.head = head

@@ -35,6 +35,7 @@ from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import Standing
 from store.engine import SqliteStore
+from store.postgres import PostgresStore
 from store.schema import prepare
 from store.tables import FullView
 
@@ -218,9 +219,25 @@ def starter() -> "Iterator[Starter]":
     starter.close()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``both_databases`` on either."""
+    if metafunc.definition.get_closest_marker("both_databases") and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", ["sqlite", "postgresql"])
+
+
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[SqliteStore]:
-    store = await SqliteStore.open(database)
+def database_kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+async def store(database_kind: str, request: pytest.FixtureRequest) -> AsyncIterator[SqliteStore | PostgresStore]:
+    """A store of a test's own: SQLite's, and for what is marked ``both_databases`` PostgreSQL's too."""
+    store = await (
+        SqliteStore.open(request.getfixturevalue("database"))
+        if database_kind == "sqlite"
+        else PostgresStore.open(request.getfixturevalue("postgres_url"))
+    )
     yield store
     await store.close()
 

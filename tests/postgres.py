@@ -69,9 +69,9 @@ class PostgresServer:
     def drop(self, url: str) -> None:
         self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
-    def execute(self, sql: str) -> None:
+    def execute(self, sql: str, database: str = "postgres") -> None:
         async def run() -> None:
-            connection = await asyncpg.connect(self.url("postgres"))
+            connection = await asyncpg.connect(self.url(database))
             await connection.execute(sql)
             await connection.close()
 

@@ -16,7 +16,7 @@ from bot.escalations import Escalations
 from handlers import clock as clock_module
 from handlers.clock import SweepClock
 from store import statements
-from store.engine import ChangedElsewhere
+from store.announcing import ChangedElsewhere
 from store.tables import Instance, Request, Status
 from store.unit import StoreUnavailable
 from tests.conftest import START, House, submission

@@ -116,7 +116,7 @@ class Approvals:
 
     async def _consume(self, unit: Unit, instance: Instance, request_id: str, key: str) -> Request:
         request = await unit.one(statements.REQUEST_OF_LIVE_INSTANCE, id=request_id, instance_id=instance.id)
-        if request is None:
+        if request is None or request.forgotten_at is not None:
             await refuse_revoked(unit, instance)
             raise UnknownRequest
         now = self._clock()
@@ -190,7 +190,8 @@ class Approvals:
 
     async def _load(self, unit: Unit, instance: Instance, request_id: str) -> Request:
         request = await unit.one(statements.REQUEST_BY_ID, id=request_id)
-        if request is None or request.instance_id != instance.id:
+        # What was forgotten cannot be given back as it was sent.
+        if request is None or request.instance_id != instance.id or request.forgotten_at is not None:
             raise UnknownRequest
         return request
 

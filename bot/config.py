@@ -23,7 +23,9 @@ from bot.config_tables import (
     SLACK_API_URL,
     AdminSettings,
     Agent,
+    AuditSettings,
     DeliverySettings,
+    RetentionSettings,
     ReviewerGroup,
     ServerSettings,
     SlackSettings,
@@ -38,6 +40,7 @@ __all__ = [
     "TABLES",
     "AdminSettings",
     "Agent",
+    "AuditSettings",
     "BadConfig",
     "DeliverySettings",
     "EscalationSettings",
@@ -47,6 +50,7 @@ __all__ = [
     "Pager",
     "Plan",
     "RateLimit",
+    "RetentionSettings",
     "ReviewerGroup",
     "Rule",
     "Seat",
@@ -69,6 +73,8 @@ TABLES: Mapping[str, type[Table]] = MappingProxyType(
         "slack": SlackSettings,
         "store": StoreSettings,
         "delivery": DeliverySettings,
+        "audit": AuditSettings,
+        "retention": RetentionSettings,
         "admins": AdminSettings,
         "escalation": EscalationSettings,
         "agents": Agent,
@@ -94,6 +100,8 @@ class Settings:
     slack: SlackSettings
     store: StoreSettings
     delivery: DeliverySettings
+    audit: AuditSettings
+    retention: RetentionSettings
     admins: AdminSettings
     escalation: EscalationSettings
     agents: Mapping[str, Agent]
@@ -176,6 +184,8 @@ class _Reader:
         slack = self._table(SlackSettings, self._toml.get("slack", {}), ("slack",))
         store = self._store()
         delivery = self._delivery(server)
+        audit = self._table(AuditSettings, self._toml.get("audit", {}), ("audit",))
+        retention = self._table(RetentionSettings, self._toml.get("retention", {}), ("retention",))
         admins = self._table(AdminSettings, self._toml.get("admins", {}), ("admins",))
         escalation = self._table(EscalationSettings, self._toml.get("escalation", {}), ("escalation",))
         agents = dict(self._named(Agent, "agents"))
@@ -184,13 +194,15 @@ class _Reader:
         pagers = dict(self._named(Pager, "pagers"))
         plans = dict(self._named(Plan, "plans", known=self._plan_world(groups)))
         rules = list(self._rules(self._known(groups, plans)))
-        if not (server and slack and store and delivery and admins and escalation):
+        if not (server and slack and store and delivery and audit and retention and admins and escalation):
             return None
         return Settings(
             server=server,
             slack=slack,
             store=store,
             delivery=delivery,
+            audit=audit,
+            retention=retention,
             admins=admins,
             escalation=escalation,
             agents=MappingProxyType(agents),

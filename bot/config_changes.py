@@ -10,6 +10,7 @@ from bot.config import Settings
 
 NEED_RESTART = ("server", "slack", "store", "delivery")
 """Tables that are read when Signoff starts, and never again."""
+_COMPARED_WHOLE = ("escalation", "audit", "retention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def changes_between(old: Settings, new: Settings) -> Changes:
         **{f"rules_{what}": names for what, names in _compare(*rules).items()},
         rules_reordered=_moved([name for name in rules[0] if name in rules[1]], [*rules[1]]),
         **{f"{kind}_{what}": names for kind, pair in named.items() for what, names in _compare(*pair).items()},
-        tables_changed=() if old.escalation == new.escalation else ("escalation",),
+        tables_changed=tuple(name for name in _COMPARED_WHOLE if getattr(old, name) != getattr(new, name)),
         admins_added=tuple(sorted(admins[1] - admins[0])),
         admins_removed=tuple(sorted(admins[0] - admins[1])),
     )
@@ -81,7 +82,7 @@ def effective_digest(settings: Settings) -> str:
         "agents": {name: agent.model_dump(mode="json") for name, agent in settings.agents.items()},
         "reviewers": {name: group.model_dump(mode="json") for name, group in settings.reviewers.items()},
         "admins": settings.admins.model_dump(mode="json"),
-        "escalation": settings.escalation.model_dump(mode="json"),
+        **{name: getattr(settings, name).model_dump(mode="json") for name in _COMPARED_WHOLE},
         "plans": {name: plan.model_dump(mode="json") for name, plan in settings.plans.items()},
         "oncall": {name: oncall.model_dump(mode="json") for name, oncall in settings.oncall.items()},
         "pagers": {name: pager.model_dump(mode="json") for name, pager in settings.pagers.items()},

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from bot.config_faults import shown, wrong
 from bot.config_values import (
     FilledListOf,
+    Keeping,
     ListeningHost,
     ListOf,
     Pattern,
@@ -125,6 +126,27 @@ class DeliverySettings(Table):
 
     allow_loopback: bool = Field(False, examples=[False])
     """For development: whether receivers on this machine are called too, and by plain http."""
+
+
+class AuditSettings(Table):
+    """`[audit]`: what vouches for the record."""
+
+    checkpoints: str | None = Field(None, examples=["checkpoints.txt"])
+    """The file that signed checkpoints are added to: at the start, and every hour. None: none are made unasked."""
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _checkpoints_is_a_file(cls, value: str | None) -> str | None:
+        if value is not None and (not value.strip() or not value.isprintable() or value.endswith("/")):
+            raise wrong(f"{shown(value)} names no file", 'write a path, such as "/var/lib/signoff/checkpoints.txt"')
+        return value
+
+
+class RetentionSettings(Table):
+    """`[retention]`: how long what people and agents wrote is kept."""
+
+    arguments: Keeping | None = Field(None, examples=["90d"])
+    """How long after its decision a request keeps its arguments and notes. None: for ever."""
 
 
 class AdminSettings(Table):

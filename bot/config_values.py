@@ -21,11 +21,14 @@ from bot.durations import NotADuration, parse_duration, render_duration
 LONGEST_TIMEOUT = timedelta(hours=168)
 LONGEST_VALIDITY = timedelta(hours=24)
 LONGEST_STANDING = timedelta(hours=168)
+SHORTEST_KEEPING = timedelta(days=7)
+"""Agents may ask for a request for so long after its decision (agent-api.md)."""
 
 _RULE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,73}[A-Za-z0-9])?")
 _TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _LONGEST_PATTERN_CHARS = 255
+_DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 _RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5}[smh])")
 
 Item = TypeVar("Item", bound=Hashable)
@@ -137,6 +140,31 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(rend
 Timeout = Annotated[Duration, _at_most(LONGEST_TIMEOUT)]
 Validity = Annotated[Duration, _at_most(LONGEST_VALIDITY)]
 Standing = Annotated[Duration, _at_most(LONGEST_STANDING)]
+
+
+def _days(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    form = _DAYS.fullmatch(value) if isinstance(value, str) else None
+    if form is None:
+        raise wrong(f"{shown(value)} is no number of days", 'write a number and d in quotes, such as "90d"')
+    return timedelta(days=int(form[1]))
+
+
+def _long_enough(value: timedelta) -> timedelta:
+    if value < SHORTEST_KEEPING:
+        raise wrong(
+            f"is {value.days}d", f'use at least "{SHORTEST_KEEPING.days}d": agents may ask for a request that long'
+        )
+    return value
+
+
+Keeping = Annotated[
+    timedelta,
+    BeforeValidator(_days),
+    AfterValidator(_long_enough),
+    PlainSerializer(lambda value: f"{value.days}d", return_type=str),
+]
 
 
 # Rates

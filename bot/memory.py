@@ -65,6 +65,8 @@ async def find_near_denial(unit: Unit, request: Request) -> Request | None:
     What they deny later must not change a card that somebody is reading. Of many large calls only the newest are looked
     at.
     """
+    if request.forgotten_at is not None:
+        return None
     denials = await unit.all(
         statements_ahead.DENIALS_BEFORE,
         agent=request.agent,
@@ -80,7 +82,7 @@ async def find_near_denial(unit: Unit, request: Request) -> Request | None:
         if left <= 0:
             break
         same_place = (request.server, request.canonical_version) == (denied.server, denied.canonical_version)
-        if not same_place or request.digest == denied.digest:
+        if not same_place or request.digest == denied.digest or denied.forgotten_at is not None:
             continue
         left -= len(denied.arguments)
         arguments = load_json(request.arguments) if arguments is None else arguments

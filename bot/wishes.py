@@ -12,8 +12,10 @@ from store.tables import CardState, IntentKind, Request, Status
 from store.unit import Unit
 
 
-async def wish_to_draw(unit: Unit, request: Request, reason: str, now: datetime) -> None:
-    """Ask the outbox to draw every card of ``request`` anew from the stored state."""
+async def wish_to_draw(
+    unit: Unit, request: Request, reason: str, now: datetime, *, due_at: datetime | None = None
+) -> None:
+    """Ask the outbox to draw every card of ``request`` anew from the stored state, at once or when it is ``due_at``."""
     cards = await unit.all(statements.CARDS_OF, request_number=request.number)
     live = [card for card in cards if card.state is not CardState.GONE]
     for card in live:
@@ -23,8 +25,9 @@ async def wish_to_draw(unit: Unit, request: Request, reason: str, now: datetime)
             await wish_to_draw_queue(unit, card.queue_id, reason, now)
             continue
         await add_intent(
-            unit, IntentKind.DRAW_CARD, f"card:{card.id}", now, reason=reason, request=request, card_id=card.id
-        )
+            unit, IntentKind.DRAW_CARD, f"card:{card.id}", now,
+            reason=reason, request=request, card_id=card.id, due_at=due_at,
+        )  # fmt: skip
 
 
 async def wish_to_draw_queue(unit: Unit, queue_id: int, reason: str, now: datetime) -> None:

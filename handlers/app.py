@@ -61,6 +61,7 @@ from handlers.outbound import OperatorOutbound, Outbound
 from handlers.pacing import Pace
 from handlers.pagers import PageEnds, Pagers
 from handlers.protocol import rest_of_routes
+from handlers.recordkeeping import keep_record
 from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
@@ -144,6 +145,9 @@ class Service:
         self.halts, self.digests = Halts(store, clock, rulebook, self.directory), Digests(store, clock, rulebook)
         self.sweeper = SweepClock(
             store, Deadlines(store, clock), self.escalations, clock, halts=self.halts, digests=self.digests
+        )
+        keep_record(
+            self.sweeper, store, clock, lambda: rulebook.policy.settings, secrets.secret_key, self.metrics.checkpoint
         )
         self.pulse.watch(self.client.check_token, self.sweeper.wake)
         self.afterwards = Afterwards()

@@ -10,6 +10,7 @@ least every ``cap`` whether the job still stands at the right time.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -32,6 +33,8 @@ _PAUSE = timedelta(seconds=1)  # after trouble with the store
 _JOB = "sweep"
 _FORGET_EVERY = timedelta(hours=6)
 _GATHER_EVERY = timedelta(minutes=1)
+
+Chore = Callable[[], Awaitable[object]]
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +69,16 @@ class SweepClock:
         self._look: asyncio.TimerHandle | None = None
         self._stopping = False
         self._started = False
+        self._chores: list[tuple[str, timedelta, Chore]] = []
+        self._under_way: set[asyncio.Task[None]] = set()
         store.subscribe(self._on_change)
+
+    def every(self, interval: timedelta, name: str, chore: Chore) -> None:
+        """Have ``chore`` done once this starts, and then every ``interval`` of the wall clock; before ``start``.
+
+        It is broken off when this stops, and begun again the next time. What goes wrong with it is told in the log.
+        """
+        self._chores.append((name, interval, chore))
 
     async def start(self) -> None:
         """Do what came due before, then stand by. Trouble with the store does not fail it; it is tried again."""
@@ -74,6 +86,15 @@ class SweepClock:
         self._scheduler.start()
         self._scheduler.add_job(self._forget, IntervalTrigger(seconds=_FORGET_EVERY.total_seconds()))
         self._scheduler.add_job(self._gather, IntervalTrigger(seconds=_GATHER_EVERY.total_seconds()))
+        for name, interval, chore in self._chores:
+            self._scheduler.add_job(
+                self._begin,
+                IntervalTrigger(seconds=interval.total_seconds()),
+                (name, chore),
+                misfire_grace_time=None,
+                coalesce=True,
+            )
+            await self._begin(name, chore)
         self.wake()
         if self._sweeping is not None:
             await asyncio.shield(self._sweeping)
@@ -81,6 +102,9 @@ class SweepClock:
     async def stop(self) -> None:
         """Finish the sweep that is under way and start none any more."""
         self._stopping = True
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         if self._look is not None:
             self._look.cancel()
         if self._sweeping is not None:
@@ -150,6 +174,23 @@ class SweepClock:
 
     async def _fire(self) -> None:
         self.wake()
+
+    async def _begin(self, name: str, chore: Chore) -> None:
+        """Begin a chore, unless it is under way still."""
+        if self._stopping or any(task.get_name() == name for task in self._under_way):
+            return
+        task = asyncio.get_running_loop().create_task(self._do(name, chore), name=name)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    @staticmethod
+    async def _do(name: str, chore: Chore) -> None:
+        try:
+            await chore()
+        except StoreUnavailable:
+            log.warning("chore_postponed", chore=name, code="store_unavailable")
+        except Exception:
+            log.exception("chore_failed", chore=name)
 
     async def _forget(self) -> None:
         try:

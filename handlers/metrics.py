@@ -122,6 +122,11 @@ class Metrics:
         self._pages = Counter(
             "signoff_pages", "Calls to pagers, by what became of them.", ["result"], registry=self.registry
         )
+        self._checkpoint = Gauge(
+            "signoff_checkpoint_timestamp_seconds",
+            "When a checkpoint of the record was last kept, as Unix time; 0 if none has been since the start.",
+            registry=self.registry,
+        )
         self._heartbeat = Gauge(
             "signoff_heartbeat_success_timestamp_seconds",
             "When the dead-man service last took our heartbeat, as Unix time; 0 if it has not since the start.",
@@ -210,6 +215,10 @@ class Metrics:
     def page(self, result: str) -> None:
         """Count a call to a pager; ``result`` is ``called``, ``ended`` or a code of ours."""
         self._pages.labels(result).inc()
+
+    def checkpoint(self, at: datetime) -> None:
+        """Note when a checkpoint of the record was kept."""
+        self._checkpoint.set(at.timestamp())
 
     def heartbeat(self, at: datetime) -> None:
         """Note when a heartbeat was taken."""

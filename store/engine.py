@@ -103,6 +103,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         else:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")  # what retention removes is not left in free pages
     except sqlite3.Error as error:
         raise StoreUnavailable(f"cannot open the database {path}: {error}") from error
     return connection

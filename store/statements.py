@@ -246,6 +246,7 @@ LAST_APPROVED = Statement(
         requests.c.tool == _p("tool", requests.c.tool),
         requests.c.number < _p("number", requests.c.number),
         requests.c.decided_at <= _p("asked_at", requests.c.created_at),
+        requests.c.forgotten_at.is_(None),
         rule_versions.c.name == _p("rule", rule_versions.c.name),
     )
     .order_by(requests.c.number.desc())

@@ -90,6 +90,8 @@ def names_in_full(request: Request) -> list[Block]:
 
 def card_call(drawing: Drawing) -> list[Block]:
     """The call as a card shows it: every argument if it fits, else their beginnings and how much is missing."""
+    if drawing.request.forgotten_at is not None:
+        return forgotten(drawing.request)
     call = call_outline(drawing)
     if not fits_card(drawing.request, call):
         shown, size = _beginnings(call)
@@ -101,6 +103,17 @@ def card_call(drawing: Drawing) -> list[Block]:
     if not call.entries:
         return [context(["The call has no arguments."], "arguments")]
     return [_call_frame(call.lines, call), *order(call)]
+
+
+def forgotten(request: Request) -> list[Block]:
+    """Say that what was written is not kept any more; nothing while it is."""
+    if request.forgotten_at is None:
+        return []
+    words = (
+        f"Arguments, notes and reasons were removed {date(request.forgotten_at)}, as the configuration has it. "
+        "The record still commits to them."
+    )
+    return [context([words], "arguments")]
 
 
 def order(call: Outline, where: str = "Details") -> list[Block]:
@@ -159,6 +172,8 @@ def _warned(arguments: str, *others: str) -> tuple[Oddity, ...]:
 
 def warning(request: Request, block_id: str = "warning") -> list[Block]:
     """What is odd about the letters of the call; nothing for most."""
+    if request.forgotten_at is not None:
+        return []
     return _warning(_warned(request.arguments, request.tool, request.server or ""), block_id)
 
 

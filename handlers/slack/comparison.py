@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from bot.drawings import Drawing
 from handlers.slack.blocks import Block, Part, context, frame, framed, line, said
-from handlers.slack.outline import Outline, outline
+from handlers.slack.outline import NOTHING, Outline, outline
 from handlers.slack.text import date, how_many, user_mention, visible
 from store.tables import DeciderKind, Request
 
@@ -20,6 +20,8 @@ _MAX_NAME = 80
 
 def call_outline(drawing: Drawing) -> Outline:
     """Outline a request's call, marked against the one it is compared with, if any."""
+    if drawing.request.forgotten_at is not None:
+        return NOTHING
     previous = drawing.previous
     if previous is None:
         return outline(drawing.request.arguments)
@@ -34,7 +36,7 @@ def compared(drawing: Drawing, pings: Collection[str] | None = None) -> list[Blo
     where they do not. Nobody else is mentioned.
     """
     request, previous = drawing.request, drawing.previous
-    if previous is None:
+    if previous is None or request.forgotten_at is not None:
         return []
     call = call_outline(drawing)
     same_server = request.server == previous.server

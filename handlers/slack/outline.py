@@ -82,6 +82,10 @@ class Outline:
         return replace(self, entries=tuple(entries))
 
 
+NOTHING = Outline(entries=(), is_reordered=False, is_marked=False, gone=())
+"""The outline of a call that is not kept any more."""
+
+
 @lru_cache(maxsize=16)  # one drawing asks several times
 def outline(arguments: str, previous: str | None = None) -> Outline:
     """Outline the JSON text of an object, as stored, marked against that of the ``previous`` call if there is one.

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bot.drawings import Drawing
-from bot.policy import lacks
 from bot.redaction import MARK_SIGN
 from handlers.slack.blocks import SECTION_CHARACTERS, Block, context, frame, frames, line, quote, said, section
 from handlers.slack.call_parts import (
     deciders,
     facts_in_full,
+    forgotten,
     hidden_copies,
     in_sections,
     names_in_full,
@@ -25,7 +25,7 @@ from handlers.slack.call_parts import (
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.corrections import words_of
 from handlers.slack.marks import Line, draw, fill
-from handlers.slack.quorum import votes_so_far
+from handlers.slack.quorum import votes_so_far, what_lacks
 from handlers.slack.remembered import cast_ahead, changed_call, near_repeat
 from handlers.slack.states import history
 from handlers.slack.steps import done_so_far
@@ -109,13 +109,12 @@ def details_page(drawing: Drawing, index: int) -> Page:
 def _pieces(drawing: Drawing) -> Iterator[_Piece]:
     request = drawing.request
     yield _Piece(1500, lambda: _summary(drawing))
-    for at, shown in enumerate(_call_frames(drawing)):
-        size = sum(len(one.text) + 1 for lines in shown for one in lines)
-        yield _Piece(size, _drawing_of_call(drawing, shown, is_first=at == 0))
+    yield from _call_pieces(drawing)
     yield _Piece(800, lambda: compared(drawing))
     yield _Piece(2500, lambda: [*near_repeat(drawing), *cast_ahead(drawing), *changed_call(drawing)])
-    but = ", but for what is hidden" if MARK_SIGN in request.arguments else ""
-    yield from _text(f"Arguments, as the JSON text that was sent{but}", request.arguments)
+    if request.forgotten_at is None:
+        but = ", but for what is hidden" if MARK_SIGN in request.arguments else ""
+        yield from _text(f"Arguments, as the JSON text that was sent{but}", request.arguments)
     yield from _text("The agent's claim, not checked", request.agent_reasoning)
     yield from _text("Context from the agent, not checked", request.context)
     for mentions in in_sections(deciders(drawing), SECTION_CHARACTERS - 50):
@@ -133,6 +132,16 @@ def _pieces(drawing: Drawing) -> Iterator[_Piece]:
     if request.note is not None:
         yield from _text("Note to the agent", request.note, quote)
     yield from _text("The agent's words on the outcome, not checked", request.outcome_note)
+
+
+def _call_pieces(drawing: Drawing) -> Iterator[_Piece]:
+    request = drawing.request
+    if request.forgotten_at is not None:
+        yield _Piece(200, lambda: forgotten(request))
+        return
+    for at, shown in enumerate(_call_frames(drawing)):
+        size = sum(len(one.text) + 1 for lines in shown for one in lines)
+        yield _Piece(size, _drawing_of_call(drawing, shown, is_first=at == 0))
 
 
 def _summary(drawing: Drawing) -> list[Block]:
@@ -171,7 +180,7 @@ def _vote(vote: Vote, drawing: Drawing) -> Iterator[_Piece]:
         words.append("with a passcode")
     if vote.withdrawn_at:
         words.append(f"*withdrawn* {date(vote.withdrawn_at)}")
-    elif not vote.is_forced and drawing.rule is not None and (missing := lacks(vote, drawing.rule)) is not None:
+    elif not vote.is_forced and (missing := what_lacks(vote, drawing)) is not None:
         words.append(f"*does not count* ({missing})")
     told = "; ".join(words)
     yield _Piece(len(told), _drawing_of_section(told))

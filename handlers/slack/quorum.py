@@ -32,9 +32,15 @@ def approvals(drawing: Drawing) -> list[Vote]:
         for vote in drawing.votes
         if vote.kind is VoteKind.APPROVE
         and not vote.is_forced
-        and lacks(vote, rule) is None
+        and what_lacks(vote, drawing) is None
         and vote.user_id not in barred
     ]
+
+
+def what_lacks(vote: Vote, drawing: Drawing) -> str | None:
+    """Say in a code what a vote lacks (``bot.policy.lacks``), but for a reason that retention removed."""
+    missing = lacks(vote, drawing.rule) if drawing.rule is not None else None
+    return None if missing == "reason_missing" and drawing.request.forgotten_at is not None else missing
 
 
 def has_approved(drawing: Drawing, user_id: str) -> bool:

@@ -165,6 +165,13 @@ FAULTS = [
     (config(server=SERVER + '\nhost = ""'), "server.host", "not an address to listen on"),
     (config(server=SERVER + '\nhost = "127.0.0.1:8080"'), "server.host", "not an address to listen on"),
     (config(server=SERVER + '\nhots = "127.0.0.1"'), "server.hots", 'did you mean "host"?'),
+    # audit and retention
+    (config(top='[audit]\ncheckpoints = ""'), "audit.checkpoints", "names no file"),
+    (config(top='[audit]\ncheckpoints = "kept/"'), "audit.checkpoints", "names no file"),
+    (config(top='[retention]\narguments = "6d"'), "retention.arguments", 'use at least "7d"'),
+    (config(top='[retention]\narguments = "2160h"'), "retention.arguments", "no number of days"),
+    (config(top="[retention]\narguments = 90"), "retention.arguments", "no number of days"),
+    (config(top='[retention]\narguments = "0d"'), "retention.arguments", "no number of days"),
     # slack
     (config(slack='mode = "Socket"'), "slack.mode", 'use one of "socket" or "http"'),
     (config(slack='api_url = "https://slack.com/api"'), "slack.api_url", 'write "https://slack.com/api/"'),

@@ -68,6 +68,10 @@ def of(text: str) -> Settings:
             Changes(rules_added=("reads",), rules_removed=("look-ups",)),
         ),
         (SAMPLE + PLANS, Changes(plans_added=("standard",), oncall_added=("finance",), pagers_added=("main",))),
+        (
+            SAMPLE + '[audit]\ncheckpoints = "c.txt"\n[retention]\narguments = "90d"\n',
+            Changes(tables_changed=("audit", "retention")),
+        ),
         (SAMPLE + '[escalation]\nheartbeat_env = "HEARTBEAT_URL"\n', Changes(tables_changed=("escalation",))),
     ],
 )

@@ -1,0 +1,130 @@
+"""What is done with the record while Signoff runs: checkpoints into a file, forgetting, each at the start and again."""
+
+import asyncio
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from bot.audit import Audit
+from bot.checkpoints import Signer
+from bot.config import AuditSettings, Settings
+from bot.events import EventType
+from handlers.clock import SweepClock
+from handlers.recordkeeping import Checkpoints
+from store.statements_audit import Link
+from store.unit import StoreUnavailable
+from tests.conftest import SAMPLE, House
+from tests.scenario.slack_support import running_bot
+
+SIGNER = Signer(b"k" * 32)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[EventDict]]:
+    with capture_logs() as logged:
+        yield logged
+
+
+def kept_in(path: Path, house: House, settings: Settings, taken: list[datetime]) -> Checkpoints:
+    """What keeps checkpoints at ``path``."""
+    audited = replace(settings, audit=AuditSettings(checkpoints=str(path)))
+    return Checkpoints(lambda: audited, Audit(house.store, house.clock), SIGNER, taken.append)
+
+
+async def events(house: House) -> list[Link]:
+    return [link async for links in Audit(house.store, house.clock).pages() for link in links]
+
+
+async def test_each_checkpoint_is_a_line_that_vouches_for_all_before_it(
+    house: House, settings: Settings, tmp_path: Path
+) -> None:
+    path, taken = tmp_path / "checkpoints.txt", list[datetime]()
+    keeper = kept_in(path, house, settings, taken)
+    for name in ("till", "desk"):
+        await house.instances.create(name, "refund-bot")
+        await keeper.take()
+    lines = path.read_text().splitlines()
+    read = [SIGNER.public.read(line) for line in lines]
+    chain = await events(house)
+    assert [link.type for link in chain][-1] == EventType.CHECKPOINT_SIGNED
+    assert [one.size for one in read] == [len(chain) // 2, len(chain)]  # each with its own event
+    assert [one.root for one in read] == [chain[one.size - 1].hash for one in read]
+    assert {one.origin for one in read} == {settings.server.public_url}
+    assert len(taken) == 2
+    assert stat.S_IMODE(path.stat().st_mode) & 0o022 == 0
+    verdict = await Audit(house.store, house.clock).verify([one.as_witness for one in read])
+    assert (verdict.fault_count, verdict.unwitnessed) == (0, 0)
+
+
+async def test_without_a_path_nothing_is_signed(house: House, settings: Settings) -> None:
+    keeper = Checkpoints(lambda: settings, Audit(house.store, house.clock), SIGNER, lambda at: None)
+    assert await keeper.take() is None
+    assert await events(house) == []
+
+
+async def test_a_file_that_cannot_be_written_is_told(
+    house: House, settings: Settings, tmp_path: Path, logged: list[EventDict]
+) -> None:
+    taken: list[datetime] = []
+    assert await kept_in(tmp_path, house, settings, taken).take() is None
+    assert [line["event"] for line in logged] == ["checkpoint_not_kept"]
+    assert taken == []
+
+
+async def test_a_chore_is_done_at_the_start_and_its_troubles_are_told(house: House, logged: list[EventDict]) -> None:
+    done = asyncio.Event()
+    hanging = asyncio.Event()
+
+    async def works() -> None:
+        done.set()
+
+    async def fails() -> None:
+        raise ValueError("hidden-text")
+
+    async def waits() -> None:
+        raise StoreUnavailable("locked")
+
+    async def hangs() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            hanging.set()
+
+    sweeper = SweepClock(house.store, house.deadlines, house.escalations, house.clock)
+    for chore in (fails, waits, hangs, works):
+        sweeper.every(timedelta(days=1), chore.__name__, chore)
+    await sweeper.start()
+    await asyncio.wait_for(done.wait(), 5)
+    assert not hanging.is_set()
+    await asyncio.wait_for(sweeper.stop(), 5)
+    assert hanging.is_set()  # it was broken off
+    told = [(line["event"], line.get("chore")) for line in logged if "chore" in line]
+    assert told == [("chore_failed", "fails"), ("chore_postponed", "waits")]
+
+
+async def test_the_service_keeps_checkpoints_from_its_start_on(database: Path, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.txt"
+    before = datetime.now(UTC).timestamp()
+    async with running_bot(database, text=f'{SAMPLE}\n[audit]\ncheckpoints = "{path}"\n') as bot:
+        async with asyncio.timeout(5):
+            while not path.exists() or not path.read_text().endswith("\n"):
+                await bot.store.read(_nothing)
+        line = path.read_text()
+        async with asyncio.timeout(5):
+            while bot.service.metrics.registry.get_sample_value("signoff_checkpoint_timestamp_seconds") == 0:
+                await bot.store.read(_nothing)
+        assert (bot.service.metrics.registry.get_sample_value("signoff_checkpoint_timestamp_seconds") or 0) >= before
+        checkpoint = Signer(bot.service.secrets.secret_key).public.read(line)
+        verdict = await Audit(bot.store, bot.clock).verify([checkpoint.as_witness])
+        assert verdict.fault_count == 0
+        assert verdict.witnessed is not None
+
+
+async def _nothing(unit: object) -> None:
+    """One turn of the store."""

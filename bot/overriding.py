@@ -349,6 +349,10 @@ def _refuse_unless_used(hearing: Hearing) -> None:
         raise NothingToOverride(
             hearing.request, "The agent has not taken an approval here. What was not used can be revoked, not reported."
         )
+    if hearing.request.forgotten_at is not None:  # a reason could not be committed to: the salt is gone
+        raise NothingToOverride(
+            hearing.request, "What was written about this was removed: nothing is added to it any more."
+        )
 
 
 def _refuse_unless_theirs(hearing: Hearing, user_id: str) -> None:

@@ -14,7 +14,7 @@ from bot.call import Submission, parse_submission
 from bot.config import Settings
 from bot.decisions import Act
 from bot.drawings import load_drawing
-from bot.errors import IdempotencyConflict, UnknownRequest
+from bot.errors import IdempotencyConflict, NothingToOverride, UnknownRequest
 from bot.events import EventType
 from bot.redaction import Redactor
 from bot.retention import BETWEEN_DRAWS, Retention
@@ -144,6 +144,8 @@ async def test_an_agent_hears_that_there_is_none_and_its_key_stays_taken(
         await house.approvals.cancel(instance, done.id)
     with pytest.raises(IdempotencyConflict):
         await house.creation.submit(instance, a_call(), "key")
+    with pytest.raises(NothingToOverride):
+        await house.overrides.report(done.number, acts("U0ADMIN"), "too late")
     # Under a new key it is a new request.
     again, new = await house.creation.submit(instance, a_call(), "another")
     assert new

@@ -6,6 +6,7 @@ drawing ``handlers.slack.queue_card``'s.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bot.clock import Clock
 from bot.config import FrozenRule
@@ -19,6 +20,7 @@ from bot.rulebook import Rulebook
 from store import statements
 from store import statements_queues as sql
 from store.engine import Store
+from store.escalation_tables import TakenStep
 from store.tables import CardState, Place, Queue, QueueList, Request
 from store.unit import Unit
 
@@ -43,6 +45,14 @@ class Listing:
     is_continued: bool = False
     offset: int = 0
     listed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """How many ``others`` are asked about with a request, and when the same step last reminded people of any."""
+
+    others: int
+    reminded_at: datetime | None
 
 
 class Queues:
@@ -135,6 +145,18 @@ class Queues:
         """
 
         return await self._store.write(lambda unit: lose_queue(unit, channel, ts, self._clock()))
+
+    async def asked_together(self, queue_id: int, request: Request, step: TakenStep) -> Together:
+        """Say what else on a queue card asks the same people as a request: what is of the same rule."""
+
+        async def work(unit: Unit) -> Together:
+            place = {"queue_id": queue_id, "rule_id": request.rule_id}
+            waiting = await unit.one(sql.WAITING_OF_RULE, **place) or 0
+            return Together(
+                max(waiting - 1, 0), await unit.one(sql.REMINDED_OF_RULE, **place, round=step.round, index=step.index)
+            )
+
+        return await self._store.peek(work)
 
     # --- for those who press ---
 

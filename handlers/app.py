@@ -69,7 +69,6 @@ from handlers.slack.client import SlackClient
 from handlers.slack.commands import Commands, reading_commands
 from handlers.slack.directory import SlackDirectory
 from handlers.slack.enrolment import Enrolment
-from handlers.slack.escalating import Reach
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.links import CardLinks
@@ -77,6 +76,7 @@ from handlers.slack.oncall import OnCallCommands
 from handlers.slack.posting import DRAW_PACE, PATIENCE, POST_PACE, SlackCarrier
 from handlers.slack.pulse import Pulse
 from handlers.slack.queue_posting import QUEUE_PACE
+from handlers.slack.reach import Reach
 from handlers.webhooks import Webhooks
 from store import statements
 from store.engine import SqliteStore

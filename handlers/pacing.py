@@ -83,10 +83,15 @@ class Pacer:
             self._lanes[key].full_at -= self._pace.interval
 
     def forget(self, key: str, sender: int) -> None:
-        """Forget the slot of a sender that will not send after all."""
-        if key in self._lanes:
-            self._lanes[key].slots.pop(sender, None)
-            self._lanes[key].urgent.discard(sender)
+        """Forget the slot of a sender that will not send after all. Whoever has a later one moves up."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            return
+        lane.urgent.discard(sender)
+        left = lane.slots.pop(sender, None)
+        if left is not None:
+            lane.full_at -= self._pace.interval
+            lane.slots = {one: slot - self._pace.interval if slot > left else slot for one, slot in lane.slots.items()}
 
     def _lane(self, key: str, now: datetime) -> _Lane:
         lane = self._lanes.get(key)

@@ -10,12 +10,15 @@ from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, selec
 from store import tables as t
 from store.compiled import Statement
 from store.statements import cards, lean_request, outbox, queue_lists, queues, requests
+from store.statements_escalation import step_targets, taken_steps
+from store.vocabulary import TargetState
 
 APART = "apart"
 """The reason of an intent to post a card that was on a queue card and must not come back to one."""
 
 _channel = bindparam("channel", type_=queues.c.channel.type)
 _queue = bindparam("queue_id", type_=queues.c.id.type)
+_rule = bindparam("rule_id", type_=requests.c.rule_id.type)
 
 
 def _set(*names: str) -> dict[str, Any]:
@@ -124,6 +127,29 @@ SOONEST_IN_TURN = Statement(
 LISTED = Statement(
     _listed.order_by(requests.c.deadline_at, requests.c.number).limit(bindparam("limit")).offset(bindparam("offset")),
     t.Request,
+)
+# How many of a rule's requests a queue card asks about, and the newest reminder under it by one step of its plan.
+WAITING_OF_RULE = Statement(
+    select(func.count())
+    .select_from(cards.join(requests, requests.c.number == cards.c.request_number))
+    .where(_is_member, requests.c.rule_id == _rule, requests.c.status == t.Status.PENDING),
+    int,
+)
+REMINDED_OF_RULE = Statement(
+    select(func.max(step_targets.c.settled_at))
+    .join(taken_steps, taken_steps.c.id == step_targets.c.step_id)
+    .join(cards, cards.c.request_number == taken_steps.c.request_number)
+    .join(requests, requests.c.number == taken_steps.c.request_number)
+    .where(
+        cards.c.queue_id == _queue,
+        requests.c.rule_id == _rule,
+        step_targets.c.target == "thread",
+        step_targets.c.state == TargetState.NOTIFIED,
+        step_targets.c.code.is_(None),
+        taken_steps.c.round == bindparam("round", type_=taken_steps.c.round.type),
+        taken_steps.c.index == bindparam("index", type_=taken_steps.c.index.type),
+    ),
+    lambda at: at,
 )
 # One request for each rule and agent: whom a queue card asks.
 OF_EACH_RULE = Statement(

@@ -33,6 +33,10 @@ class Turns:
         if delay > timedelta(0):
             raise NotNow("paced", delay, counts=False)
 
+    def leave(self, key: str, job: Job) -> None:
+        """Give up a turn that is not needed any more."""
+        self._posts.forget(key, job.intent.id)
+
     def hold(self, key: str, trouble: Temporary) -> None:
         """Let nobody send to ``key`` for as long as Slack asks."""
         if trouble.retry_after is not None:

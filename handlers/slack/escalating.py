@@ -7,10 +7,8 @@ nothing is sent twice: what an earlier try may have sent is looked for first.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import NoReturn, Protocol
 
 import structlog
 
@@ -18,89 +16,34 @@ from bot.clock import Clock
 from bot.config_plans import Target, parse_target
 from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
-from bot.escalations import Escalations, StepToCarry
+from bot.escalations import StepToCarry
 from bot.notices import facts_of
-from bot.oncall import OnCallDirectory, OnCallNow, OnCallTrouble
+from bot.oncall import OnCallNow, OnCallTrouble
 from bot.outbox import Job, Outbox
 from bot.people import Directory
+from bot.queues import Queues
 from handlers.delivery import NotNow
 from handlers.pacing import Pacer
 from handlers.pagers import PagerTrouble
 from handlers.slack.blocks import Message
 from handlers.slack.client import SlackClient
-from handlers.slack.copies import PATIENT_TRIES, Copies, Turns, final_code
+from handlers.slack.copies import PATIENT_TRIES, Copies, Turns
 from handlers.slack.places import is_less_private, why_closed
+from handlers.slack.reach import Outcome, Reach
 from handlers.slack.recipients import Recipients, find_recipients
-from handlers.slack.steps import render_reminder, render_still_waiting, render_told, still_asked, why_told
+from handlers.slack.replies import TOLD_TOGETHER, Replies
+from handlers.slack.steps import render_still_waiting, render_told, why_told
 from handlers.slack.telling import Teller
-from handlers.slack.trouble import (
-    ContentRefused,
-    MessageGone,
-    PlaceClosed,
-    Refused,
-    SlackTrouble,
-    Temporary,
-)
-from store.escalation_tables import TakenStep
+from handlers.slack.trouble import SlackTrouble, Temporary
 from store.tables import Card, CardState, Place, Status
 from store.vocabulary import TargetState
 
-STEP_EVENT = "signoff_step"
-"""The type of the metadata by which a reply is found again."""
 MOST_DMS = 50  # people written to one by one
 _ASK_AGAIN = (OnCallTrouble.GROUP_UNAVAILABLE, OnCallTrouble.PEOPLE_UNAVAILABLE)
 _OUTDATED = (OnCallTrouble.GROUP_UNAVAILABLE, OnCallTrouble.CALENDAR_UNAVAILABLE)
 """What is remembered from before serves to tell people, and gives nobody a right."""
 
 log = structlog.get_logger(__name__)
-
-
-class PagerDesk(Protocol):
-    """Calls pagers."""
-
-    async def page(self, name: str, drawing: Drawing, step: TakenStep) -> None:
-        """Call one because of a step. Raises ``PagerTrouble``."""
-        ...
-
-
-StandIns = Callable[[Collection[str]], Awaitable[Mapping[str, str]]]
-"""Says who stands in for those who are away now."""
-
-
-async def nobody_is_away(users: Collection[str]) -> Mapping[str, str]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """By which steps are settled, and through which people are reached beyond Slack's own record."""
-
-    escalations: Escalations
-    oncall: OnCallDirectory
-    pagers: PagerDesk | None = None
-    stand_ins: StandIns = nobody_is_away
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What became of a target. ``reached``: user ids, or a channel; ``codes``: why others were not.
-
-    ``wrote``: a message went out that is only known of by looking for it.
-    """
-
-    reached: list[str] = field(default_factory=list)
-    codes: list[str] = field(default_factory=list)
-    wrote: bool = False
-
-    def fail(self, code: str) -> "_Outcome":
-        self.codes.append(code)
-        return self
-
-    def try_again(self, later: NotNow | Temporary) -> NoReturn:
-        """Raise ``later``. What was written is only looked for after a try that counted."""
-        if self.wrote and isinstance(later, NotNow):
-            raise NotNow(later.code, later.delay) from later
-        raise later
 
 
 class Escalating:
@@ -111,6 +54,7 @@ class Escalating:
         client: SlackClient,
         directory: Directory,
         outbox: Outbox,
+        queues: Queues,
         reach: Reach,
         teller: Teller,
         posts: Pacer,
@@ -126,6 +70,7 @@ class Escalating:
         self._faults = faults
         self._turns = Turns(posts, clock)
         self._copies = Copies(client, outbox, self._turns, clock)
+        self._replies = Replies(client, directory, outbox, queues, reach.stand_ins, self._turns)
 
     async def carry_out(self, job: Job) -> None:
         """Notify one target of a step, and settle it. Raises what asks to be tried again later."""
@@ -136,7 +81,7 @@ class Escalating:
             return
         if _is_over(job, self._clock()):
             await self._end_copies(job, step)
-            await self._settle(job, step, _Outcome().fail("decided"))
+            await self._settle(job, step, Outcome().fail("decided"))
             return
         if await self._widen(job, step):
             loaded = await self._outbox.load(job.intent)
@@ -153,17 +98,17 @@ class Escalating:
         await self._end_copies(job, step)  # of people who were meant at an earlier try, and are not any more
         await self._settle(job, step, outcome)
 
-    async def _settle(self, job: Job, step: StepToCarry, outcome: _Outcome) -> None:
+    async def _settle(self, job: Job, step: StepToCarry, outcome: Outcome) -> None:
         """Somebody reached is a target notified. Those in Do Not Disturb are not where the step has other targets."""
         code = next(iter(dict.fromkeys(outcome.codes)), None)
         reached = list(dict.fromkeys(outcome.reached))
         if reached and _has_others(step) and await self._all_disturbed(reached):
             state, code = TargetState.FAILED, "do_not_disturb"
         elif reached:
-            state, code = TargetState.NOTIFIED, None
+            state, code = TargetState.NOTIFIED, TOLD_TOGETHER if outcome.together else None
         else:
             state, code = TargetState.FAILED, code or "nobody_to_notify"
-        if code is not None and code != "decided":
+        if state is TargetState.FAILED and code is not None and code != "decided":
             self._note(job, step, code)
         await self._reach.escalations.settle(
             step.target.id, state, code, json.dumps(reached) if reached else None, intent=job.intent
@@ -205,53 +150,16 @@ class Escalating:
 
     # --- the thread ---
 
-    async def _remind(self, job: Job, step: StepToCarry) -> _Outcome:
+    async def _remind(self, job: Job, step: StepToCarry) -> Outcome:
         cards = [card for card in await self._outbox.cards_of(step.request) if card.step_target_id is None]
         standing = await self._outbox.card_in_channel(step.request.number)
         if standing is not None:
-            return await self._reply(job, step, standing)
+            return await self._replies.reply(job, step, standing)
         if any(card.state is CardState.POSTING and card.place is not Place.THREAD for card in cards):
             raise NotNow("card_not_posted")
         return await self._remind_in_dms(job, step, cards, "card_gone")
 
-    async def _reply(self, job: Job, step: StepToCarry, card: Card) -> _Outcome:
-        """Post a reply under a card that mentions who may still decide."""
-        outcome = _Outcome()
-        if card.channel is None or card.ts is None or job.drawing.rule is None:
-            return outcome.fail("card_gone")
-        if closed := await why_closed(self._directory, card.channel, external=job.drawing.rule.external):
-            return outcome.fail(closed)
-        if not still_asked(job.drawing):
-            return outcome.fail("nobody_left_to_ask")
-        mark = {"request_id": step.request.id, "step_target": step.target.id}
-        if job.intent.attempts > 1:
-            async for sighting in self._client.load_own_replies(card.channel, card.ts):
-                if sighting.event_type == STEP_EVENT and sighting.event_payload == mark:
-                    outcome.reached.append(card.channel)
-                    return outcome
-        self._turns.wait(card.channel, job)
-        message = render_reminder(job.drawing, await self._stand_ins_in(job.drawing), is_last=step.planned is None)
-        metadata = {"event_type": STEP_EVENT, "event_payload": mark}
-        try:
-            await self._client.post(card.channel, message.text, message.blocks, metadata, thread_ts=card.ts)
-        except Temporary as trouble:
-            self._turns.hold(card.channel, trouble)
-            raise
-        except MessageGone:
-            await self._outbox.card_deleted(card.channel, card.ts)
-            raise NotNow("card_gone") from None
-        except (PlaceClosed, ContentRefused, Refused) as trouble:
-            return outcome.fail(final_code(trouble, job))
-        outcome.reached.append(card.channel)
-        return outcome
-
-    async def _stand_ins_in(self, drawing: Drawing) -> list[str]:
-        """Who stands in for reviewers that a reminder mentions by name."""
-        rule = drawing.rule
-        users = [user for group in rule.groups for user in group.users] if rule is not None else []
-        return sorted(set((await self._reach.stand_ins(users)).values()))
-
-    async def _remind_in_dms(self, job: Job, step: StepToCarry, cards: Iterable[Card], code: str) -> _Outcome:
+    async def _remind_in_dms(self, job: Job, step: StepToCarry, cards: Iterable[Card], code: str) -> Outcome:
         """Where the cards went to people one by one, remind those who have not approved."""
         approved = {vote.user_id for vote in job.drawing.votes}
         people = [
@@ -259,7 +167,7 @@ class Escalating:
             for card in cards
             if card.place is Place.DM and card.state is CardState.LIVE and card.target not in approved
         ]
-        outcome = _Outcome()
+        outcome = Outcome()
         if not people:
             return outcome.fail(code)
         later = await self._write(job, step, outcome, [(people[:MOST_DMS], render_still_waiting(job.drawing))])
@@ -269,8 +177,8 @@ class Escalating:
 
     # --- a copy in another channel ---
 
-    async def _repeat(self, job: Job, step: StepToCarry, channel: str) -> _Outcome:
-        outcome, rule = _Outcome(), job.drawing.rule
+    async def _repeat(self, job: Job, step: StepToCarry, channel: str) -> Outcome:
+        outcome, rule = Outcome(), job.drawing.rule
         if rule is None or rule.channel is None:
             return outcome.fail("no_rule")
         if closed := await why_closed(self._directory, channel, external=rule.external):
@@ -282,7 +190,7 @@ class Escalating:
             # It stands there from an earlier round, or was posted there first.
             if card.state is CardState.POSTING:
                 raise NotNow("card_not_posted")
-            return await self._reply(job, step, card)
+            return await self._replies.reply(job, step, card)
         if code := await self._copies.post(job, card):
             return outcome.fail(code)
         outcome.reached.append(channel)
@@ -297,8 +205,8 @@ class Escalating:
 
     # --- people ---
 
-    async def _tell(self, job: Job, step: StepToCarry, target: Target) -> _Outcome:
-        outcome, rule = _Outcome(), job.drawing.rule
+    async def _tell(self, job: Job, step: StepToCarry, target: Target) -> Outcome:
+        outcome, rule = Outcome(), job.drawing.rule
         if rule is None:
             return outcome.fail("no_rule")
         people, code = await self._people(job, target)
@@ -331,7 +239,7 @@ class Escalating:
                     raise FactsUnavailable
                 return list(on_call.users), on_call.trouble or OnCallTrouble.NO_ONE
 
-    async def _reach_out(self, job: Job, step: StepToCarry, found: Recipients, outcome: _Outcome) -> _Outcome:
+    async def _reach_out(self, job: Job, step: StepToCarry, found: Recipients, outcome: Outcome) -> Outcome:
         """Send cards to those who may decide and notices to the others. One who fails keeps it from nobody."""
         siblings = _targets_beside(job.drawing, step)
         reminded: list[str] = []
@@ -363,7 +271,7 @@ class Escalating:
         return outcome
 
     async def _write(
-        self, job: Job, step: StepToCarry, outcome: _Outcome, letters: Collection[tuple[list[str], Message]]
+        self, job: Job, step: StepToCarry, outcome: Outcome, letters: Collection[tuple[list[str], Message]]
     ) -> NotNow | Temporary | None:
         """Write to people one by one, each once however often it is tried, and however many targets mean them.
 
@@ -391,8 +299,8 @@ class Escalating:
 
     # --- pagers ---
 
-    async def _page(self, job: Job, step: StepToCarry, name: str) -> _Outcome:
-        outcome = _Outcome()
+    async def _page(self, job: Job, step: StepToCarry, name: str) -> Outcome:
+        outcome = Outcome()
         if self._reach.pagers is None:
             return outcome.fail("pager_unavailable")
         try:

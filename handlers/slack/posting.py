@@ -27,10 +27,11 @@ from handlers.slack.cards import card_metadata, render_card
 from handlers.slack.client import SlackClient
 from handlers.slack.copies import PATIENT_TRIES
 from handlers.slack.digest_posting import DigestPosting
-from handlers.slack.escalating import MOST_DMS, Escalating, Reach
+from handlers.slack.escalating import MOST_DMS, Escalating
 from handlers.slack.expired import ExpiredNotices
 from handlers.slack.places import find_card, is_less_private, why_closed
 from handlers.slack.queue_posting import QUEUE_PACE, QueuePosting
+from handlers.slack.reach import Reach
 from handlers.slack.remembered import render_tries
 from handlers.slack.telling import Teller
 from handlers.slack.threads import Threads
@@ -84,7 +85,7 @@ class SlackCarrier:
         self._queues = QueuePosting(client, directory, queues, clock, faults, self._posts, self._draws, queue_draws)
         self._digests = DigestPosting(client, directory, digests, clock, faults, self._posts, self._draws)
         self._expired = ExpiredNotices(client, outbox, self._teller, faults)
-        self._steps = Escalating(client, directory, outbox, reach, self._teller, self._posts, clock, faults)
+        self._steps = Escalating(client, directory, outbox, queues, reach, self._teller, self._posts, clock, faults)
         self._threads = Threads(client, outbox, self._posts, clock)
         self._absent: set[int] = set()  # cards whose last try certainly left nothing in Slack
 

@@ -151,13 +151,20 @@ def still_asked(drawing: Drawing) -> list[str]:
     return [mention for mention in deciders(drawing) if mention not in voted]
 
 
-def render_reminder(drawing: Drawing, stand_ins: Iterable[str] = (), *, is_last: bool = False) -> Message:
-    """A reply in a card's thread. Its mentions make phones buzz, which no edit of the card does."""
+def render_reminder(
+    drawing: Drawing, stand_ins: Iterable[str] = (), *, is_last: bool = False, others: int = 0
+) -> Message:
+    """A reply in a card's thread. Its mentions make phones buzz, which no edit of the card does.
+
+    ``others``: so many more of the same rule stand on the same queue card, and are meant as well.
+    """
     request = drawing.request
-    who = some_of(list(dict.fromkeys([*still_asked(drawing), *map(user_mention, stand_ins)])))
-    title = f"Last reminder of #{request.number}" if is_last else f"#{request.number} still waits for a decision"
-    far = f" {counted} approved." if (counted := score(drawing)) else ""
-    deadline = f"Decide by *{date(request.deadline_at)}*.{far}"
+    asked = deciders(drawing) if others else still_asked(drawing)  # of the others nothing is approved by that
+    who = some_of(list(dict.fromkeys([*asked, *map(user_mention, stand_ins)])))
+    what = f"#{request.number} and {others:,} more on this list" if others else f"#{request.number}"
+    title = f"Last reminder of {what}" if is_last else f"{what} still wait{'' if others else 's'} for a decision"
+    far = f" {counted} approved." if (counted := score(drawing)) and not others else ""
+    deadline = f"Decide{f' #{request.number}' if others else ''} by *{date(request.deadline_at)}*.{far}"
     return Message(_notification(request), [section(f"⏰ *{title}:* {who}\n{deadline}", "reminder")])
 
 

@@ -60,13 +60,14 @@ def test_nobody_sends_while_slack_holds_back() -> None:
     assert all(pacer.wait("C1", sender, START) >= timedelta(seconds=10) for sender in range(8))
 
 
-def test_a_forgotten_slot_is_given_anew() -> None:
+def test_a_forgotten_slot_is_given_anew_and_later_ones_move_up() -> None:
     pacer = Pacer(Pace(SECOND))
     pacer.wait("C1", 1, START)
-    pacer.wait("C1", 2, START)
-    pacer.forget("C1", 2)
-    pacer.forget("C9", 2)
-    assert pacer.wait("C1", 2, START) == 2 * SECOND
+    assert [pacer.wait("C1", sender, START) for sender in (2, 3, 4)] == [SECOND, 2 * SECOND, 3 * SECOND]
+    pacer.forget("C1", 3)
+    pacer.forget("C1", 3)
+    pacer.forget("C9", 3)
+    assert [pacer.wait("C1", sender, START) for sender in (2, 4, 3)] == [SECOND, 2 * SECOND, 3 * SECOND]
 
 
 def test_what_is_urgent_goes_before_those_who_have_a_slot() -> None:

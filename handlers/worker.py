@@ -72,6 +72,7 @@ class Worker(Generic[T]):
         self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
         self._running: dict[Hashable, asyncio.Task[None]] = {}
+        self._claiming = False
 
     async def start(self) -> None:
         """Free what a process before this one held, and begin."""
@@ -96,8 +97,8 @@ class Worker(Generic[T]):
 
     @property
     def under_way(self) -> int:
-        """How many things are being carried out."""
-        return len(self._running)
+        """How many things are being carried out; a look for more counts as one, since it may have found some."""
+        return len(self._running) + self._claiming
 
     async def _run(self) -> None:
         freed = not self._owns_database
@@ -125,14 +126,18 @@ class Worker(Generic[T]):
         free = self._workers - len(self._running)
         if free <= 0:
             return _LONGEST_SLEEP  # the first to finish wakes us
-        claimed = await self._queue.claim(free)
-        for thing in claimed:
-            key = self._key(thing)
-            if key in self._running:
-                continue  # its lease ran out over a jump of the clock; two at once might do it twice
-            task = asyncio.ensure_future(self._carry(thing))
-            self._running[key] = task
-            task.add_done_callback(partial(self._finished, key))
+        self._claiming = True
+        try:
+            claimed = await self._queue.claim(free)
+            for thing in claimed:
+                key = self._key(thing)
+                if key in self._running:
+                    continue  # its lease ran out over a jump of the clock; two at once might do it twice
+                task = asyncio.ensure_future(self._carry(thing))
+                self._running[key] = task
+                task.add_done_callback(partial(self._finished, key))
+        finally:
+            self._claiming = False
         if len(claimed) == free:
             return _LONGEST_SLEEP
         due = await self._queue.next_due()

@@ -45,7 +45,7 @@ async def _until_fault(bot: Bot, code: str) -> None:
 async def _settled(bot: Bot) -> None:
     """Wait until nothing is under way and nothing is due."""
     async with asyncio.timeout(5):
-        while bot.deliverer.under_way or ((due := await bot.outbox.next_due()) is not None and due <= bot.clock()):
+        while ((due := await bot.outbox.next_due()) is not None and due <= bot.clock()) or bot.deliverer.under_way:
             await bot.outbox.waiting()
 
 

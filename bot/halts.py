@@ -86,13 +86,13 @@ class Halts:
         """
         return await self._act(target, act, reason, partial(self._begin, effect=HaltEffect.DENY, until=until))
 
-    async def resume(self, target: Target, act: Act, reason: str) -> Resumed:
-        """Let ``target`` go on: end whatever stops it that this person may end.
+    async def resume(self, target: Target, act: Act, reason: str, effect: HaltEffect | None = None) -> Resumed:
+        """Let ``target`` go on: end whatever stops it, or only what does to ``effect``, that this person may end.
 
         Raises ``NotHalted``, ``NotYourPause`` where they may end nothing of it, ``ReasonMissing`` or
         ``FactsUnavailable``. A repeated ``act`` changes nothing.
         """
-        return await self._act(target, act, reason, self._end)
+        return await self._act(target, act, reason, partial(self._end, effect=effect))
 
     async def stop_rule(self, rule: str, act: Act, reason: str) -> Halt:
         """Let a rule that approves by itself ask people from now on, until ``resume``. Raises as ``pause`` does."""
@@ -109,6 +109,20 @@ class Halts:
     async def in_force(self) -> list[Halt]:
         """Return everything that is stopped now, the oldest first."""
         return await self._store.read(lambda unit: unit.all(statements_halts.HALTS_IN_FORCE, now=self._clock()))
+
+    async def in_force_for(self, user_id: str) -> list[Halt]:
+        """Return what of it somebody could have stopped themselves. Raises ``NotYourPause``, ``FactsUnavailable``."""
+        policy = self._rulebook.policy
+        facts = await self._directory.load_facts({user_id}, touched(EVERYTHING, policy.settings).usergroups)
+        if no := barred(user_id, facts, self._clock()):
+            raise NotYourPause(no.reason, code=no.code)
+
+        def concerns(halt: Halt) -> bool:
+            known = touched(Target(halt.scope, halt.name), policy.settings)
+            right = right_over(user_id, known, policy, facts)
+            return right.rank is not None or right.owns
+
+        return [halt for halt in await self.in_force() if concerns(halt)]
 
     async def count(self, effect: HaltEffect) -> int:
         """Count what is stopped now to this effect."""
@@ -203,22 +217,21 @@ class Halts:
         return begun
 
     @staticmethod
-    async def _end(unit: Unit, case: "_Case") -> Resumed:
+    async def _end(unit: Unit, case: "_Case", effect: HaltEffect | None) -> Resumed:
         act, now = case.act, case.now
+        halts = [halt for halt in case.halts if effect is None or halt.effect is effect]
         if case.is_repeat:
-            return Resumed((), case.halts)
-        if not case.halts:
+            return Resumed((), tuple(halts))
+        if not halts:
             if not case.touched.is_known:
                 raise UnknownTarget(f"There is no {case.target.scope} {case.target.name} in the configuration.")
             raise NotHalted(f"{case.target} is not paused or stopped.")
-        kept = [(halt, why) for halt in case.halts if (why := _why_not_end(halt, act.user_id, case.right))]
+        kept = [(halt, why) for halt in halts if (why := _why_not_end(halt, act.user_id, case.right))]
         left = tuple(halt for halt, _ in kept)
-        if len(left) == len(case.halts):
+        if len(left) == len(halts):
             raise kept[0][1]
         ended = [
-            await _end_halt(unit, halt, now, "resumed", act.user_id, case.reason)
-            for halt in case.halts
-            if halt not in left
+            await _end_halt(unit, halt, now, "resumed", act.user_id, case.reason) for halt in halts if halt not in left
         ]
         return Resumed(tuple(ended), left)
 

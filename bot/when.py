@@ -18,7 +18,9 @@ from bot.errors import NotATime
 MORNING = time(9)
 EXAMPLES = "Monday 9:00, tomorrow, 30 Nov 18:00, 2026-11-30 18:00, 3d or 4h"
 
-_FILLERS = {"until", "till", "til", "for", "on", "at", "next", "this", "the", "from", "now", "in", "clock", "o'clock"}
+FILLERS = frozenset(
+    {"until", "till", "til", "for", "on", "at", "next", "this", "the", "from", "now", "in", "clock", "o'clock"}
+)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -34,7 +36,7 @@ _LONGEST = 200
 
 def parse_when(text: str, now: datetime, zone: ZoneInfo) -> datetime:
     """Return the moment after ``now`` that ``text`` means to somebody in ``zone``, in UTC. Raises ``NotATime``."""
-    words = [word for word in words_of(text) if word not in _FILLERS]
+    words = [word for word in words_of(text) if word not in FILLERS]
     if not words:
         raise NotATime(f"Say until when, such as {EXAMPLES}.")
     try:

@@ -69,6 +69,7 @@ from handlers.slack.client import SlackClient
 from handlers.slack.commands import Commands, reading_commands
 from handlers.slack.directory import SlackDirectory
 from handlers.slack.enrolment import Enrolment
+from handlers.slack.halting import Halting
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.links import CardLinks
@@ -153,11 +154,17 @@ class Service:
         self.afterwards = Afterwards()
         absences = Absences(store, clock)
         duty = OnCallCommands(self.oncall, absences, self.directory, clock)
+        halting = Halting(self.halts, self.digests, rulebook, self.directory, clock)
         enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
         self.commands = Commands(
             self.client,
             self.afterwards,
-            [*reading_commands(self.queries, clock), *duty.subcommands(), enrolment.subcommand()],
+            [
+                *reading_commands(self.queries, clock),
+                *duty.subcommands(),
+                *halting.subcommands(),
+                enrolment.subcommand(),
+            ],
         )
         home = HomeTab(self.client, self.queries, clock)
         self.actions = Actions(
@@ -173,6 +180,7 @@ class Service:
             self.escalations,
         )
         enrolment.join(self.actions)
+        halting.join(self.actions)
         self.door = SlackDoor(
             settings.slack,
             self.client,

@@ -106,6 +106,15 @@ class Actions:
         except Exception as error:
             self.desk.tell(click, error)
 
+    def add_press(self, surface: Surface, action_id: str, handle: OnClick) -> None:
+        """Let a button join whose room is made elsewhere, to open something after the acknowledgement.
+
+        Raises ``ValueError`` for one that is taken.
+        """
+        if (surface, action_id) in self._later:
+            raise ValueError(f"{action_id} is a button already")
+        self._later[surface, action_id] = handle
+
     def add_form(self, callback_id: str, take: OnSubmission) -> None:
         """Let a form join whose room is made elsewhere. Raises ``ValueError`` for a name that is taken."""
         if callback_id in self._submitted:

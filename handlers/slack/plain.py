@@ -16,7 +16,7 @@ _ENTITY = re.compile("|".join(_ENTITIES))
 
 def render_plain(message: Message) -> str:
     """The notification on the first line, and the blocks under it."""
-    return "\n".join([_unescaped(message.text), *_lines(message.blocks)])
+    return "\n".join([unescaped(message.text), *_lines(message.blocks)])
 
 
 def _lines(blocks: Iterable[Block]) -> Iterator[str]:
@@ -29,10 +29,10 @@ def _lines(blocks: Iterable[Block]) -> Iterator[str]:
                     is_framed = element["type"] == "rich_text_preformatted"
                     yield from (f"│ {row}" if is_framed else row for row in text.split("\n"))
             case "section":
-                yield from _unescaped(block["text"]["text"]).split("\n")
+                yield from unescaped(block["text"]["text"]).split("\n")
             case "context":
                 for element in block["elements"]:
-                    yield from _unescaped(element["text"]).split("\n")
+                    yield from unescaped(element["text"]).split("\n")
             case "actions":
                 yield "  ".join(f"[ {element['text']['text']} ]" for element in block["elements"])
             case other:
@@ -50,7 +50,7 @@ def _part(part: Part) -> str:
             return f"({other})"
 
 
-def _unescaped(mrkdwn: str) -> str:
+def unescaped(mrkdwn: str) -> str:
     """Text of mrkdwn with its mentions and dates in letters."""
     return _ENTITY.sub(lambda match: _ENTITIES[match[0]], _TOKEN.sub(_token, mrkdwn))
 

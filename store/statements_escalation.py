@@ -41,7 +41,8 @@ _is_due = (*_steps_on, requests.c.status == t.Status.PENDING, requests.c.next_st
 
 # --- plans that go on -------------------------------------------------------------------------------------
 
-# Changes nothing: it holds the rows, on a database with several writers, until whoever claimed them has moved them on.
+# Changes nothing: whoever claims them moves them on in the same unit, and no two units write at once. No FOR UPDATE: a
+# subquery with it may be run again for each row, and then takes more than the limit.
 CLAIM_STEPS = Statement(
     update(requests)
     .where(
@@ -50,7 +51,6 @@ CLAIM_STEPS = Statement(
             .where(*_is_due)
             .order_by(requests.c.next_step_at, requests.c.number)
             .limit(bindparam("limit"))
-            .with_for_update(skip_locked=True)
             .scalar_subquery()
         ),
         *_is_due,

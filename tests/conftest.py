@@ -221,7 +221,8 @@ def starter() -> "Iterator[Starter]":
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what is marked ``both_databases`` on either."""
-    if metafunc.definition.get_closest_marker("both_databases") and "database_kind" in metafunc.fixturenames:
+    marked = metafunc.definition.get_closest_marker
+    if marked("both_databases") and not marked("sqlite_only") and "database_kind" in metafunc.fixturenames:
         metafunc.parametrize("database_kind", ["sqlite", "postgresql"])
 
 
@@ -236,7 +237,7 @@ async def store(database_kind: str, request: pytest.FixtureRequest) -> AsyncIter
     store = await (
         SqliteStore.open(request.getfixturevalue("database"))
         if database_kind == "sqlite"
-        else PostgresStore.open(request.getfixturevalue("postgres_url"))
+        else PostgresStore.open(request.getfixturevalue("postgres").emptied_database())
     )
     yield store
     await store.close()

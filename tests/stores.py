@@ -5,12 +5,40 @@
 
 import asyncio
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from store.announcing import Job, Work
 from store.engine import SqliteStore, _read
+from store.postgres import PostgresStore
 from store.unit import StoreUnavailable
+from tests.postgres import rows_of
+
+Database = Path | str
+"""Where a store's database is: SQLite's file, or PostgreSQL's URL."""
+
+
+def database_of(store: object) -> Database:
+    """Where the database of ``store`` is."""
+    if isinstance(store, SqliteStore):
+        return store.path
+    assert isinstance(store, PostgresStore)
+    return store._url
+
+
+async def open_at(database: Database) -> SqliteStore | PostgresStore:
+    """Open a database once more, as another process does."""
+    return await (SqliteStore.open(database) if isinstance(database, Path) else PostgresStore.open(database))
+
+
+def rows_at(database: Database, query: str, *values: object) -> list[Any]:
+    """Run a statement beside whoever works on the database; ``?`` stands for each of ``values``."""
+    if isinstance(database, str):
+        return rows_of(database, query, *values)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        return connection.execute(query, values).fetchall()
 
 
 class InlineStore(SqliteStore):

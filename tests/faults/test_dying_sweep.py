@@ -10,11 +10,11 @@ from tests.scenario.escalation_support import (
     assert_each_target_has_its_intent,
     furnish_planned,
     request_of,
-    rows_at,
     run_to,
 )
 from tests.scenario.process_support import ROOT
 from tests.scenario.service_support import assert_sound, within
+from tests.stores import rows_at
 
 REQUESTS = 2
 

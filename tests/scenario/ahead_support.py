@@ -1,13 +1,12 @@
 """What the tests of standing votes and remembered denials share: people who fill in the form, and other rules."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 
 from bot.hearings import Act
 from bot.standing import Granted
 from store.tables import FullView, Request
 from tests.conftest import House, furnish, sample_settings
+from tests.stores import database_of, rows_at
 
 Acts = Callable[..., Act]
 ORIGINAL = '{"amount": 4900, "to": "Zo\\u00eb"}'
@@ -15,8 +14,7 @@ CHANGED = '{"amount": 49.00, "to": "Zo\\u00eb"}'
 
 
 def rows(house: House, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        return connection.execute(sql).fetchall()
+    return rows_at(database_of(house.store), sql)
 
 
 async def change(house: House, request: Request, act: Act, text: str = CHANGED, **more: str) -> Granted:

@@ -1,11 +1,9 @@
 """A house whose rule has a plan: people who come one after the other, and what a test wants to know of it."""
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from bot.decisions import Act
@@ -13,6 +11,7 @@ from store import statements
 from store.engine import SqliteStore
 from store.tables import FullView, Request
 from tests.conftest import SAMPLE, START, TEAM, House, StandingClock, Town, furnish, sample_settings, submission
+from tests.stores import Database, database_of, open_at, rows_at
 
 STEPS = """
 [reviewers.leads]
@@ -60,9 +59,9 @@ async def furnish_planned(store: SqliteStore, clock: StandingClock, town: Town, 
 
 
 @asynccontextmanager
-async def reopened(path: Path, clock: StandingClock, town: Town, text: str = PLANNED) -> AsyncIterator[House]:
+async def reopened(database: Database, clock: StandingClock, town: Town, text: str = PLANNED) -> AsyncIterator[House]:
     """The house of another process on the same database, or of this one after a restart."""
-    store = await SqliteStore.open(path)
+    store = await open_at(database)
     try:
         yield await furnish_planned(store, clock, town, text)
     finally:
@@ -101,12 +100,7 @@ async def run_to(house: House, minutes: float) -> None:
 
 
 def rows(house: House, query: str, *values: object) -> list[Any]:
-    return rows_at(house.store.path, query, *values)
-
-
-def rows_at(path: Path, query: str, *values: object) -> list[Any]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query, values).fetchall()
+    return rows_at(database_of(house.store), query, *values)
 
 
 def steps(house: House) -> list[tuple[int, int, str]]:
@@ -118,13 +112,13 @@ def targets(house: House) -> list[str]:
     return [target for (target,) in rows(house, "SELECT target FROM step_targets ORDER BY id")]
 
 
-def assert_each_target_has_its_intent(path: Path) -> None:
+def assert_each_target_has_its_intent(database: Database) -> None:
     """Nothing is missing and nothing doubled, as long as nobody carries anything out."""
     wanted = {
         (f"step:{target}", json.dumps({"step_target": target}, separators=(",", ":")))
-        for (target,) in rows_at(path, "SELECT id FROM step_targets")
+        for (target,) in rows_at(database, "SELECT id FROM step_targets")
     }
-    written = rows_at(path, "SELECT lane, about FROM outbox WHERE kind = 'notify'")
+    written = rows_at(database, "SELECT lane, about FROM outbox WHERE kind = 'notify'")
     assert len(written) == len(set(written))
     assert set(written) == wanted
 

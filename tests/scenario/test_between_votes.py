@@ -12,6 +12,8 @@ from bot.people import Person
 from store.tables import FullView, Instance, Request, Status, VoteKind
 from tests.conftest import SAMPLE, House, Town, sample_settings, submission
 
+pytestmark = pytest.mark.both_databases
+
 Acts = Callable[..., Act]
 Change = Callable[[Town], None]
 

@@ -1,7 +1,5 @@
 """The passing of time on a real database: expiry, lapse, overdue, and what was missed while down."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,12 +11,19 @@ from bot.errors import ApprovalExpired, ApprovalRevoked, NotApproved
 from bot.lifecycle import State, state_of
 from store.tables import DeciderKind, FullView, Instance, ModalKind, OutcomeStatus, Request, Status, VoteKind
 from tests.conftest import TEAM, House, submission
+from tests.stores import database_of, rows_at
+
+pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
 async def instance(house: House) -> Instance:
     made, _ = await house.instances.create("till", "refund-bot")
     return made
+
+
+def _rows(house: House, query: str, *values: object) -> list[tuple[object, ...]]:
+    return rows_at(database_of(house.store), query, *values)
 
 
 async def _approved(house: House, instance: Instance, key: str = "k") -> Request:
@@ -74,9 +79,7 @@ async def test_a_consumed_call_without_outcome_is_overdue_once_and_may_still_end
     house.clock.advance(minutes=15)
     [overdue] = (await house.deadlines.sweep()).requests
     assert state_of(overdue) is State.OVERDUE
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        told = connection.execute("SELECT reason FROM outbox WHERE kind = 'tell_owners'").fetchall()
-    assert told == [("overdue",)]
+    assert _rows(house, "SELECT reason FROM outbox WHERE kind = 'tell_owners'") == [("overdue",)]
     assert (await house.deadlines.sweep()).requests == ()
     ended = await house.approvals.report_outcome(instance, approved.id, OutcomeStatus.SUCCEEDED, None)
     assert state_of(ended) is State.SUCCEEDED
@@ -90,20 +93,14 @@ async def test_what_came_due_while_down_is_done_once_in_batches(house: House, in
     while (swept := await house.deadlines.sweep()).requests:
         batches.append(len(swept.requests))
     assert batches == [100, 100, 30]
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        rows = connection.execute("SELECT status, count(*) FROM requests GROUP BY status").fetchall()
-        events = connection.execute("SELECT count(*) FROM events WHERE type = 'request.decided'").fetchone()
-    assert rows == [("expired", 230)]
-    assert events == (230,)
+    assert _rows(house, "SELECT status, count(*) FROM requests GROUP BY status") == [("expired", 230)]
+    assert _rows(house, "SELECT count(*) FROM events WHERE type = 'request.decided'") == [(230,)]
 
 
 async def test_a_request_that_cannot_be_moved_on_holds_up_no_other(house: House, instance: Instance) -> None:
     made = [(await house.creation.submit(instance, submission(), key))[0] for key in ("a", "broken", "c")]
-    with closing(sqlite3.connect(house.store.path)) as other, other:
-        # Denied and due: the table of states knows nothing of the kind.
-        other.execute(
-            "UPDATE requests SET status = 'denied', decided_at = created_at WHERE number = ?", (made[1].number,)
-        )
+    # Denied and due: the table of states knows nothing of the kind.
+    _rows(house, "UPDATE requests SET status = 'denied', decided_at = created_at WHERE number = ?", made[1].number)
     house.clock.now = made[0].deadline_at
     swept = await house.deadlines.sweep()
     assert [(request.number, request.status) for request in swept.requests] == [
@@ -125,7 +122,6 @@ async def test_old_clicks_and_modals_are_forgotten_and_fresh_ones_are_not(house:
     await act_and_modal("fresh")
     house.clock.advance(seconds=1)
     await house.deadlines.forget()
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        assert connection.execute("SELECT id FROM acts").fetchall() == [("act-fresh",)]
-        assert connection.execute("SELECT id FROM modals").fetchall() == [("modal-fresh",)]
-        assert connection.execute("SELECT count(*) FROM votes").fetchone() == (2,)
+    assert _rows(house, "SELECT id FROM acts") == [("act-fresh",)]
+    assert _rows(house, "SELECT id FROM modals") == [("modal-fresh",)]
+    assert _rows(house, "SELECT count(*) FROM votes") == [(2,)]

@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import json
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,6 +25,9 @@ from bot.people import Channel
 from store import statements
 from store.tables import DeciderKind, FullView, Instance, IntentKind, ModalKind, Request, Status, VoteKind
 from tests.conftest import House, submission
+from tests.stores import database_of, rows_at
+
+pytestmark = pytest.mark.both_databases
 
 Acts = Callable[..., Act]
 
@@ -45,8 +46,7 @@ async def request_made(house: House, instance: Instance) -> Request:
 
 
 def _rows(house: House, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        return connection.execute(sql).fetchall()
+    return rows_at(database_of(house.store), sql)
 
 
 async def test_one_approval_decides(house: House, request_made: Request, acts: Acts) -> None:

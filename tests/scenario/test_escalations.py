@@ -1,16 +1,13 @@
 """Plans on a real database with a moved clock: each step once, to the right people, and nothing after the decision."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from bot.escalations import BATCH, STUCK_FOR
 from store import statements_escalation
-from store.engine import SqliteStore
+from store.engine import Store
 from store.tables import Instance, Request, Status, VoteKind
 from tests.conftest import START, House, StandingClock, Town, submission
 from tests.scenario.escalation_support import (
@@ -28,13 +25,16 @@ from tests.scenario.escalation_support import (
     steps,
     targets,
 )
+from tests.stores import database_of
+
+pytestmark = pytest.mark.both_databases
 
 WHOLE_RUN = [(0, 0, "fired"), (0, 1, "fired"), (0, 2, "skipped"), (0, 3, "fired"), (0, 4, "fired")]
 WHOM = ["thread", "user:U0LEA", "channel:C0LEADS", "oncall:finance", "thread"]
 
 
 @pytest.fixture
-async def house(store: SqliteStore, clock: StandingClock, town: Town) -> House:
+async def house(store: Store, clock: StandingClock, town: Town) -> House:
     return await furnish_planned(store, clock, town)
 
 
@@ -59,7 +59,7 @@ async def test_steps_come_in_order_each_at_its_time_and_none_after_the_last(
         assert steps(house) == WHOLE_RUN[: count + 1]
     assert targets(house) == WHOM
     assert await house.escalations.next_due() is None
-    assert_each_target_has_its_intent(house.store.path)
+    assert_each_target_has_its_intent(database_of(house.store))
     told = [kind for kind in events(house) if kind.startswith("step.")]
     assert told == ["step.taken", "step.taken", "step.skipped", "step.taken", "step.taken"]
     await run_to(house, 60)
@@ -72,18 +72,16 @@ async def test_each_step_redraws_the_card(house: House, request_made: Request) -
     assert rows(house, "SELECT reason FROM outbox WHERE kind = 'draw_card'") == [("step",)]
 
 
-async def test_a_restart_between_steps_repeats_and_loses_none(
-    database: Path, store: SqliteStore, clock: StandingClock, town: Town
-) -> None:
+async def test_a_restart_between_steps_repeats_and_loses_none(store: Store, clock: StandingClock, town: Town) -> None:
     await request_of(await furnish_planned(store, clock, town))
     await store.close()
     for minutes in MINUTES:
-        async with reopened(database, clock, town) as house:
+        async with reopened(database_of(store), clock, town) as house:
             await run_to(house, minutes)
-    async with reopened(database, clock, town) as house:
+    async with reopened(database_of(store), clock, town) as house:
         assert steps(house) == WHOLE_RUN
         assert targets(house) == WHOM
-    assert_each_target_has_its_intent(database)
+    assert_each_target_has_its_intent(database_of(store))
 
 
 async def test_a_process_that_was_down_for_long_goes_on_without_a_cascade(house: House, request_made: Request) -> None:
@@ -110,20 +108,18 @@ async def test_a_jump_of_the_clock_repeats_no_step_and_takes_none_early(
     assert steps(house) == [(0, 0, "fired"), (0, 1, "fired")]
 
 
-async def test_two_sweepers_on_one_database_take_each_step_once(
-    database: Path, store: SqliteStore, clock: StandingClock, town: Town
-) -> None:
+async def test_two_sweepers_on_one_database_take_each_step_once(store: Store, clock: StandingClock, town: Town) -> None:
     house = await furnish_planned(store, clock, town)
     for number in range(60):
         await request_of(house, f"k{number}")
-    async with reopened(database, clock, town) as other:
+    async with reopened(database_of(store), clock, town) as other:
         for minutes in MINUTES:
             clock.now = START + timedelta(minutes=minutes)
             await asyncio.gather(*(one.escalations.sweep() for one in (house, other, house, other)))
     assert rows(house, "SELECT count(*) FROM taken_steps") == [(60 * 5,)]
     assert rows(house, "SELECT count(*) FROM step_targets") == [(60 * 5,)]
     assert rows(house, "SELECT count(*) FROM events WHERE type IN ('step.taken', 'step.skipped')") == [(60 * 5,)]
-    assert_each_target_has_its_intent(database)
+    assert_each_target_has_its_intent(database_of(store))
 
 
 async def test_a_pass_takes_so_many_at_most_oldest_first(house: House) -> None:
@@ -141,8 +137,7 @@ async def test_a_pass_takes_so_many_at_most_oldest_first(house: House) -> None:
 async def test_what_is_written_for_the_place_already_is_not_written_again(house: House, request_made: Request) -> None:
     """As if another process had taken the step and this row had been restored from before: it only moves on."""
     await run_to(house, 10)
-    with closing(sqlite3.connect(house.store.path)) as connection, connection:
-        connection.execute("UPDATE requests SET step_index = 0, next_step_at = created_at")
+    rows(house, "UPDATE requests SET step_index = 0, next_step_at = created_at")
     house.clock.advance(seconds=1)
     assert not (await house.escalations.sweep()).steps
     assert steps(house) == [(0, 0, "fired")]
@@ -151,8 +146,7 @@ async def test_what_is_written_for_the_place_already_is_not_written_again(house:
 
 async def test_a_plan_that_cannot_be_moved_on_holds_up_nobody(house: House) -> None:
     made = [await request_of(house, key) for key in ("a", "broken", "c")]
-    with closing(sqlite3.connect(house.store.path)) as connection, connection:
-        connection.execute("UPDATE requests SET step_index = 77 WHERE number = ?", (made[1].number,))
+    rows(house, "UPDATE requests SET step_index = 77 WHERE number = ?", made[1].number)
     house.clock.now = START + timedelta(minutes=10)
     swept = await house.escalations.sweep()
     assert [step.request_number for step in swept.steps] == [made[0].number, made[2].number]
@@ -162,23 +156,20 @@ async def test_a_plan_that_cannot_be_moved_on_holds_up_nobody(house: House) -> N
     assert (again.steps, again.stuck) == ((), {})
 
 
+@pytest.mark.sqlite_only  # PostgreSQL lets no row refer to what is not there
 async def test_a_stuck_plan_is_overdue_since_its_step_was_due_until_it_moves_on(house: House) -> None:
     """However often it is looked at again, and after a restart: an alarm must not be put off with it."""
     broken, ended = await request_of(house, "broken"), await request_of(house, "ended")
     await run_to(house, 10)
-    with closing(sqlite3.connect(house.store.path)) as connection, connection:
-        (rule_id,) = connection.execute("SELECT rule_id FROM requests").fetchone()
-        connection.execute("PRAGMA foreign_keys = OFF")
-        connection.execute("UPDATE requests SET rule_id = 77")  # as a rule that this version cannot read
-    with closing(sqlite3.connect(house.store.path)) as connection, connection:
-        connection.execute("DELETE FROM outbox")  # as if all were told
+    (rule_id,) = rows(house, "SELECT rule_id FROM requests")[0]
+    rows(house, "UPDATE requests SET rule_id = 77")  # as a rule that this version cannot read
+    rows(house, "DELETE FROM outbox")  # as if all were told
     for minutes in (15, 16.5, 18):
         house.clock.now = START + timedelta(minutes=minutes)
         assert len((await house.escalations.sweep()).stuck) == 2
         assert await house.escalations.next_due() == house.clock.now + STUCK_FOR
         assert await house.escalations.overdue_seconds() == (minutes - 15) * 60
-    with closing(sqlite3.connect(house.store.path)) as connection, connection:
-        connection.execute("UPDATE requests SET rule_id = ?", (rule_id,))
+    rows(house, "UPDATE requests SET rule_id = ?", rule_id)
     await house.decisions.vote(ended.number, act_of("U0ALICE"), VoteKind.DENY)
     assert await house.escalations.overdue_seconds() == 180  # the other's
     house.clock.now = START + timedelta(minutes=19)
@@ -206,7 +197,7 @@ async def test_a_step_whose_targets_are_not_told_is_overdue_too(house: House, re
     ],
 )
 async def test_a_step_that_comes_late_goes_by_the_hours_of_when_it_comes(
-    store: SqliteStore, clock: StandingClock, town: Town, due: str, taken: str, state: str
+    store: Store, clock: StandingClock, town: Town, due: str, taken: str, state: str
 ) -> None:
     text = PLANNED.replace('after = "10m"', 'after = "10m"\nhours = "09:00-18:00 UTC"').replace(
         'max_timeout = "1h"', 'max_timeout = "8h"'
@@ -224,6 +215,7 @@ async def test_a_step_that_comes_late_goes_by_the_hours_of_when_it_comes(
     assert steps(house) == [(0, 0, state)]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("statement", ["CLAIM_STEPS", "NEXT_STEP_DUE"])
 async def test_what_is_due_is_found_by_its_index(house: House, statement: str) -> None:
     """However many requests there are: this is asked at every due time."""

@@ -4,9 +4,7 @@ One person counted as two groups, and more approvals than exactly enough, are in
 forgotten by a restart in ``test_service_restart``; approvals that nothing came of in ``test_deadlines``.
 """
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -19,6 +17,7 @@ from bot.hearings import Act
 from store import statements
 from store.tables import DeciderKind, Instance, Request, Status, VoteKind
 from tests.conftest import House, submission
+from tests.stores import database_of, rows_at
 
 Acts = Callable[..., Act]
 
@@ -34,8 +33,7 @@ async def asked(house: House, instance: Instance) -> Request:
 
 
 def _rows(house: House, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        return connection.execute(sql).fetchall()
+    return rows_at(database_of(house.store), sql)
 
 
 @pytest.mark.parametrize("kind", list(VoteKind))

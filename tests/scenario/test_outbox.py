@@ -1,7 +1,5 @@
 """The outbox's use cases: leases, order per card, giving up, cards that vanish."""
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -13,6 +11,9 @@ from store.engine import SqliteStore
 from store.tables import CardState, FullView, Instance, IntentKind, Place, Request, VoteKind
 from tests.conftest import TEAM, House, StandingClock, Town, furnish, sample_settings, submission
 from tests.scenario.queue_support import TWO_AGENTS
+from tests.stores import database_of, rows_at
+
+pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
@@ -28,8 +29,7 @@ async def request_made(house: House, instance: Instance) -> Request:
 
 
 def _rows(house: House, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        return connection.execute(sql).fetchall()
+    return rows_at(database_of(house.store), sql)
 
 
 async def _approve(house: House, request: Request) -> None:

@@ -23,6 +23,7 @@ from store.engine import SqliteStore, Work
 from store.tables import DeciderKind, Instance, Request, Status, VoteKind
 from store.unit import StoreUnavailable, Unit
 from tests.conftest import SAMPLE, House, StandingClock, Town, furnish, sample_settings, submission
+from tests.stores import database_of, rows_at
 
 Acts = Callable[..., Act]
 WITHOUT_REFUNDS = SAMPLE.replace('"issue_refund", "send_*"', '"send_*"')
@@ -41,8 +42,7 @@ async def instance(house: House) -> Instance:
 
 
 def rows(house: House, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        return connection.execute(sql).fetchall()
+    return rows_at(database_of(house.store), sql)
 
 
 def events(house: House, like: str = "config.%") -> list[dict[str, Any]]:

@@ -30,6 +30,8 @@ from tests.conftest import SAMPLE, House, sample_settings, submission
 from tests.passcode_support import STEP, enrol
 from tests.scenario.ahead_support import CHANGED, ORIGINAL, Acts, change, rows, still_open, under
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 async def instance(house: House) -> Instance:

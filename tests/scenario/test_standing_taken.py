@@ -11,6 +11,8 @@ from store.tables import DeciderKind, FullView, Instance, Request, Status, VoteK
 from tests.conftest import SAMPLE, House, submission
 from tests.scenario.ahead_support import CHANGED, ORIGINAL, Acts, change, rows, under
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 async def instance(house: House) -> Instance:

@@ -26,6 +26,7 @@ from bot.people import Facts
 from bot.sealing import Seal
 from tests.conftest import House, StandingClock
 from tests.passcode_support import STEP, Device, enrol
+from tests.stores import database_of, rows_at
 
 ALICE, BOB = "U0ALICE", "U0BOB"
 KEY = b"k" * 32
@@ -61,8 +62,7 @@ async def _confirm(house: House, passcode: str, user: str = ALICE) -> None:
 
 
 def _rows(house: House, sql: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(house.store.path)) as connection:
-        return connection.execute(sql).fetchall()
+    return rows_at(database_of(house.store), sql)
 
 
 def _write(house: House, sql: str, *values: object) -> None:

@@ -7,9 +7,11 @@ channel from everything else for as long as a card each would have.
 from datetime import timedelta
 
 from bot.drawings import Drawing
+from bot.errors import FactsUnavailable
 from bot.escalations import StepToCarry
 from bot.outbox import Job, Outbox
 from bot.people import Directory
+from bot.policy import reviewer_usergroups, reviewer_users
 from bot.queues import Queues
 from handlers.delivery import NotNow
 from handlers.slack.client import SlackClient
@@ -112,7 +114,14 @@ class Replies:
         return outcome
 
     async def _stand_ins_in(self, drawing: Drawing) -> list[str]:
-        """Who stands in for reviewers that a reminder mentions by name."""
-        rule = drawing.rule
-        users = [user for group in rule.groups for user in group.users] if rule is not None else []
+        """Who stands in for those whom a reminder mentions, by name or with their user group."""
+        if drawing.rule is None:
+            return []
+        users = set(reviewer_users(drawing.rule))
+        try:
+            facts = await self._directory.load_facts((), reviewer_usergroups(drawing.rule))
+        except FactsUnavailable:
+            pass  # the reminder itself does not wait for that
+        else:
+            users.update(*facts.groups.values())
         return sorted(set((await self._stand_ins(users)).values()))

@@ -177,6 +177,22 @@ async def test_who_stands_in_for_somebody_away_is_told_as_well_and_gains_no_righ
         assert "You stand in for <@U0ALICE>" in notice.all_text()
 
 
+@pytest.mark.parametrize(("away", "is_dark"), [("U0ALICE", False), ("U0BOB", False), ("U0ALICE", True)])
+async def test_a_reminder_mentions_who_stands_in_for_those_whom_it_mentions(
+    database: Path, away: str, is_dark: bool
+) -> None:
+    """By name, or with the user group they are in; where Slack does not say who is, by name alone."""
+    async with escalating(database, one_step("thread")) as bot:
+        facts = await bot.directory.load_facts([away, "U0SAM"], [])
+        await Absences(bot.store, bot.clock).say(away, "U0SAM", bot.clock() + timedelta(days=1), facts)
+        await asked(bot)
+        if is_dark:
+            bot.slack.faults.add(Fault("500", methods="usergroups.users.list"))
+        await passes(bot, 10.1, 1)
+        [reply] = replies(bot)
+        assert "<@U0SAM>" in reply.all_text()
+
+
 async def test_those_on_call_may_decide_even_if_no_message_reaches_them(database: Path) -> None:
     text = one_step("channel:C0NOWHERE", widen='widen = ["oncall:finance"]')
     async with escalating(database, text) as bot:

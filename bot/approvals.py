@@ -30,6 +30,7 @@ from bot.events import EventType, append_event, commit_to_text
 from bot.halted import refuse_paused
 from bot.lifecycle import Happening, State, after, state_of
 from bot.policy import FORBIDDEN
+from bot.revocation import RESTORED
 from bot.rulebook import Rulebook
 from bot.waiters import Waiters
 from store import statements, statements_halts
@@ -130,6 +131,10 @@ class Approvals:
         if request.revoked_code == FORBIDDEN or forbidden is not None:
             why = forbidden.reason if forbidden else "The configuration no longer allowed it."
             raise ApprovalRevoked(f"{why} What was approved is withdrawn.")
+        if request.revoked_code == RESTORED:
+            raise ApprovalRevoked(
+                "The database was restored from a backup, and this may have been used in between. Ask again."
+            )
         if request.revoked_at is not None:
             raise ApprovalRevoked
         if request.expires_at is None or now >= request.expires_at or state_of(request) is State.LAPSED:

@@ -75,6 +75,7 @@ class EventType(StrEnum):
     RECORD_QUERIED = "record.queried"
     RECORD_EXPORTED = "record.exported"
     CHECKPOINT_SIGNED = "checkpoint.signed"
+    DATABASE_RESTORED = "database.restored"
 
 
 async def append_event(

@@ -35,6 +35,8 @@ class NoticeKind(StrEnum):
     """``user``; ``again``: whether an earlier device stops working with it."""
     ENROLMENT_ENDED = "enrolment_ended"
     """``user``; ``tries``: how many wrong codes or passcodes ended it."""
+    DATABASE_RESTORED = "database_restored"
+    """``revoked``, ``lifted``, ``pending``: how many; ``copied_at``: when the backup was made, if that is known."""
 
 
 async def tell_admins(unit: Unit, now: datetime, kind: str, facts: Mapping[str, Fact]) -> None:

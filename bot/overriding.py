@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from bot.call import canonical_call, digest_of, load_json
-from bot.changes import RequestChanged
 from bot.conditions import Call
 from bot.config import Rule
-from bot.decisions import Election, StepUpCheck, ask_more, change_vote, not_before
+from bot.decisions import Election, StepUpCheck, ask_more, change_vote
 from bot.drawings import load_overrides
 from bot.errors import (
     AlreadyDecided,
@@ -29,16 +28,16 @@ from bot.errors import (
     Refusal,
     UnknownRequest,
 )
-from bot.events import EventType, append_event
 from bot.forcing import admins_needed, counts, judge_admin
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
-from bot.lifecycle import Happening, State, after, state_of
+from bot.lifecycle import State, state_of
 from bot.overrides import record_override
 from bot.policy import FORBIDDEN, Course, Ruling, barred, judge, reviewer_usergroups
+from bot.revocation import REVOKED_BY_PERSON, revoke_open, tell_revoked
 from bot.rulebook import Edition, Rulebook, RulesChanged
 from bot.standing import grant_standing
 from bot.wishes import add_intent, wish_to_draw
-from store import statements, statements_ahead, statements_config
+from store import statements, statements_ahead
 from store.engine import Store
 from store.tables import (
     DeciderKind,
@@ -52,7 +51,6 @@ from store.tables import (
 )
 from store.unit import Unit
 
-REVOKED_BY_PERSON = "revoked_by_person"
 REPORTED = "reported"
 """Why an agent's owners are told."""
 
@@ -93,26 +91,16 @@ class Overrides:
             return request
         _refuse_unless_theirs(hearing, act.user_id)
         _refuse_unless_revocable(hearing)
-        after(state_of(request), Happening.REVOKE)
-        revoked = await unit.one(
-            statements_config.REVOKE,
-            number=request.number,
-            revoked_at_=not_before(now, [request.decided_at]),
-            revoked_code_=REVOKED_BY_PERSON,
-            due_at_=None,
+        revoked = await revoke_open(
+            unit, request, now, code=REVOKED_BY_PERSON, by_kind=DeciderKind.PERSON, by=act.user_id
         )
         if revoked is None:
             raise ApprovalTaken(await unit.one(statements.REQUEST, number=request.number) or request)
-        await append_event(
-            unit, now, EventType.REQUEST_REVOKED, revoked,
-            by_kind=DeciderKind.PERSON.value, by=act.user_id, code=REVOKED_BY_PERSON,
-        )  # fmt: skip
         await record_override(
             unit, revoked, OverrideKind.REVOKED, act, reason, now,
             displaced=State.OPEN, displaced_by_kind=request.decided_by_kind, displaced_by=request.decided_by,
         )  # fmt: skip
-        await wish_to_draw(unit, revoked, "revoked", now)
-        unit.announce(RequestChanged(revoked))
+        await tell_revoked(unit, revoked, now)
         return revoked
 
     # --- report ---

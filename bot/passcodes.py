@@ -284,6 +284,11 @@ def _step_of(seed: bytes, digits: str, now: datetime) -> int | None:
     return found
 
 
+def newest_step(now: datetime) -> int:
+    """Return the newest time step whose passcode may have been used by ``now``."""
+    return int(now.timestamp()) // STEP_SECONDS + max(_WINDOW)
+
+
 def _digits_of(typed: str) -> str | None:
     """Read a passcode as people type it: "123 456" too. None for what is not six ASCII digits."""
     digits = _GAPS.sub("", typed)

@@ -15,15 +15,15 @@ from enum import StrEnum
 from functools import partial
 
 from bot.batches import do_together
-from bot.changes import RequestChanged
 from bot.clock import Clock
 from bot.config import BadConfig, Settings
 from bot.config_changes import changes_between, effective_digest, restart_needed
-from bot.decisions import close_request, not_before, wish_to_draw
+from bot.decisions import close_request
 from bot.events import EventType, append_event
-from bot.lifecycle import Happening, State, after, state_of
+from bot.lifecycle import State, state_of
 from bot.notices import NoticeKind, tell_admins
 from bot.policy import FORBIDDEN, Policy
+from bot.revocation import revoke_open, tell_revoked
 from bot.rulebook import Rulebook
 from store import statements, statements_config
 from store.engine import Store
@@ -220,19 +220,8 @@ async def _cancel(unit: Unit, request: Request, now: datetime) -> Request:
 
 
 async def _revoke(unit: Unit, request: Request, now: datetime) -> list[Request]:
-    after(state_of(request), Happening.REVOKE)
-    revoked = await unit.one(
-        statements_config.REVOKE,
-        number=request.number,
-        revoked_at_=not_before(now, [request.decided_at]),
-        revoked_code_=FORBIDDEN,
-        due_at_=None,
-    )
+    revoked = await revoke_open(unit, request, now, code=FORBIDDEN, by_kind=DeciderKind.OPERATOR)
     if revoked is None:
         return []
-    await append_event(
-        unit, now, EventType.REQUEST_REVOKED, revoked, by_kind=DeciderKind.OPERATOR.value, code=FORBIDDEN
-    )
-    await wish_to_draw(unit, revoked, "revoked", now)
-    unit.announce(RequestChanged(revoked))
+    await tell_revoked(unit, revoked, now)
     return [revoked]

@@ -26,6 +26,7 @@ from bot.secrets import METRICS_TOKEN, SECRET_KEY, Secrets, key_file, load_secre
 from handlers.check_plans import check_plans
 from handlers.check_slack import Sleep, check_slack
 from handlers.findings import Report
+from store.copies import copied_at
 from store.schema import current_revision, prepare
 from store.unit import NewerSchema, OlderSchema, StoreUnavailable
 
@@ -118,6 +119,8 @@ def check_database(report: Report, store: StoreSettings, now: datetime) -> None:
         if not path.exists() or current_revision(path) is None:
             report.ok("database", f"`signoff serve` will make {path} at its first start")
             return
+        if copied_at(path) is not None:
+            report.fault("database", f"{path} is a backup that was put back", "run `signoff restored` once")
         prepare(path, now, upgrade=False)
     except OlderSchema:
         report.warning("database", f"{path} is of an older version", "`signoff serve` migrates it, after a backup copy")

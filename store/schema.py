@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from store.unit import NewerSchema, OlderSchema, StoreUnavailable
+from store import copies
+from store.unit import NewerSchema, OlderSchema, RestoredCopy, StoreUnavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -31,14 +32,17 @@ class Prepared:
     backup: Path | None = None
 
 
-def prepare(path: Path, now: datetime, *, upgrade: bool) -> Prepared:
+def prepare(path: Path, now: datetime, *, upgrade: bool, is_restored: bool = False) -> Prepared:
     """Make the database at ``path`` ready for this code.
 
     A missing one is created. An older one is migrated after a backup copy beside it if ``upgrade``, and refused with
-    ``OlderSchema`` if not. Raises ``NewerSchema`` or ``StoreUnavailable``.
+    ``OlderSchema`` if not. Who upgrades is going to serve it, so a copy that was put back is refused then too, with
+    ``RestoredCopy``, unless ``is_restored`` says that this is known. Raises ``NewerSchema`` or ``StoreUnavailable``.
     """
     try:
         revision = current_revision(path)
+        if upgrade and not is_restored:
+            _refuse_copy(path)
         if revision == HEAD:
             return Prepared()
         if revision is not None and revision not in known_revisions():
@@ -78,6 +82,15 @@ def current_revision(path: Path) -> str | None:
         return row[0] if row else None
 
 
+def _refuse_copy(path: Path) -> None:
+    copied_at = copies.copied_at(path)
+    if copied_at is not None:
+        raise RestoredCopy(
+            f"The database {path} is a copy of {copied_at:%Y-%m-%d %H:%M} UTC that was put back. What was approved in "
+            "it may have been used since. Run `signoff restored` once: it revokes that; then start again."
+        )
+
+
 def known_revisions() -> set[str]:
     """The revisions that this code can migrate from, and ``HEAD``."""
     return {path.name.split("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*.py")}
@@ -85,10 +98,7 @@ def known_revisions() -> set[str]:
 
 def _back_up(path: Path, revision: str, now: datetime) -> Path:
     backup = path.with_name(f"{path.name}.{revision}-{now:%Y%m%dT%H%M%SZ}.backup")
-    # Private from the first byte: it holds what the database holds.
-    os.close(os.open(backup, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(backup)) as target:
-        source.backup(target)
+    copies.copy(path, backup, now)
     return backup
 
 

@@ -35,14 +35,14 @@ GENERAL_EVENTS_AFTER = Statement(
     t.Event,
 )
 
-_is_open = and_(
+is_open = and_(
     requests.c.status == t.Status.APPROVED,
     requests.c.consumed_at.is_(None),
     requests.c.revoked_at.is_(None),
     requests.c.lapsed_at.is_(None),
 )
 # What may still come to run waits for a time, so the index over these finds it.
-_may_run = and_(requests.c.due_at.is_not(None), or_(requests.c.status == t.Status.PENDING, _is_open))
+_may_run = and_(requests.c.due_at.is_not(None), or_(requests.c.status == t.Status.PENDING, is_open))
 
 
 class LiveCalls(NamedTuple):
@@ -74,7 +74,7 @@ LIVE_REQUESTS_FOR = Statement(
 )
 REVOKE = Statement(
     update(requests)
-    .where(requests.c.number == bindparam("number", type_=requests.c.number.type), _is_open)
+    .where(requests.c.number == bindparam("number", type_=requests.c.number.type), is_open)
     .values(
         {name: bindparam(f"{name}_", type_=requests.c[name].type) for name in ("revoked_at", "revoked_code", "due_at")}
     )

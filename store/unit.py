@@ -25,6 +25,10 @@ class OlderSchema(Exception):
     """The database was written by an older version of Signoff and has not been migrated."""
 
 
+class RestoredCopy(Exception):
+    """The database is a copy that was put back, and nobody has dealt with what happened since it was made."""
+
+
 class Unit(ABC):
     """One transaction. It is committed when the use case returns and undone when it raises.
 

@@ -60,6 +60,8 @@ def _command(args: Namespace) -> Command | None:
         "manifest": _manifest,
         "enroll": _enroll,
         "reload": _reload,
+        "backup": _backup,
+        "restored": _restored,
         "access": _access,
     }
     return simple.get(args.command)
@@ -107,6 +109,20 @@ def _reload(args: Namespace, env: Mapping[str, str]) -> int:
     from handlers.cli.reload import run
 
     return run(args, env, config_path(args, env))
+
+
+def _backup(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.backup import run
+
+    run(args, env, config_path(args, env))
+    return DONE
+
+
+def _restored(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.restored import run
+
+    run(args, env, config_path(args, env))
+    return DONE
 
 
 def _access(args: Namespace, env: Mapping[str, str]) -> int:

@@ -7,7 +7,10 @@ from typing import Any, NoReturn
 
 CONFIG_VARIABLE = "SIGNOFF_CONFIG"
 DEFAULT_CONFIG = "config.toml"
-COMMANDS = ("serve", "demo", "check", "manifest", "enroll", "reload", "access", "rules", "instance", "provisioner")
+COMMANDS = (
+    "serve", "demo", "check", "manifest", "enroll", "reload", "backup", "restored", "access", "rules", "instance",
+    "provisioner",
+)  # fmt: skip
 RULES_COMMANDS = ("test",)
 INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
 PROVISIONER_COMMANDS = ("create", "list", "revoke")
@@ -19,6 +22,7 @@ run it:          signoff serve --config config.toml
 change rules:    signoff reload --config config.toml
 let an agent in: signoff instance create billing-prod --agent refund-bot
 passcodes:       signoff enroll U0ALICE
+backups:         signoff backup FILE, and signoff restored once one was put back
 
 Every command has a --help of its own. Exit codes: 0 done, 1 refused or failed, 2 not understood."""
 
@@ -114,6 +118,25 @@ def build_parser() -> argparse.ArgumentParser:
         "signoff reload --config config.toml",
     )  # fmt: skip
     _config(reload)
+
+    backup = _command(
+        commands, "backup", "copy the SQLite database while the server runs",
+        "Copy the SQLite database to a new file: one moment of it, checked, readable by you alone, whether the server "
+        "runs or not. The secret key is not in it. The copy is marked: put back, it is not served before `signoff "
+        "restored`. For PostgreSQL use pg_dump.",
+        'signoff backup "/var/backups/signoff/$(date +%F-%H%M).db"',
+    )  # fmt: skip
+    backup.add_argument("file", metavar="FILE", type=Path, help="the new file; one that is there is never replaced")
+    _config(backup)
+
+    restored = _command(
+        commands, "restored", "make a database ready that was restored from a backup",
+        "Run this once on a database that was restored from a backup, before it is served. Approvals that were open in "
+        "the backup may have been used since it was made: they are named and revoked. Votes cast ahead and enrolment "
+        "codes are ended. Pending requests are left as they are, and counted. Refuses while a server runs.",
+        "signoff restored --config config.toml",
+    )  # fmt: skip
+    _config(restored)
 
     _add_access(commands)
     _add_rules(commands)

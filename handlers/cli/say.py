@@ -27,9 +27,9 @@ def sentence_of(error: Exception) -> str | None:
         return str(error)
     from bot.errors import Refusal
     from handlers.slack.trouble import SlackTrouble
-    from store.unit import NewerSchema, OlderSchema, StoreUnavailable
+    from store.unit import NewerSchema, OlderSchema, RestoredCopy, StoreUnavailable
 
-    if isinstance(error, Refusal | StoreUnavailable | NewerSchema | OlderSchema):
+    if isinstance(error, Refusal | StoreUnavailable | NewerSchema | OlderSchema | RestoredCopy):
         return str(error)
     if isinstance(error, SlackTrouble):
         return f"Slack refused {error.method}: {error.code}. `signoff check` says what would be right."

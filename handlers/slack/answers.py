@@ -227,6 +227,21 @@ def _enrolment_ended(kind: str, given: Facts) -> tuple[str, list[str]]:
     return title, [_NOT_THEM]
 
 
+def _database_restored(kind: str, given: Facts) -> tuple[str, list[str]]:
+    at = f", made {date(datetime.fromisoformat(str(given['copied_at'])))}" if given.get("copied_at") else ""
+    lines = [
+        f"{_count_of(given, 'revoked', 'open approval')} revoked: the agents may have used them since.",
+        f"{_count_of(given, 'lifted', 'vote')} cast ahead ended, for the same reason.",
+        f"{_count_of(given, 'pending', 'request')} waiting, of which some may have been decided since.",
+        "What was revoked, paused or set up since the backup is not known any more: do it again.",
+    ]
+    return f"Signoff was restored from a backup{at}. What happened after that is lost.", lines
+
+
+def _count_of(given: Facts, name: str, noun: str) -> str:
+    return how_many(int(given.get(name, 0)), noun)
+
+
 def _unworded(kind: str, given: Facts) -> tuple[str, list[str]]:
     facts_given = [f"{mrkdwn(name)}: {mrkdwn(str(value))}" for name, value in sorted(given.items())]
     return f"Signoff reports: {mrkdwn(kind)}", facts_given
@@ -238,6 +253,7 @@ _NOTICES: dict[str, Callable[[str, Facts], tuple[str, list[str]]]] = {
     NoticeKind.PASSCODE_LOCKED: _passcode_locked,
     NoticeKind.PASSCODE_ENROLLED: _passcode_enrolled,
     NoticeKind.ENROLMENT_ENDED: _enrolment_ended,
+    NoticeKind.DATABASE_RESTORED: _database_restored,
 }
 
 

@@ -10,6 +10,7 @@ from bot.drawings import Drawing
 from bot.durations import render_duration
 from bot.lifecycle import State, state_of
 from bot.policy import FORBIDDEN
+from bot.revocation import RESTORED
 from handlers.slack.blocks import Block, context, frame, quote, section
 from handlers.slack.corrections import corrections, forced_votes
 from handlers.slack.quorum import approvals, joined
@@ -39,6 +40,13 @@ WORDS: dict[State, tuple[str, str]] = {
 """A sign and a word or two for each state."""
 
 
+_BEFORE_USED = ", before it was used."
+_WHY_REVOKED: dict[str | None, str] = {
+    FORBIDDEN: f"{_BEFORE_USED} The configuration no longer allows it.",
+    RESTORED: ": the database was restored from a backup, and it may have been used in between.",
+}
+
+
 def state_sign(request: Request) -> str:
     return WORDS[state_of(request)][0]
 
@@ -58,8 +66,7 @@ def history(drawing: Drawing) -> list[str]:
     if state is State.LAPSED and request.expires_at:
         lines.append(f"Not used until {date(request.expires_at)}; the approval is void.")
     if state is State.REVOKED and request.revoked_at and not _is_revoked_by_person(drawing):
-        why = " The configuration no longer allows it." if request.revoked_code == FORBIDDEN else ""
-        lines.append(f"Revoked {date(request.revoked_at)}, before it was used.{why}")
+        lines.append(f"Revoked {date(request.revoked_at)}{_WHY_REVOKED.get(request.revoked_code, _BEFORE_USED)}")
     if request.consumed_at:
         lines.append(f"The agent took the approval {date(request.consumed_at)}.")
     if request.overdue_at:

@@ -13,7 +13,7 @@ from bot.secrets import VARIABLES
 from handlers.cli import main
 from handlers.cli.parser import build_parser, help_of
 from handlers.cli.say import shown
-from store.unit import NewerSchema, OlderSchema, StoreUnavailable
+from store.unit import NewerSchema, OlderSchema, RestoredCopy, StoreUnavailable
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 # What only a command that needs it may import.
@@ -112,6 +112,7 @@ def test_all_faults_of_a_configuration_are_told(tmp_path: Path, capsys: pytest.C
         StoreUnavailable("the database did not take it"),
         NewerSchema("a newer version wrote it"),
         OlderSchema("migrate first"),
+        RestoredCopy("a backup that was put back"),
         OSError(98, "Address already in use"),
     ],
 )

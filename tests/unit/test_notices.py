@@ -36,6 +36,8 @@ RELOADED: dict[str, Fact] = {
          ["refused it", "2 faults", "rules[0].when: no", "cd34"]),
         ("passcode_locked", {"user": "U0ALICE", "minutes": 15}, ["<@U0ALICE>", "locked for 15 minutes"]),
         ("passcode_enrolled", {"user": "U0ALICE", "again": True}, ["<@U0ALICE>", "before it no longer works"]),
+        ("database_restored", {"revoked": 2, "lifted": 1, "pending": 3, "copied_at": "2026-11-22T09:05:00+00:00"},
+         ["restored from a backup, made", "2 open approvals revoked", "1 vote cast ahead", "3 requests waiting"]),
         ("a_new_kind", {"count": 3, "name": "x"}, ["a_new_kind", "count: 3", "name: x"]),
     ],
 )  # fmt: skip

@@ -35,6 +35,7 @@ from bot.lifecycle import state_of
 from bot.memory import Memory
 from bot.notifications import Notifications
 from bot.outbox import Outbox
+from bot.overriding import Overrides
 from bot.passcodes import Passcodes
 from bot.provisioners import Provisioners
 from bot.provisioning import Provisioning
@@ -178,6 +179,7 @@ class Service:
             self.memory,
             self.queues,
             self.escalations,
+            Overrides(store, rulebook, hearings, self.passcodes),
         )
         enrolment.join(self.actions)
         halting.join(self.actions)

@@ -6,6 +6,7 @@ not do what they tried is told why, always. Who may decide is not judged here, a
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 
@@ -14,10 +15,12 @@ from bot.errors import UnknownCard
 from bot.escalations import Escalations
 from bot.memory import Memory
 from bot.outbox import Outbox
+from bot.overriding import Overrides
 from bot.queries import Queries
 from bot.queues import Queues
 from bot.standing import Standing
 from handlers.slack import approve_form, cards, changes, queue_card, remembered, views
+from handlers.slack import override_buttons as buttons
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.changing import Changing
 from handlers.slack.claiming import Claiming
@@ -26,6 +29,8 @@ from handlers.slack.deciding import Deciding
 from handlers.slack.desk import Desk
 from handlers.slack.hometab import HomeTab
 from handlers.slack.looking import Looking
+from handlers.slack.override_form import Way
+from handlers.slack.overriding import Overriding
 from handlers.slack.payloads import Body, Click, Submission, Surface
 from handlers.slack.queueing import Queueing
 from handlers.slack.refusals import refusal_of
@@ -51,11 +56,13 @@ class Actions:
         memory: Memory,
         queues: Queues,
         escalations: Escalations,
+        overrides: Overrides,
     ) -> None:
         self.desk = desk = Desk(client, decisions, queries, outbox, home, afterwards)
         deciding, looking, changing = Deciding(desk), Looking(desk), Changing(desk, standing, memory)
         queueing = Queueing(desk, looking, queues, client)
         claiming = Claiming(desk, escalations)
+        overriding = Overriding(desk, looking, overrides)
         # Only these decide or take back at a press, and are done before the acknowledgement.
         self._at_once: dict[tuple[Surface, str], OnClick] = {
             ("card", cards.APPROVE): deciding.approve_on_card,
@@ -87,12 +94,27 @@ class Actions:
             ("modal", queue_card.BACK): queueing.turn,
             ("modal", queue_card.NEXT): queueing.turn,
         }
+        everywhere: tuple[Surface, ...] = ("card", "modal", "home")
+        for surface in everywhere:
+            self._later |= {
+                (surface, buttons.REVOKE): overriding.ask(Way.REVOKE),
+                (surface, buttons.REPORT): overriding.ask(Way.REPORT),
+                (surface, buttons.REVERSE): overriding.ask(Way.REVERSE),
+                (surface, buttons.MORE): self._choose,
+            }
+        # What the menu on cards and in modals offers, each a press on the same request.
+        self._choices: dict[str, OnClick] = {
+            buttons.WHY: looking.show_details,
+            buttons.FORCE_APPROVE: overriding.ask(Way.FORCE_APPROVE),
+            buttons.FORCE_DENY: overriding.ask(Way.FORCE_DENY),
+        }
         # Forms by their callback_id. What they return is what Slack is to do with the form; what they raise is told
         # in its place. They are done before the acknowledgement.
         self._submitted: dict[str, OnSubmission] = {
             views.DENY_SUBMITTED: deciding.deny,
             approve_form.APPROVE_SUBMITTED: deciding.approve_in_form,
             changes.CHANGES_SUBMITTED: changing.approve_changed,
+            **{way.value: overriding.take for way in Way},
         }
 
     async def click(self, click: Click) -> None:
@@ -120,6 +142,14 @@ class Actions:
         if callback_id in self._submitted:
             raise ValueError(f"{callback_id} is a form already")
         self._submitted[callback_id] = take
+
+    def set_choice(self, choice: str, handle: OnClick) -> None:
+        """Say what a choice of the menu does, in place of what it did. The press comes with the request's number."""
+        self._choices[choice] = handle
+
+    async def _choose(self, click: Click) -> None:
+        choice, number = buttons.choice_in(click.value)
+        await self._choices.get(choice, _refuse_unknown)(replace(click, value=number))
 
     async def submit(self, submission: Submission) -> Body | None:
         """Take a submitted form; returns what Slack is to do with it."""

@@ -45,7 +45,7 @@ def render_approve(drawing: Drawing, modal_id: str) -> View:
         [
             line(wanted(drawing.request), "head"),
             *names_in_full(drawing.request),
-            *_call(drawing),
+            *whole_call(drawing),
             *warning(drawing.request),
             context(facts(drawing), "facts"),
             *still_needed(drawing),
@@ -86,7 +86,8 @@ def faults_of(refusal: Refusal) -> dict[str, str] | None:
     return {block: refusal.message} if block else None
 
 
-def _call(drawing: Drawing) -> list[Block]:
+def whole_call(drawing: Drawing) -> list[Block]:
+    """The call as its card shows it; of one too long for that, how it was seen."""
     if fits_card(drawing.request, call_outline(drawing)):
         return [*card_call(drawing), *compared(drawing)]
     return [section("You have seen the whole call, page by page, in the review.", "reviewed")]
@@ -102,15 +103,21 @@ def _inputs(drawing: Drawing) -> list[Block]:
     return asked or [section("Press *Approve* to vote for it.", "sure")]
 
 
-def reason_input(*, is_required: bool, typed: str | None = None) -> Block:
+def reason_input(
+    *,
+    is_required: bool,
+    typed: str | None = None,
+    label: str = "Why is this right?",
+    hint: str = "It is kept on record; the agent gets the reason of the vote that decides.",
+) -> Block:
     """The field for a reason. ``typed``: what stands in it at first."""
     element = {"type": "plain_text_input", "action_id": REASON_INPUT, "multiline": True, "max_length": MAX_REASON}
     return {
         "type": "input",
         "block_id": REASON_BLOCK,
         "optional": not is_required,
-        "label": plain("Why is this right?"),
-        "hint": plain("It is kept on record; the agent gets the reason of the vote that decides."),
+        "label": plain(label),
+        "hint": plain(hint),
         "element": element | ({"initial_value": typed} if typed else {}),
     }
 

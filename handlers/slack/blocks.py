@@ -5,7 +5,7 @@ came from an agent, what stands behind a bar from a person, and the rest is said
 rendered by ``handlers.slack.text``; nothing here makes text inert.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,6 +91,12 @@ def plain(text: str) -> dict[str, Any]:
 def button(label: str, action_id: str, value: str, style: Literal["primary", "danger"] | None = None) -> dict[str, Any]:
     made: dict[str, Any] = {"type": "button", "text": plain(label), "action_id": action_id, "value": value}
     return {**made, "style": style} if style else made
+
+
+def menu(action_id: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """The menu behind three dots: labels by the value that choosing one gives, at most five."""
+    listed = [{"text": plain(label), "value": value} for value, label in options.items()]
+    return {"type": "overflow", "action_id": action_id, "options": listed}
 
 
 def actions(buttons: Sequence[dict[str, Any]], block_id: str | None = None) -> Block:

@@ -26,6 +26,7 @@ from handlers.slack.call_parts import (
 )
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.corrections import forced_so_far
+from handlers.slack.override_buttons import correct_button, more_menu
 from handlers.slack.quorum import is_pending_vote, needs, votes_so_far
 from handlers.slack.remembered import cast_ahead, memory, near_repeat
 from handlers.slack.states import is_over, render_state, state_sign, state_word
@@ -83,14 +84,14 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
 
 
 def second_row(drawing: Drawing, *, over: bool = False) -> list[dict[str, Any]]:
-    """The buttons that look, change or take back; what comes and goes stands last, so that no other moves."""
+    """The buttons that look, change, correct or take back; what comes and goes stands last, so that no other moves."""
     number = str(drawing.request.number)
     row = [button("Details", DETAILS, number)]
-    if not over:
-        row += claim_button(drawing)
-        row.append(button("Approve with changes…", CHANGE, number))
-        row += [button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) else []
-    return row
+    if over:
+        return [*row, *correct_button(drawing), more_menu(drawing, over=True)]
+    row += claim_button(drawing)
+    row += [button("Approve with changes…", CHANGE, number), more_menu(drawing, over=False)]
+    return [*row, button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) else row
 
 
 def claim_button(drawing: Drawing) -> list[dict[str, Any]]:

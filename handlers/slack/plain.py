@@ -34,7 +34,8 @@ def _lines(blocks: Iterable[Block]) -> Iterator[str]:
                 for element in block["elements"]:
                     yield from unescaped(element["text"]).split("\n")
             case "actions":
-                yield "  ".join(f"[ {element['text']['text']} ]" for element in block["elements"])
+                # A menu has no label, and nothing in it that a reader of a card needs.
+                yield "  ".join(f"[ {one['text']['text']} ]" for one in block["elements"] if one["type"] == "button")
             case other:
                 yield f"({other})"
 

@@ -23,12 +23,15 @@ from handlers.slack.blocks import (
 )
 from handlers.slack.call_parts import claim, facts, wanted, warning
 from handlers.slack.cards import WITHDRAW, headline
+from handlers.slack.corrections import forced_so_far
+from handlers.slack.override_buttons import correct_button, more_menu
 from handlers.slack.pages import Page, details_page, review_page
 from handlers.slack.payloads import BadPayload, Values
 from handlers.slack.quorum import is_pending_vote, still_needed
 from handlers.slack.remembered import near_repeat
 from handlers.slack.states import render_state
 from handlers.slack.text import visible
+from store.tables import Status
 
 DENY_SUBMITTED = "deny_submitted"
 REVIEW_BACK = "review_back"
@@ -102,8 +105,15 @@ def render_details(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     shown = details_page(drawing, page)
     number = str(drawing.request.number)
     withdraw = [button("Withdraw my vote", WITHDRAW, number)] if is_pending_vote(drawing) else []
+    over = drawing.request.status is not Status.PENDING
+    correct = [*correct_button(drawing), more_menu(drawing, over=over)]
     turn = [*_turning(shown, number, DETAILS_BACK, DETAILS_NEXT), *withdraw]
-    blocks = [*_page_mark(shown), *shown.blocks, *([actions(turn, "turn")] if turn else [])]
+    blocks = [
+        *_page_mark(shown),
+        *shown.blocks,
+        actions(correct, "correct"),
+        *([actions(turn, "turn")] if turn else []),
+    ]
     return modal(_title("Request", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
 
 
@@ -126,7 +136,10 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     if shown.is_last and not state:
         approve = button("Approve", REVIEW_APPROVE, number, "primary")
         blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
-        blocks.append(actions([button("Approve with changes…", REVIEW_CHANGE, number)], "change"))
+        change = button("Approve with changes…", REVIEW_CHANGE, number)
+        blocks.append(actions([change, more_menu(drawing, over=False)], "change"))
+    if shown.is_last and state:
+        blocks.append(actions([*correct_button(drawing), more_menu(drawing, over=True)], "change"))
     if turn:  # last on every page: what a second press on Next meets where Next was is never Approve
         blocks.append(actions(turn, "turn"))
     return modal(_title("Review", drawing), blocks, external_id=modal_id, private_metadata=_metadata(drawing, shown))
@@ -148,7 +161,11 @@ def render_refusal(message: str, drawing: Drawing | None = None) -> View:
 
 def render_done(drawing: Drawing) -> View:
     """Tell somebody what their decision led to."""
-    waiting = [section("Your vote is recorded. It is not decided yet.", "decision"), *still_needed(drawing)]
+    waiting = [
+        section("Your vote is recorded. It is not decided yet.", "decision"),
+        *still_needed(drawing),
+        *forced_so_far(drawing),
+    ]
     state = render_state(drawing) or waiting
     return modal(_title("Request", drawing), [line(headline(drawing.request), "head"), *state])
 

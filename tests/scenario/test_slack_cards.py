@@ -18,7 +18,7 @@ async def bot(database: Path, request: pytest.FixtureRequest) -> AsyncIterator[B
 async def test_a_card_is_posted_approved_and_drawn_anew(bot: Bot) -> None:
     request = await bot.submit()
     card = await bot.card(request)
-    assert card.action_ids() == ["approve", "deny", "details", "change"]
+    assert card.action_ids() == ["approve", "deny", "details", "change", "more"]
     ack = await bot.slack.click("U0ALICE", card.channel, card.ts, "approve")
     assert ack.ok
     assert await bot.status(request) is Status.APPROVED  # committed before the acknowledgement

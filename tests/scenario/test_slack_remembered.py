@@ -81,7 +81,7 @@ async def test_a_denied_call_is_reopened_from_its_card(bot: Bot) -> None:
     asked = await bot.submit()
     await _deny(bot, "U0ALICE", asked)
     card = bot.cards(asked)[0]
-    assert card.action_ids() == ["details", "reopen"]
+    assert card.action_ids() == ["details", "reverse", "more", "reopen"]
     assert "The same call is denied again without asking, until" in card.all_text()
     again = await bot.submit()
     assert again.status is Status.DENIED
@@ -92,7 +92,7 @@ async def test_a_denied_call_is_reopened_from_its_card(bot: Bot) -> None:
     await bot.until_delivered()
     card = bot.cards(asked)[0]
     assert "*Reopened* by <@U0BOB>" in card.all_text()
-    assert card.action_ids() == ["details"]
+    assert card.action_ids() == ["details", "reverse", "more"]
     assert (await bot.submit()).status is Status.PENDING
 
 

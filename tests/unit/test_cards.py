@@ -12,6 +12,16 @@ from bot.queries import Seen
 from handlers.slack import answers
 from handlers.slack.call_parts import CARD_CHARACTERS, CARD_LINES, fits_card
 from handlers.slack.cards import APPROVE, CHANGE, DENY, DETAILS, REVIEW, card_metadata, render_card
+from handlers.slack.override_buttons import (
+    FORCE_APPROVE,
+    FORCE_DENY,
+    MORE,
+    REPORT,
+    REVERSE,
+    REVOKE,
+    WHY,
+    choice_in,
+)
 from tests.unit.slack_calls import drawings, some
 from tests.unit.slack_support import (
     APPROVED,
@@ -43,8 +53,11 @@ def test_asks_with_the_call_before_the_claim() -> None:
     assert "rule refunds" in shown
     assert "#42" in shown
     assert "<!date^1795341600^{date_short_pretty} at {time}|22 Nov 2026 10:00 UTC>" in shown
-    assert list(buttons(card.blocks)) == [APPROVE, DENY, DETAILS, CHANGE]
-    assert {button["value"] for button in buttons(card.blocks).values()} == {"42"}
+    assert list(buttons(card.blocks)) == [APPROVE, DENY, DETAILS, CHANGE, MORE]
+    pressed = buttons(card.blocks)
+    assert {pressed[name]["value"] for name in pressed if name != MORE} == {"42"}
+    choices = [choice_in(option["value"]) for option in pressed[MORE]["options"]]
+    assert choices == [(WHY, "42"), (FORCE_APPROVE, "42"), (FORCE_DENY, "42")]
     assert buttons(card.blocks)[APPROVE]["style"] == "primary"
     assert buttons(card.blocks)[DENY]["style"] == "danger"
 
@@ -145,7 +158,7 @@ def test_approves_on_the_card_what_it_shows_whole(characters: int) -> None:
 def test_reviews_what_does_not_fit_and_says_how_much_is_missing(one: Drawing) -> None:
     card = render_card(one, NOW)
     check_message(card)
-    assert list(buttons(card.blocks)) == [REVIEW, DENY, DETAILS, CHANGE]
+    assert list(buttons(card.blocks)) == [REVIEW, DENY, DETAILS, CHANGE, MORE]
     shown = text_in(card.blocks)
     assert "not the whole call" in shown
     assert "more" in shown
@@ -214,8 +227,14 @@ def test_tells_what_became_of_it(state: str, words: list[str]) -> None:
     shown = text_in(card.blocks)
     for word in words:
         assert word in shown
-    assert list(buttons(card.blocks)) == [DETAILS]
+    assert list(buttons(card.blocks)) == [DETAILS, *CORRECTED_BY.get(state, []), MORE]
+    assert [option["value"] for option in buttons(card.blocks)[MORE]["options"]] == [f"{WHY}:42"]
     check_message(card)
+
+
+CORRECTED_BY = {"denied": [REVERSE], "expired": [REVERSE], "open": [REVOKE]} | {
+    state: [REPORT] for state in ("consumed", "overdue", "succeeded", "failed")
+}
 
 
 def test_every_state_is_tested_here() -> None:
@@ -233,7 +252,8 @@ def test_buttons_and_blocks_keep_their_places() -> None:
 
 def test_past_the_deadline_nothing_can_be_pressed_that_decides() -> None:
     late = render_card(drawing(), NOW + timedelta(hours=1))
-    assert list(buttons(late.blocks)) == [DETAILS]
+    assert list(buttons(late.blocks)) == [DETAILS, MORE]
+    assert len(buttons(late.blocks)[MORE]["options"]) == 1
     assert "The time to decide is over" in text_in(late.blocks)
     assert APPROVE in buttons(render_card(drawing(), NOW + timedelta(minutes=59)).blocks)
 

@@ -10,6 +10,7 @@ from bot.drawings import Drawing
 from bot.standing import Granted
 from handlers.slack import changes, views
 from handlers.slack.cards import DETAILS, render_card
+from handlers.slack.override_buttons import MORE, REVERSE
 from handlers.slack.remembered import REOPEN, is_changed, near_repeat, render_tries
 from store.tables import DeciderKind, StandingVote, Status
 from tests.unit.slack_calls import LINES, corpus, poisoned
@@ -186,14 +187,14 @@ def test_a_denial_that_is_remembered_can_be_reopened_from_its_card() -> None:
     one = replace(drawing(**DENIED), remembered_until=NOW + DAY)
     card = render_card(one, NOW)
     check_message(card)
-    assert list(buttons(card.blocks)) == [DETAILS, REOPEN]
+    assert list(buttons(card.blocks)) == [DETAILS, REVERSE, MORE, REOPEN]
     assert "The same call is denied again without asking, until <!date^" in text_in(card.blocks)
     forgotten = render_card(drawing(**DENIED), NOW)
-    assert list(buttons(forgotten.blocks)) == [DETAILS]
+    assert list(buttons(forgotten.blocks)) == [DETAILS, REVERSE, MORE]
     reopened = replace(drawing(**DENIED | {"reopened_at": NOW, "reopened_by": "U0BOB"}), remembered_until=None)
     shown = render_card(reopened, NOW)
     check_message(shown)
-    assert list(buttons(shown.blocks)) == [DETAILS]
+    assert list(buttons(shown.blocks)) == [DETAILS, REVERSE, MORE]
     assert "*Reopened* by <@U0BOB>, <!date^" in text_in(shown.blocks)
 
 

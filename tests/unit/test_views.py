@@ -13,6 +13,7 @@ from bot.drawings import Drawing
 from bot.queries import Seen, Waiting
 from handlers.slack import answers, home, views
 from handlers.slack.outline import outline
+from handlers.slack.override_buttons import MORE, REPORT, REVERSE, REVOKE
 from handlers.slack.payloads import BadPayload, Metadata, Values, parse_metadata
 from handlers.slack.text import visible
 from store.tables import Card, CardState, Place, VoteKind
@@ -66,7 +67,7 @@ def test_approving_is_on_the_last_page_alone() -> None:
 
 def test_a_short_call_is_reviewed_on_one_page() -> None:
     page = views.render_review(drawing(agent_reasoning="why"), "m")
-    assert list(buttons(page["blocks"])) == [views.REVIEW_APPROVE, views.REVIEW_DENY, views.REVIEW_CHANGE]
+    assert list(buttons(page["blocks"])) == [views.REVIEW_APPROVE, views.REVIEW_DENY, views.REVIEW_CHANGE, MORE]
     shown = text_in(page["blocks"])
     assert shown.index("amount: 4900") < shown.index("why")
     assert "Page" not in shown
@@ -83,7 +84,8 @@ def test_a_page_that_is_not_there_gives_the_nearest(page: int) -> None:
 @pytest.mark.parametrize("state", sorted(STATES.keys() - {"pending"}))
 def test_a_decided_request_cannot_be_approved_in_its_review(state: str) -> None:
     page = views.render_review(drawing(**STATES[state]), "m")
-    assert buttons(page["blocks"]) == {}
+    assert set(buttons(page["blocks"])) <= {REVOKE, REPORT, REVERSE, MORE}
+    assert len(buttons(page["blocks"])[MORE]["options"]) == 1
     assert "22 Nov 2026" in text_in(page["blocks"])
 
 
@@ -113,7 +115,7 @@ def test_details_of_a_small_request_are_one_page_with_everything() -> None:
         "22 Nov 2026 10:00 UTC",
     ):  # fmt: skip
         assert words in shown
-    assert buttons(view["blocks"]) == {}
+    assert list(buttons(view["blocks"])) == [REVERSE, MORE]
 
 
 @pytest.mark.parametrize("name", ["agent_reasoning", "context", "arguments", "outcome_note"])
@@ -159,8 +161,8 @@ def test_details_name_everybody_who_may_decide() -> None:
 
 def test_details_can_be_turned() -> None:
     first, *_, last = all_pages(views.render_details, BIG)
-    assert list(buttons(first["blocks"])) == [views.DETAILS_NEXT]
-    assert list(buttons(last["blocks"])) == [views.DETAILS_BACK]
+    assert list(buttons(first["blocks"])) == [MORE, views.DETAILS_NEXT]
+    assert list(buttons(last["blocks"])) == [MORE, views.DETAILS_BACK]
 
 
 # --- any call ---------------------------------------------------------------------------------------------

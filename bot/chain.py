@@ -78,7 +78,6 @@ class ChainCheck:
         self._witnesses = sum(map(len, self._waiting.values()))
         self._head: Link | None = None
         self._hash = CHAIN_START
-        self._last_at: datetime | None = None
         self._events = 0
         self._witnessed: Witness | None = None
         self._is_whole = True  # nothing was wrong with the chain so far

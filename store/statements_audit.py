@@ -6,10 +6,12 @@ The conventions are those of ``store.statements``. Rows come lean: an audit read
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, null, or_, select
 
+from store import tables as t
 from store.compiled import Statement
-from store.statements import events
+from store.statements import cards, events, outbox, requests, votes
+from store.statements_overrides import overrides
 
 
 class Link(NamedTuple):
@@ -56,3 +58,59 @@ LAST_MARK_OF = Statement(
     .limit(1),
     EventMark,
 )
+
+
+class FinishedCard(NamedTuple):
+    """Where the card of a decided request stands."""
+
+    id: int
+    request_number: int
+    channel: str
+    ts: str
+    posted_at: datetime
+
+
+FINISHED_CARDS_AFTER = Statement(
+    select(cards.c.id, cards.c.request_number, cards.c.channel, cards.c.ts, cards.c.posted_at)
+    .join(requests, requests.c.number == cards.c.request_number)
+    .where(
+        cards.c.id > bindparam("card_id", type_=cards.c.id.type),
+        cards.c.state == t.CardState.LIVE,
+        or_(cards.c.place == t.Place.CHANNEL, cards.c.place == t.Place.FALLBACK, cards.c.place == t.Place.DM),
+        cards.c.ts.is_not(None),
+        requests.c.status != t.Status.PENDING,
+    )
+    .order_by(cards.c.id)
+    .limit(bindparam("limit")),
+    FinishedCard,
+)
+DRAWINGS_DUE = Statement(
+    select(func.count()).where(outbox.c.card_id == bindparam("card_id", type_=outbox.c.card_id.type)), int
+)
+
+# --- what is stored, against what is on record of it -------------------------------------------------------
+
+_of_events = events.c.request_number
+_from, _to = bindparam("first", type_=requests.c.number.type), bindparam("last", type_=requests.c.number.type)
+# An agent's claims are not on record, and may be a megabyte.
+_bulk = ("agent_reasoning", "context")
+REQUESTS_BETWEEN = Statement(
+    select(*(null().label(column.name) if column.name in _bulk else column for column in requests.c))
+    .where(requests.c.number.between(_from, _to))
+    .order_by(requests.c.number),
+    t.Request,
+)
+EVENTS_BETWEEN = Statement(
+    select(*_link).where(_of_events.between(_from, _to)).order_by(_of_events, events.c.number), Link
+)
+VOTES_BETWEEN = Statement(
+    select(votes).where(votes.c.request_number.between(_from, _to)).order_by(votes.c.request_number, votes.c.id), t.Vote
+)
+OVERRIDES_BETWEEN = Statement(
+    select(overrides)
+    .where(overrides.c.request_number.between(_from, _to))
+    .order_by(overrides.c.request_number, overrides.c.id),
+    t.Override,
+)
+LAST_REQUEST = Statement(select(func.max(requests.c.number)), lambda number: number)
+LAST_REQUEST_ON_RECORD = Statement(select(func.max(events.c.request_number)), lambda number: number)

@@ -6,7 +6,8 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from handlers.cli.parser import CONFIG_VARIABLE, DEFAULT_CONFIG, build_parser, help_of
+from handlers.cli.parser import build_parser, help_of
+from handlers.cli.parts import CONFIG_VARIABLE, DEFAULT_CONFIG
 from handlers.cli.say import say, sentence_of
 
 DONE, FAILED, MISUNDERSTOOD, INTERRUPTED = 0, 1, 2, 130
@@ -63,6 +64,7 @@ def _command(args: Namespace) -> Command | None:
         "backup": _backup,
         "restored": _restored,
         "access": _access,
+        "evidence": _evidence,
     }
     return simple.get(args.command)
 
@@ -153,5 +155,22 @@ def _provisioner(args: Namespace, env: Mapping[str, str]) -> int:
     return DONE
 
 
-_WITH_PARTS: dict[str, Command] = {"instance": _instance, "provisioner": _provisioner, "rules": _rules}
+def _audit(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.audit import run
+
+    return run(args, env, config_path(args, env))
+
+
+def _evidence(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.audit import run_evidence
+
+    return run_evidence(args, env, config_path(args, env))
+
+
+_WITH_PARTS: dict[str, Command] = {
+    "audit": _audit,
+    "instance": _instance,
+    "provisioner": _provisioner,
+    "rules": _rules,
+}
 """Commands whose second word says what is to be done."""

@@ -5,15 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-CONFIG_VARIABLE = "SIGNOFF_CONFIG"
-DEFAULT_CONFIG = "config.toml"
+from handlers.cli.parser_audit import add_audit, add_evidence
+from handlers.cli.parts import Parser as _Parser
+from handlers.cli.parts import command as _command
+from handlers.cli.parts import config_option as _config
+from handlers.cli.parts import json_option as _json
+
 COMMANDS = (
     "serve", "demo", "check", "manifest", "enroll", "reload", "backup", "restored", "access", "rules", "instance",
-    "provisioner",
+    "provisioner", "audit", "evidence",
 )  # fmt: skip
 RULES_COMMANDS = ("test",)
 INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
 PROVISIONER_COMMANDS = ("create", "list", "revoke")
+AUDIT_COMMANDS = ("verify", "checkpoint", "key", "show", "export")
 
 _EPILOG = """\
 try it:          signoff demo
@@ -23,15 +28,9 @@ change rules:    signoff reload --config config.toml
 let an agent in: signoff instance create billing-prod --agent refund-bot
 passcodes:       signoff enroll U0ALICE
 backups:         signoff backup FILE, and signoff restored once one was put back
+the record:      signoff audit verify --slack
 
 Every command has a --help of its own. Exit codes: 0 done, 1 refused or failed, 2 not understood."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says a mistake in one line and where help is, instead of the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
 
 
 class _Version(argparse.Action):
@@ -142,6 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rules(commands)
     _add_instance(commands)
     _add_provisioner(commands)
+    add_audit(commands)
+    add_evidence(commands)
     return parser
 
 
@@ -276,39 +277,6 @@ def _add_provisioner(commands: Any) -> None:
     )  # fmt: skip
     revoke.add_argument("name", metavar="NAME")
     _config(revoke)
-
-
-def _command(commands: Any, name: str, short: str, description: str, example: str) -> argparse.ArgumentParser:
-    lines = [f"  {line.strip()}".rstrip() for line in example.strip().splitlines()]
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=short,
-        description=_wrapped(description),
-        epilog="\n".join(["example:", *lines]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    return parser
-
-
-def _wrapped(text: str) -> str:
-    import textwrap
-
-    return textwrap.fill(text, 88)
-
-
-def _config(parser: Any, default_is_used: str = "") -> None:
-    default = f"default: ${CONFIG_VARIABLE}, else ./{DEFAULT_CONFIG}"
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        help=f"the configuration; {default_is_used}" if default_is_used else f"the configuration ({default})",
-    )
-
-
-def _json(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:
-    parser.add_argument("--json", action="store_true", help=text)
 
 
 def _port(text: str) -> int:

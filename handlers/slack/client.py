@@ -174,6 +174,19 @@ class SlackClient:
             if records.is_older(rows, since):
                 return
 
+    async def load_own_page(
+        self, channel: str, since: datetime, cursor: str | None
+    ) -> tuple[list[Sighting], str | None]:
+        """Return messages of our bot since then, a page of them, newest first, and what leads to the next page."""
+        home = await self.load_identity()
+        method = "conversations.history"
+        page = await self._page(
+            method, self._web.conversations_history, "messages", cursor,
+            channel=channel, oldest=f"{since.timestamp():.6f}", include_all_metadata=True,
+        )  # fmt: skip
+        found = [_check(method, records.own_sighting, channel, message, home) for message in page.rows]
+        return [sighting for sighting in found if sighting is not None], page.cursor
+
     async def load_own_replies(self, channel: str, thread_ts: str) -> AsyncIterator[Sighting]:
         """Look through a thread for messages of our bot, oldest first."""
         async for _, sightings in self._look_through(

@@ -36,12 +36,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A message of our own bot, found in Slack, with its metadata (empty if it has none)."""
+    """A message of our own bot, found in Slack, with its blocks and its metadata (empty if it has none)."""
 
     channel: str
     ts: str
     event_type: str = ""
     event_payload: Mapping[str, Any] = field(default_factory=dict)
+    blocks: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +130,17 @@ def own_sighting(channel: str, message: Mapping[str, Any], home: Identity) -> Si
     """Read a message of a channel's history; None unless our own bot wrote it."""
     if message.get("bot_id") != home.bot_id and message.get("user") != home.user_id:
         return None
-    metadata = message.get("metadata")
+    found, metadata = message.get("blocks"), message.get("metadata")
+    blocks = tuple(block for block in found if isinstance(block, Mapping)) if isinstance(found, list) else ()
     if not isinstance(metadata, Mapping):
-        return Sighting(channel, text(message, "ts"))
+        return Sighting(channel, text(message, "ts"), blocks=blocks)
     payload = metadata.get("event_payload")
     return Sighting(
         channel,
         text(message, "ts"),
         str(metadata.get("event_type", "")),
         payload if isinstance(payload, Mapping) else {},
+        blocks,
     )
 
 

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from handlers.cli.parser import COMMANDS, INSTANCE_COMMANDS, PROVISIONER_COMMANDS, RULES_COMMANDS, build_parser, help_of
+from handlers.cli.parser import (
+    AUDIT_COMMANDS,
+    COMMANDS,
+    INSTANCE_COMMANDS,
+    PROVISIONER_COMMANDS,
+    RULES_COMMANDS,
+    build_parser,
+    help_of,
+)
 from handlers.metrics import Metrics
 
 DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -38,7 +46,12 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     assert documented() == exposed()
 
 
-PARTS = {"instance": INSTANCE_COMMANDS, "provisioner": PROVISIONER_COMMANDS, "rules": RULES_COMMANDS}
+PARTS = {
+    "audit": AUDIT_COMMANDS,
+    "instance": INSTANCE_COMMANDS,
+    "provisioner": PROVISIONER_COMMANDS,
+    "rules": RULES_COMMANDS,
+}
 WHOLE = [" ".join(filter(None, (command, part))) for command in COMMANDS for part in PARTS.get(command, ("",))]
 
 

@@ -223,6 +223,12 @@ class NotATime(Refusal):
     code = "not_a_time"
 
 
+class NotAQuestion(Refusal):
+    """That is no question that can be understood."""
+
+    code = "not_a_question"
+
+
 class WrongCode(Refusal):
     """This code is wrong, or no longer good: it is for you alone, once, for 15 minutes, and five wrong ones end it. Ask
     whoever runs Signoff for another."""

@@ -44,6 +44,7 @@ from bot.queues import Queues
 from bot.receivers import Signing
 from bot.redaction import Redactor
 from bot.reload import Ended, Reload, Reloads, Result
+from bot.reports import Reports
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
 from bot.standing import Standing
@@ -67,7 +68,7 @@ from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
 from handlers.slack.client import SlackClient
-from handlers.slack.commands import Commands, reading_commands
+from handlers.slack.commands import Commands, show_command
 from handlers.slack.directory import SlackDirectory
 from handlers.slack.enrolment import Enrolment
 from handlers.slack.halting import Halting
@@ -79,6 +80,7 @@ from handlers.slack.posting import DRAW_PACE, PATIENCE, POST_PACE, SlackCarrier
 from handlers.slack.pulse import Pulse
 from handlers.slack.queue_posting import QUEUE_PACE
 from handlers.slack.reach import Reach
+from handlers.slack.reporting import Reporting
 from handlers.webhooks import Webhooks
 from store import statements
 from store.engine import SqliteStore
@@ -157,11 +159,14 @@ class Service:
         duty = OnCallCommands(self.oncall, absences, self.directory, clock)
         halting = Halting(self.halts, self.digests, rulebook, self.directory, clock)
         enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
+        links = CardLinks(self.client, self.outbox)
+        reporting = Reporting(self.client, self.queries, Reports(store, rulebook, redactor), links, clock)
         self.commands = Commands(
             self.client,
             self.afterwards,
             [
-                *reading_commands(self.queries, clock),
+                *reporting.subcommands(),
+                show_command(self.queries, clock),
                 *duty.subcommands(),
                 *halting.subcommands(),
                 enrolment.subcommand(),
@@ -183,6 +188,7 @@ class Service:
         )
         enrolment.join(self.actions)
         halting.join(self.actions)
+        reporting.join(self.actions)
         self.door = SlackDoor(
             settings.slack,
             self.client,
@@ -196,7 +202,7 @@ class Service:
             lambda: rulebook.policy.settings,
             secrets.named,
             self.operator_outbound,
-            CardLinks(self.client, self.outbox).link_to,
+            links.link_to,
             self.metrics.page,
         )
         self.carrier = SlackCarrier(

@@ -1,6 +1,6 @@
 """What Signoff says in words: to slash commands, to refused clicks, to an agent's owners and to the admins. Pure.
 
-Answers carry no buttons: an ephemeral message is no card of ours, and clicks count on those alone.
+Answers carry no buttons that decide: an ephemeral message is no card of ours, and clicks count on those alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,40 +19,19 @@ from handlers.slack.call_parts import (
     decider_groups,
     facts,
     hidden_copies,
-    wanted,
     warning,
     where_it_is,
 )
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
 from handlers.slack.corrections import corrections
-from handlers.slack.quorum import needs, score, still_needed, votes_so_far
-from handlers.slack.states import is_over, render_state
+from handlers.slack.quorum import needs, still_needed, votes_so_far
+from handlers.slack.states import render_state
 from handlers.slack.text import date, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
 from store.tables import Request, Status
 
-MAX_LISTED = 12
 MAX_FAULT = 500
 MAX_TOOL = 80
-
-
-def render_pending(seen: Sequence[Seen], now: datetime) -> Message:
-    """List the pending requests that a person sees, soonest deadline first."""
-    open_ = [one for one in seen if not is_over(one.drawing.request, now)]
-    if not open_:
-        return _plain("Nothing is waiting that you can see.")
-    title = f"{how_many(len(open_), 'request')} waiting"
-    blocks: list[Block] = [line([said(title, bold=True)], "title")]
-    for one in open_[:MAX_LISTED]:
-        request = one.drawing.request
-        blocks.append(line([said(f"#{request.number} ", bold=True), *wanted(request)], f"head_{request.number}"))
-        far = f" · {counted} approved" if (counted := score(one.drawing)) else ""
-        at = f" · {where}" if (where := where_it_is(one.cards)) else ""
-        mine = " · *you may decide*" if one.may_decide else ""
-        blocks.append(context([f"by {date(request.deadline_at)}{far}{at}{mine}"], f"facts_{request.number}"))
-    if len(open_) > MAX_LISTED:
-        blocks.append(context([f"{len(open_) - MAX_LISTED} more are not listed here."], "rest"))
-    return Message(title, blocks)
 
 
 def render_show(seen: Seen, now: datetime) -> Message:

@@ -46,6 +46,11 @@ def framed(text: str) -> Part:
     return {"type": "text", "text": text, "style": {"code": True}}
 
 
+def link(text: str, url: str | None, *, bold: bool = False) -> Part:
+    """A piece of a line that leads somewhere; only said where there is no ``url``. Never for a text of others."""
+    return said(text, bold=bold) if url is None else {**said(text, bold=bold), "type": "link", "url": url}
+
+
 def line(parts: Sequence[Part], block_id: str | None = None) -> Block:
     """One line of rich text, which knows no markup."""
     return _with_id(

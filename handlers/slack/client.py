@@ -219,13 +219,13 @@ class SlackClient:
             lambda data: records.text(records.table(data, "channel"), "id"),
         )
 
-    async def respond(self, response_url: str, text: str, blocks: Blocks) -> None:
-        """Answer a slash command later, to the one who typed it."""
+    async def respond(self, response_url: str, text: str, blocks: Blocks, *, replace: bool = False) -> None:
+        """Answer a slash command later, to the one who typed it; ``replace``: the answer whose button was pressed."""
         method = "response_url"
         allowed = _origin(self.api_url) if is_on_loopback(self.api_url) else RESPONSE_URLS
         if not response_url.startswith(allowed):
             raise Refused(method, "foreign_response_url")
-        body = {"response_type": "ephemeral", "replace_original": False, "text": text, "blocks": _plain(blocks)}
+        body = {"response_type": "ephemeral", "replace_original": replace, "text": text, "blocks": _plain(blocks)}
         try:
             async with self._session.post(response_url, json=body, allow_redirects=False) as response:
                 if response.status != 200:

@@ -21,7 +21,6 @@ from handlers.slack.afterwards import Afterwards
 from handlers.slack.answers import (
     render_help,
     render_hidden,
-    render_pending,
     render_refusal_text,
     render_show,
     render_unknown,
@@ -124,11 +123,8 @@ class Commands:
         return render_help({one.usage: one.help for one in self._table.values()})
 
 
-def reading_commands(queries: Queries, clock: Clock) -> list[Subcommand]:
-    """Return the subcommands that only read: ``pending`` and ``show``."""
-
-    async def pending(command: Command, rest: str) -> Message:
-        return render_pending(await queries.pending(command.user_id), clock())
+def show_command(queries: Queries, clock: Clock) -> Subcommand:
+    """Return the subcommand that shows one request."""
 
     async def show(command: Command, rest: str) -> Message:
         if not rest:
@@ -136,7 +132,4 @@ def reading_commands(queries: Queries, clock: Clock) -> list[Subcommand]:
         seen = await queries.show(command.user_id, rest)
         return render_hidden(rest) if seen is None else render_show(seen, clock())
 
-    return [
-        Subcommand("pending", "pending", "what is waiting, as far as you may see it", pending),
-        Subcommand("show", "show ID", f"one request, such as `{COMMAND} show 42`", show),
-    ]
+    return Subcommand("show", "show ID", f"one request, such as `{COMMAND} show 42`", show)

@@ -4,6 +4,7 @@ Where a fact that opens a door is missing, it is read as the closed one; where a
 Slack's documentation decides. Malformed answers raise ``BadAnswer``, never anything else.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 
 from bot.people import Channel, Person
 
+_ADDRESS = re.compile(r"https://[a-z0-9-]+(?:\.[a-z0-9-]+)+/", re.ASCII)
 SLACKBOT = "USLACKBOT"  # Slack's own bot, whose record does not say that it is one
 
 
@@ -27,6 +29,8 @@ class Identity:
     user_id: str
     bot_id: str
     scopes: frozenset[str] = frozenset()
+    address: str | None = None
+    """Where the workspace is in the browser, with a slash at the end."""
 
     @property
     def home(self) -> str:
@@ -66,13 +70,14 @@ class Page:
 
 def identity_of(answer: Mapping[str, Any], scopes: str | None) -> Identity:
     """Read auth.test's answer and the header that lists the scopes."""
-    enterprise = answer.get("enterprise_id")
+    enterprise, address = answer.get("enterprise_id"), answer.get("url")
     return Identity(
         team_id=text(answer, "team_id"),
         enterprise_id=enterprise if isinstance(enterprise, str) and enterprise else None,
         user_id=text(answer, "user_id"),
         bot_id=text(answer, "bot_id"),
         scopes=frozenset(scope.strip() for scope in (scopes or "").split(",") if scope.strip()),
+        address=address if isinstance(address, str) and _ADDRESS.fullmatch(address) else None,
     )
 
 

@@ -88,11 +88,11 @@ def _decision(drawing: Drawing) -> str:
     if state is State.EXPIRED:
         return f"⌛ *Expired*{when}: nobody decided in time. Nothing was approved."
     if state is State.CANCELLED:
-        return f"🚫 *Cancelled*{when} {_by(request)}."
+        return f"🚫 *Cancelled*{when} {decided_by(request)}."
     if is_changed(request):
-        return f"⛔ *Denied: approved with changes* {_by(request)}{',' if when else ''}{when}."
+        return f"⛔ *Denied: approved with changes* {decided_by(request)}{',' if when else ''}{when}."
     word = "⛔ *Denied*" if state is State.DENIED else "✅ *Approved*"
-    by = _by(request) if state is State.DENIED else _approved_by(drawing)
+    by = decided_by(request) if state is State.DENIED else _approved_by(drawing)
     return f"{word} {by}{',' if when else ''}{when}."
 
 
@@ -104,12 +104,13 @@ def _approved_by(drawing: Drawing) -> str:
         users = users or [request.decided_by]
         return f"by {'admins' if len(users) > 1 else 'admin'} {joined([user_mention(user) for user in users])}"
     if request.decided_by_kind is not DeciderKind.PERSON:
-        return _by(request)
+        return decided_by(request)
     others = [vote.user_id for vote in approvals(drawing) if vote.user_id != request.decided_by]
     return f"by {joined([user_mention(user) for user in [*others, request.decided_by]])}"
 
 
-def _by(request: Request) -> str:
+def decided_by(request: Request) -> str:
+    """Say in mrkdwn by whom or what a request was decided."""
     match request.decided_by_kind:
         case DeciderKind.PERSON:
             return f"by {user_mention(request.decided_by)}"

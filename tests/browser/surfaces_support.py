@@ -46,6 +46,7 @@ from store.tables import (
     Vote,
 )
 from store.vocabulary import StepState, TargetState
+from tests.unit.report_samples import waiting
 from tests.unit.slack_support import APPROVED, STATES, drawing, rule, vote
 
 PHONE = (390, 844)
@@ -450,7 +451,7 @@ SAMPLES: dict[str, Sample] = {
     "answers": Sample(
         "Slash answers: pending, help, unknown, hidden, refused", "messages", is_private=True,
         content=lambda: [
-            answers.render_pending(_waiting(), MORNING), answers.render_help(_COMMANDS),
+            waiting(_waiting()), answers.render_help(_COMMANDS),
             answers.render_unknown("pendign", ["pending"]), answers.render_hidden("99"),
             answers.render_refusal_text("You own this agent, so you do not decide for it.", request()),
         ],

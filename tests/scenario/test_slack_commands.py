@@ -88,10 +88,10 @@ async def test_slack_that_cannot_be_asked_is_said(bot: Bot) -> None:
     ("error", "words"), [(StoreUnavailable("locked"), "cannot reach its database"), (ZeroDivisionError(), "its log")]
 )
 async def test_trouble_of_ours_is_said(bot: Bot, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
-    async def fail(user: str) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(bot.queries, "pending", fail)
+    monkeypatch.setattr(bot.queries, "waiting", fail)
     assert words in await _answer(bot, "U0ALICE", "pending")
 
 

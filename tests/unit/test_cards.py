@@ -22,6 +22,7 @@ from handlers.slack.override_buttons import (
     WHY,
     choice_in,
 )
+from tests.unit.report_samples import waiting
 from tests.unit.slack_calls import drawings, some
 from tests.unit.slack_support import (
     APPROVED,
@@ -77,7 +78,7 @@ def test_the_lock_screen_tells_no_argument_and_no_word_of_the_agents(state: str)
         "card": render_card(one, NOW).text,
         "late card": render_card(one, NOW + timedelta(days=1)).text,
         "show": answers.render_show(seen, NOW).text,
-        "pending": answers.render_pending([seen], NOW).text,
+        "pending": waiting([seen]).text,
         "refusal": answers.render_refusal_text("No.", one).text,
         "notice": answers.render_owner_notice(one, "overdue").text,
     }

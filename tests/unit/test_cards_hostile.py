@@ -11,6 +11,7 @@ from bot.queries import Seen
 from handlers.slack import answers, approve_form, home, views
 from handlers.slack.blocks import Message
 from handlers.slack.cards import notification, render_card
+from tests.unit.report_samples import reports_of, waiting
 from tests.unit.slack_calls import LINES, MARK, corpus, poisoned
 from tests.unit.slack_support import (
     NOW,
@@ -33,7 +34,8 @@ def messages(one: Drawing) -> Iterator[tuple[str, Message]]:
     seen = Seen(one, (), True)
     yield "card", render_card(one, NOW)
     yield "show", answers.render_show(seen, NOW)
-    yield "pending", answers.render_pending([seen], NOW)
+    yield "pending", waiting([seen])
+    yield from reports_of(one, one.request.agent_reasoning)
     yield "refused", answers.render_refusal_text("No.", one)
     yield "notice", answers.render_owner_notice(one, "overdue")
     yield "notice of a code", answers.render_owner_notice(one, "is_archived")

@@ -15,6 +15,7 @@ from handlers.slack import answers, approve_form, home, views
 from handlers.slack.cards import render_card
 from handlers.slack.quorum import joined, score, vote_lines
 from store.tables import FullView, StepUp, VoteKind
+from tests.unit.report_samples import waiting
 from tests.unit.slack_calls import corpus
 from tests.unit.slack_support import (
     APPROVED,
@@ -193,7 +194,7 @@ def test_details_tell_what_each_vote_was_given_with() -> None:
 
 def test_lists_say_how_far_it_is() -> None:
     seen = Seen(drawing(frozen=TWO, votes=(vote(),)), (), True)
-    assert "1 of 2 approved" in text_in(answers.render_pending([seen], NOW).blocks)
+    assert "1 of 2 approved" in text_in(waiting([seen]).blocks)
     assert "*1 of 2:* <@U0ALICE>" in text_in(answers.render_show(seen, NOW).blocks)
     assert "*1 of 2* approved" in text_in(home.render_home([seen], NOW)["blocks"])
 

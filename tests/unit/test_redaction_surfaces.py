@@ -14,7 +14,7 @@ from bot.drawings import Drawing
 from bot.queries import Seen
 from bot.redaction import Redactor
 from bot.redaction_marks import MARK_SIGN
-from handlers.slack.answers import render_owner_notice, render_pending, render_refusal_text, render_show
+from handlers.slack.answers import render_owner_notice, render_refusal_text, render_show
 from handlers.slack.cards import render_card
 from handlers.slack.comparison import call_outline
 from handlers.slack.home import render_home
@@ -22,6 +22,7 @@ from handlers.slack.marks import draw
 from handlers.slack.pages import details_page, review_page
 from handlers.slack.text import mrkdwn, name_in_mrkdwn, quoted, visible
 from handlers.slack.views import render_deny, render_details, render_done, render_refusal, render_review
+from tests.unit.report_samples import reports_of, waiting
 from tests.unit.slack_support import (
     APPROVED,
     NOW,
@@ -67,7 +68,8 @@ def everything_drawn_of(drawing: Drawing) -> Iterator[Any]:
     yield render_card(drawing, NOW)
     yield render_card(drawing, late)
     yield render_show(seen, NOW)
-    yield render_pending([seen], NOW)
+    yield waiting([seen])
+    yield from (message for _, message in reports_of(drawing, drawing.request.note))
     yield render_refusal_text("No.", drawing)
     yield render_owner_notice(drawing, "overdue")
     yield render_home([seen], NOW)

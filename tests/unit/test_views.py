@@ -17,6 +17,7 @@ from handlers.slack.override_buttons import MORE, REPORT, REVERSE, REVOKE
 from handlers.slack.payloads import BadPayload, Metadata, Values, parse_metadata
 from handlers.slack.text import visible
 from store.tables import Card, CardState, Place, VoteKind
+from tests.unit.report_samples import waiting
 from tests.unit.slack_calls import drawings, some
 from tests.unit.slack_support import (
     NOW,
@@ -181,7 +182,7 @@ def test_slack_takes_every_view_of_any_call(one: Drawing) -> None:
     seen = Seen(one, (), True)
     check_modal(home.render_home([seen], NOW))
     check_message(answers.render_show(seen, NOW))
-    check_message(answers.render_pending([seen], NOW))
+    check_message(waiting([seen]))
 
 
 @pytest.mark.parametrize(
@@ -304,13 +305,14 @@ def test_home_without_anything() -> None:
 
 
 def test_pending_lists_and_counts() -> None:
-    many = answers.render_pending([_seen(number, server="payments") for number in range(1, 31)], NOW)
+    many = waiting([_seen(number, server="payments") for number in range(1, 9)], 1234)
     check_message(many)
-    assert many.text == "30 requests waiting"
-    assert "18 more are not listed here" in text_in(many.blocks)
+    assert many.text == "1,234 requests waiting"
+    assert "1 to 8 of 1,234. Page 1 of 155" in text_in(many.blocks)
     assert "in <#C0REFUNDS> · *you may decide*" in text_in(many.blocks)
-    assert buttons(many.blocks) == {}
-    assert answers.render_pending([], NOW).text == "Nothing is waiting that you can see."
+    assert list(buttons(many.blocks)) == ["report_turn_next"]
+    assert waiting([]).text == "Nothing is waiting that you can see."
+    assert waiting([], user="U0BOB").text == "Nothing is waiting for <@U0BOB> that you can see."
 
 
 def test_show_tells_the_call_and_its_state() -> None:

@@ -1,0 +1,88 @@
+"""The answers across requests as they are drawn: within Slack's limits, complete without the card, inert."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.reports import Decided, Page, Wanted
+from handlers.slack.asking import About, Question
+from handlers.slack.report_words import duration, percent, render_decided
+from store.tables import OverrideKind
+from tests.unit.report_samples import CARD, SPAN, address, full_pages, override, reports_of, waiting
+from tests.unit.slack_calls import LINES, corpus, poisoned
+from tests.unit.slack_support import STATES, check_message, drawing, live_in, mrkdwn_in, text_in, unseen_in
+
+
+def test_full_pages_of_the_worst_fit() -> None:
+    long = "x\u202e&<>" * 300
+    one = drawing(**(STATES["denied"] | {"tool": long[:255], "server": long[:255], "agent": "a" * 75, "note": long}))
+    for message in full_pages(one, long):
+        check_message(message)
+
+
+@pytest.mark.parametrize("state", sorted(STATES))
+def test_every_state_is_told_within_the_limits(state: str) -> None:
+    for _, message in reports_of(drawing(**STATES[state]), "a reason"):
+        check_message(message)
+
+
+def test_each_entry_is_complete_and_leads_to_its_card() -> None:
+    answers = dict(reports_of(drawing(**STATES["denied"]), "The customer was right."))
+    told = text_in(answers["overrides"].blocks)
+    for words in (
+        "Override rate 5.0%", "5 requests overridden, 100 decided", "#42", "refund-bot", "issue_refund",
+        "*Revoked* by <@U0BOB>", "was denied by <@U0ALICE>", "rule refunds", "The customer was right.",
+        "card in <#C0REFUNDS>", "the vote ahead was taken by #42", "Page 2 of 50", "/signoff show 42",
+    ):  # fmt: skip
+        assert words in told, words
+    parts = [
+        part
+        for block in answers["recent"].blocks if block["type"] == "rich_text"
+        for element in block["elements"] for part in element["elements"]
+    ]  # fmt: skip
+    assert {part.get("url") for part in parts if part["type"] == "link"} == {address(CARD)}
+    recent = text_in(answers["recent"].blocks)
+    assert "*Denied* by <@U0ALICE>" in recent
+    assert "3 more calls that rules approved by themselves" in recent
+    assert "who is in 1 user group" in recent
+    assert "median" in text_in(answers["stats"].blocks)
+    assert "You: 1 approval" in text_in(answers["stats"].blocks)
+
+
+def test_a_forgotten_reason_is_said_to_be() -> None:
+    answers = dict(reports_of(drawing(**STATES["denied"]), None))
+    assert "no longer kept" in text_in(answers["overrides"].blocks)
+    assert override(OverrideKind.FORCED, None).reason is None
+
+
+def test_names_that_were_asked_for_are_inert_in_the_title() -> None:
+    for text in corpus()[:LINES]:
+        (one,) = poisoned(text, "denied")
+        wanted = Wanted(SPAN, agent=text[:75], tool=one.request.tool, rule=text[:75])
+        question = Question(About.RECENT, wanted, readings=(f"There is no agent “{text[:60]}” here",))
+        message = render_decided(question, Decided(wanted, Page((), 0)), address)
+        assert live_in(message.text) == unseen_in(message.text) == []
+        for markup in mrkdwn_in(message.blocks):
+            assert live_in(markup) == unseen_in(markup) == []
+        check_message(waiting([], agent=text[:75]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (5430, "1 h 30 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_lengths_of_time(seconds: int, words: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == words
+
+
+def test_nothing_has_no_rate_and_no_median() -> None:
+    assert percent(None) == duration(None) == "–"  # noqa: RUF001
+    assert percent(1 / 3) == "33.3%"

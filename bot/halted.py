@@ -19,9 +19,13 @@ STOPPED = "rule_stopped"
 
 
 async def load_halts(unit: Unit, agent: str, rule: str | None, now: datetime) -> Sequence[Halt]:
-    """Return what stops the calls of ``agent`` under ``rule``, as this transaction sees it; usually nothing does."""
+    """Return what stops the calls of ``agent`` under ``rule``, as this transaction sees it, the first to do so first.
+
+    Usually nothing does. This is on the path of every call.
+    """
     # No rule is called "": what no rule matches is touched by a pause of its agent or of everything.
-    return await unit.all(statements_halts.HALTS_TOUCHING, agent=agent, rule=rule or "", now=now)
+    halts = await unit.all(statements_halts.HALTS_TOUCHING, agent=agent, rule=rule or "", now=now)
+    return sorted(halts, key=lambda halt: halt.id) if halts else halts
 
 
 async def refuse_paused(unit: Unit, agent: str, rule: str | None, now: datetime) -> None:

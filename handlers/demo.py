@@ -86,6 +86,8 @@ name = "look-ups"
 agent = "refund-bot"
 tool = "look_up_*"
 stage = "autonomous"
+channel = "C0REFUNDS"
+reviewers = ["finance"]
 
 [[rules]]
 name = "refunds"

@@ -26,14 +26,15 @@ def _set(*names: str) -> dict[str, Any]:
 
 
 _now = _p("now", requests.c.created_at)
-# Spelled out rather than bound, so that SQLite sees that the partial index serves.
+# Spelled out rather than bound, so that SQLite sees that the partial index serves; so are other constants of what is on
+# the path of every call, which then need not be bound each time.
 _not_ended = text("halts.ended_at IS NULL")
 # A timed one is over at its time, whether or not the clock has written that down.
 _in_force = and_(_not_ended, or_(halts.c.until.is_(None), halts.c.until > _now))
 _touches = or_(
-    halts.c.scope == t.HaltScope.ALL,
-    and_(halts.c.scope == t.HaltScope.AGENT, halts.c.name == _p("agent", halts.c.name)),
-    and_(halts.c.scope == t.HaltScope.RULE, halts.c.name == _p("rule", halts.c.name)),
+    text("halts.scope = 'all'"),
+    and_(text("halts.scope = 'agent'"), halts.c.name == _p("agent", halts.c.name)),
+    and_(text("halts.scope = 'rule'"), halts.c.name == _p("rule", halts.c.name)),
 )
 
 INSERT_HALT = Statement(
@@ -46,8 +47,8 @@ INSERT_HALT = Statement(
     .returning(halts),
     t.Halt,
 )  # fmt: skip
-# What stops the calls of an agent under a rule, the first to do so first.
-HALTS_TOUCHING = Statement(select(halts).where(_in_force, _touches).order_by(halts.c.id), t.Halt)
+# What stops the calls of an agent under a rule. In no order: for that SQLite would go through all there ever were.
+HALTS_TOUCHING = Statement(select(halts).where(_in_force, _touches), t.Halt)
 # What stops one agent, one rule or all of it, by its own name.
 HALTS_OF = Statement(
     select(halts)
@@ -81,7 +82,7 @@ CONSUME = Statement(
     update(requests)
     .where(
         requests.c.number == _p("number", requests.c.number),
-        requests.c.status == t.Status.APPROVED,
+        text("requests.status = 'approved'"),
         requests.c.consumed_at.is_(None),
         requests.c.revoked_at.is_(None),
         requests.c.expires_at > _now,

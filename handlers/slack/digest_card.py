@@ -35,9 +35,7 @@ def render_digest(told: Gathered) -> Message:
     blocks: list[Block] = [
         line(head, "head"),
         section("\n".join(_tools(told)), "tools"),
-        context(
-            [*_newest(told), f"`{COMMAND} show {digest.last_number}` shows the last of them, and so on."], "newest"
-        ),
+        context([*_newest(told), f"`{COMMAND} show {digest.last_number}` shows the last of them."], "newest"),
         *_stopped(told),
     ]
     if told.stop is not None:

@@ -30,7 +30,7 @@ from store.tables import Digest, Halt, HaltEffect, HaltScope
 STOP_SUBMITTED = "halt_stop_submitted"
 LIFT_SUBMITTED = "halt_lift_submitted"
 REASON_BLOCK = REASON_INPUT = "halt_reason"
-_MOST_LISTED = 15
+_MOST_LISTED = 10
 _REASON_CHARACTERS, _REASON_LINES = 300, 4
 
 log = structlog.get_logger(__name__)
@@ -198,7 +198,7 @@ def render_resumed(target: Target, resumed: Resumed) -> Message:
         lifted = all(halt.effect is HaltEffect.ASK for halt in resumed.ended)
         words = "approves by itself again" if lifted and resumed.ended else "goes on"
         return _told(f"▶️ *{mrkdwn(str(target))} {words}.*", [])
-    return _told(f"⏸ Your part is done, but *{mrkdwn(str(target))} does not go on yet*:", resumed.left)
+    return _told(f"⏸ Your part is done, but *{mrkdwn(str(target))} does not go on yet*:", resumed.left[:_MOST_LISTED])
 
 
 def render_in_force(halts: Sequence[Halt], usage: str) -> Message:
@@ -252,5 +252,5 @@ def _told(words: str, halts: Sequence[Halt], *small: str, named: bool = False) -
 def _who(halt: Halt, *, named: bool) -> str:
     done = "paused" if halt.effect is HaltEffect.DENY else "stopped"
     what = f"*{mrkdwn(name_of(halt.scope, halt.name))}* was {done}" if named else done.capitalize()
-    until = f", until {date(halt.until)}" if halt.until is not None else ""
+    until = f", until {date(halt.until)}" if named and halt.until is not None else ""
     return f"{what} by {user_mention(halt.user_id)}, {date(halt.at)}{until}:"

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from bot.errors import (
 )
 from bot.events import commit
 from bot.halts import Target
-from store import statements
+from store import statements, statements_halts
 from store.engine import SqliteStore
 from store.tables import DeciderKind, HaltEffect, HaltScope, Instance, Place, Rank, Request, Status, VoteKind
 from tests.conftest import House, StandingClock, Town, furnish, sample_settings, submission
@@ -292,6 +294,16 @@ async def test_it_is_on_record_without_its_words(house: House, acts: Acts) -> No
          commit(halt.salt, b"a secret end")),
     ]  # fmt: skip
     assert rows(house, "SELECT number FROM events WHERE body LIKE '%secret%'") == []
+
+
+def test_what_was_over_long_ago_costs_no_call_anything(database: Path) -> None:
+    """Both statements on every call's path go through what is in force, by its index, and through nothing else."""
+    with closing(sqlite3.connect(database)) as connection:
+        for statement in (statements_halts.HALTS_TOUCHING, statements_halts.CONSUME):
+            names = dict.fromkeys(["agent", "rule", "now", "number", "consumed_at_", "consume_key_", "due_at_"])
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.bind(names)).fetchall()
+            (halts,) = [step for *_, step in plan if "halts" in step]
+            assert "USING INDEX uq_halts_in_force" in halts
 
 
 # --- a rule that is stopped -------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ async def test_a_closed_channel_loses_no_notice(one_bot: Bot) -> None:
     await look_up(one_bot, "a")
     one_bot.slack.faults.add(Fault("is_archived"))
     one_bot.clock.advance(SETTLED)
-    await one_bot.service.digests.gather()
+    await one_bot.sweeper._gather()  # as the clock does each minute
     await one_bot.slack.until(lambda: "is_archived" in one_bot.faults)
     assert await one_bot.outbox.waiting() == 1
 

@@ -1,0 +1,98 @@
+"""What is said of pauses, and gathered notices: within Slack's limits, and hostile text visible and inert."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.digests import Gathered
+from bot.halts import Resumed, Target
+from handlers.slack.blocks import Message
+from handlers.slack.digest_card import LIFT, STOP, render_digest
+from handlers.slack.halting import (
+    LIFT_SUBMITTED,
+    STOP_SUBMITTED,
+    render_form,
+    render_in_force,
+    render_paused,
+    render_resumed,
+    render_stopped,
+)
+from store.compiled import make_record
+from store.statements_digests import ToolCount
+from store.tables import Digest, Halt, HaltEffect, HaltScope, Rank, Request
+from tests.unit.slack_calls import corpus
+from tests.unit.slack_support import NOW, buttons, check_message, check_modal, live_in, strings_of, text_in, unseen_in
+
+LONGEST = "n" * 75
+RULE = Target(HaltScope.RULE, "look-ups")
+
+
+def halt(
+    reason: str = "too much", effect: HaltEffect = HaltEffect.DENY, name: str = "look-ups", number: int = 1
+) -> Halt:
+    return make_record(
+        Halt, id=number, effect=effect, scope=HaltScope.RULE, name=name, user_id="U0BOB", team_id="T0HOME",
+        rank=Rank.REVIEWER, reason=reason, salt=b"", at=NOW, until=NOW + timedelta(hours=2),
+    )  # fmt: skip
+
+
+def gathered(tool: str = "look_up", stop: Halt | None = None, *, tools: int = 1, **fields: bool) -> Gathered:
+    digest = make_record(
+        Digest, id=3, key="k", rule=LONGEST, channel="C0REFUNDS", first_number=1, last_number=10**12, count=10**9,
+        created_at=NOW,
+    )  # fmt: skip
+    newest = tuple(make_record(Request, number=10**12 - at, agent="bot", tool=tool, created_at=NOW) for at in range(5))
+    counts = tuple(ToolCount("refund-bot", tool, 10**9) for _ in range(tools))
+    return Gathered(digest, counts, newest, stop, **{"can_ask": True, "is_there": True, "external": False} | fields)
+
+
+def told(reason: str, many: int = 40) -> list[Message]:
+    target = Target(HaltScope.RULE, LONGEST)
+    one = halt(reason)
+    return [
+        render_paused(target, one),
+        render_stopped(target, one),
+        render_resumed(target, Resumed((), tuple(halt(reason, number=at) for at in range(many)))),
+        render_in_force([halt(reason, number=at) for at in range(many)], "pause AGENT REASON"),
+        render_digest(gathered(stop=halt(reason, HaltEffect.ASK))),
+    ]
+
+
+@pytest.mark.parametrize("reason", ["x", "x" * 1000, "\n".join("line" for _ in range(200)), "&<>" * 333])
+def test_they_are_within_slacks_limits(reason: str) -> None:
+    for message in told(reason):
+        check_message(message)
+    for tool in ("look_up", "t" * 255, "two words " * 20):
+        check_message(render_digest(gathered(tool, tools=300)))
+    for callback in (STOP_SUBMITTED, LIFT_SUBMITTED):
+        check_modal(render_form("Stop the rule", callback, LONGEST, asks=False, modal_id="m"))
+
+
+def test_hostile_text_is_visible_and_inert() -> None:
+    for text in corpus():
+        messages = [*told(text, many=1), render_digest(gathered(text[:255].strip() or "t"))]
+        for message in messages:
+            assert live_in(message.text) == [], text
+            for block in message.blocks:
+                if block["type"] != "rich_text":
+                    for _, string in strings_of(block):
+                        assert live_in(string) == [], text
+            for _, string in strings_of(message.blocks):
+                assert unseen_in(string) == [], text
+
+
+def test_one_button_stops_or_lifts_and_none_where_there_is_nothing_to_stop() -> None:
+    assert list(buttons(render_digest(gathered()).blocks)) == [STOP]
+    assert list(buttons(render_digest(gathered(stop=halt(effect=HaltEffect.ASK))).blocks)) == [LIFT]
+    assert list(buttons(render_digest(gathered(is_there=False)).blocks)) == []
+
+
+def test_a_rule_that_names_nobody_is_said_to_deny() -> None:
+    stop = halt(effect=HaltEffect.ASK)
+    assert "it denies, as it names nobody" in text_in(render_digest(gathered(stop=stop, can_ask=False)).blocks)
+
+
+def test_what_goes_on_is_said_as_it_is() -> None:
+    assert "goes on" in text_in(render_resumed(RULE, Resumed((halt(),))).blocks)
+    assert "approves by itself again" in text_in(render_resumed(RULE, Resumed((halt(effect=HaltEffect.ASK),))).blocks)
+    assert "does not go on yet" in text_in(render_resumed(RULE, Resumed((halt(),), (halt(),))).blocks)

@@ -1,9 +1,11 @@
-"""Every metric and every command is in docs/operations.md, and no metric there is made up."""
+"""Every metric, with its alert, and every command is in docs/operations.md, and none there is made up."""
 
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from handlers.cli.parser import (
     AUDIT_COMMANDS,
@@ -16,7 +18,8 @@ from handlers.cli.parser import (
 )
 from handlers.metrics import Metrics
 
-DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 TABLE = DOCS.split("## Metrics", 1)[1]
 
 
@@ -32,18 +35,69 @@ def exposed() -> dict[str, tuple[str, ...]]:
     return named
 
 
-def documented() -> dict[str, tuple[str, ...]]:
-    named: dict[str, tuple[str, ...]] = {}
+class Row(NamedTuple):
+    """A metric in the table: its labels, and the cell that says which alert it has."""
+
+    labels: tuple[str, ...]
+    alert: str
+
+
+def documented() -> dict[str, Row]:
+    named: dict[str, Row] = {}
     for row in re.findall(r"^\| (`.*)\|$", TABLE, re.MULTILINE):
-        names, _, labels, meaning = (cell.strip() for cell in row.split("|"))
+        names, _, labels, meaning, alert = (cell.strip() for cell in row.split("|"))
         assert meaning
         for name in re.findall(r"`(\w+)`", names):
-            named[name] = tuple(re.findall(r"`(\w+)`", labels))
+            named[name] = Row(tuple(re.findall(r"`(\w+)`", labels)), alert)
     return named
 
 
+def alerts() -> dict[str, dict[str, Any]]:
+    """The alerts that are written down for Prometheus, by name."""
+    (group,) = yaml.safe_load((ROOT / "deploy" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    named = {rule["alert"]: rule for rule in group["rules"]}
+    assert len(named) == len(group["rules"])
+    return named
+
+
+def metrics_in(expression: str) -> set[str]:
+    return set(re.findall(r"\b(?:signoff|process)_\w+", re.sub(r"\{[^}]*\}", "", expression)))
+
+
 def test_every_metric_is_documented_with_its_labels() -> None:
-    assert documented() == exposed()
+    assert {name: row.labels for name, row in documented().items()} == exposed()
+
+
+def test_every_metric_has_an_alert_or_says_why_it_needs_none() -> None:
+    written = alerts()
+    for name, row in documented().items():
+        if re.match(r"none: \w", row.alert):
+            assert not any(name in metrics_in(alert["expr"]) for alert in written.values()), name
+            continue
+        given = re.findall(r"`(\w+)`", row.alert)
+        assert given, f"{name} has neither an alert nor a reason for none"
+        assert set(given) <= set(written), name
+        assert all(name in metrics_in(written[alert]["expr"]) for alert in given), name
+
+
+def test_every_alert_is_in_the_table_and_asks_for_what_there_is() -> None:
+    table, kinds = documented(), exposed()
+    for name, alert in alerts().items():
+        asked = metrics_in(alert["expr"])
+        assert asked
+        assert asked <= set(kinds), name
+        assert any(name in table[metric].alert for metric in asked), f"{name} is not in the table"
+        for metric, matchers in re.findall(r"(\w+)\{([^}]*)\}", alert["expr"]):
+            used = re.findall(r"(\w+)[!=]~?\"", matchers)
+            assert used
+            assert set(used) <= {*kinds[metric], "job"}, name
+        assert alert["expr"].count("(") == alert["expr"].count(")")
+        assert set(alert) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert alert["labels"]["severity"] in {"page", "look"}
+        assert alert["annotations"]["summary"].endswith(".")
+        assert set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"])) <= {
+            label for metric in asked for label in kinds[metric]
+        }
 
 
 PARTS = {

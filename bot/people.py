@@ -29,8 +29,13 @@ class Person:
 
 def zone_of(person: Person | None) -> ZoneInfo:
     """Return the zone that a person's times are in: UTC where Slack names none that is known here."""
+    return zone_named(person.zone if person is not None else "UTC")
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Return the zone of a name; UTC for one that is not known here."""
     try:
-        return ZoneInfo(person.zone if person is not None else "UTC")
+        return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
         return ZoneInfo("UTC")
 

@@ -49,6 +49,14 @@ class Waiting:
     untold: int = 0
 
 
+async def find_request(unit: Unit, reference: str) -> Request | None:
+    """Return the request of a number or an id as people write them; None if there is none."""
+    wanted = reference.strip().lstrip("#").lower()
+    if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
+        return await unit.one(statements.REQUEST, number=int(wanted))
+    return await unit.one(statements.REQUEST_BY_ID, id=wanted) if len(wanted) == 36 else None
+
+
 class Queries:
     """Use cases that only read. ``sights``: how far people see."""
 
@@ -140,12 +148,7 @@ class Queries:
         """
 
         async def work(unit: Unit) -> list[tuple[Drawing, list[Card]]]:
-            wanted = reference.strip().lstrip("#").lower()
-            request: Request | None = None
-            if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
-                request = await unit.one(statements.REQUEST, number=int(wanted))
-            elif len(wanted) == 36:
-                request = await unit.one(statements.REQUEST_BY_ID, id=wanted)
+            request = await find_request(unit, reference)
             return [await self._with_cards(unit, request)] if request else []
 
         seen = await self._visible(user_id, await self._store.read(work))

@@ -65,6 +65,7 @@ def _command(args: Namespace) -> Command | None:
         "restored": _restored,
         "access": _access,
         "evidence": _evidence,
+        **dict.fromkeys(("requests", "overrides", "stats", "show"), _records),
     }
     return simple.get(args.command)
 
@@ -129,6 +130,13 @@ def _restored(args: Namespace, env: Mapping[str, str]) -> int:
 
 def _access(args: Namespace, env: Mapping[str, str]) -> int:
     from handlers.cli.access import run
+
+    run(args, env, config_path(args, env))
+    return DONE
+
+
+def _records(args: Namespace, env: Mapping[str, str]) -> int:
+    from handlers.cli.records import run
 
     run(args, env, config_path(args, env))
     return DONE

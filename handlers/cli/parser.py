@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from handlers.cli.parser_audit import add_audit, add_evidence
+from handlers.cli.parser_records import add_records
 from handlers.cli.parts import Parser as _Parser
 from handlers.cli.parts import command as _command
 from handlers.cli.parts import config_option as _config
@@ -13,7 +14,8 @@ from handlers.cli.parts import json_option as _json
 
 COMMANDS = (
     "serve", "demo", "check", "manifest", "enroll", "reload", "backup", "restored", "access", "rules", "instance",
-    "provisioner", "audit", "evidence",
+    "provisioner", "audit", "evidence", "requests", "overrides", "stats",
+    "show",
 )  # fmt: skip
 RULES_COMMANDS = ("test",)
 INSTANCE_COMMANDS = ("create", "list", "rotate", "revoke")
@@ -27,6 +29,7 @@ run it:          signoff serve --config config.toml
 change rules:    signoff reload --config config.toml
 let an agent in: signoff instance create billing-prod --agent refund-bot
 passcodes:       signoff enroll U0ALICE
+look back:       signoff overrides --since monday
 backups:         signoff backup FILE, and signoff restored once one was put back
 the record:      signoff audit verify --slack
 
@@ -143,6 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_provisioner(commands)
     add_audit(commands)
     add_evidence(commands)
+    add_records(commands)
     return parser
 
 

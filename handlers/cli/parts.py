@@ -44,5 +44,5 @@ def config_option(parser: Any, default_is_used: str = "") -> None:
     )
 
 
-def json_option(parser: argparse.ArgumentParser, text: str = "print JSON") -> None:
+def json_option(parser: Any, text: str = "print JSON") -> None:
     parser.add_argument("--json", action="store_true", help=text)

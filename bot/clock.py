@@ -19,6 +19,11 @@ def monotonic_clock() -> Clock:
     return lambda: start + timedelta(microseconds=(_running_ns() - origin) // 1000)
 
 
+def set_by(clock: Clock, ahead: timedelta) -> Clock:
+    """Return ``clock`` set forward (or back) by ``ahead``: replicas go by the clock of their database."""
+    return lambda: clock() + ahead
+
+
 def _running_ns() -> int:
     # Linux stops its monotonic clock in sleep and has another that goes on; elsewhere the one there is must do.
     if sys.platform == "linux":

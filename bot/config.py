@@ -227,9 +227,6 @@ class _Reader:
             fault = self.faults[index]
             if fault.key_path == "store.url":
                 self.faults[index] = Fault(where, fault.problem, fault.remedy)
-        if store and store.sqlite_path is None:
-            remedy = 'use SQLite for now: "sqlite:///signoff.db"'
-            self.faults.append(Fault(where, "is a PostgreSQL address: PostgreSQL is not supported yet", remedy))
         return store
 
     def _delivery(self, server: ServerSettings | None) -> DeliverySettings | None:

@@ -103,8 +103,8 @@ class StoreSettings(Table):
     @classmethod
     def _url_is_a_store(cls, value: str) -> str:
         remedy = 'use "sqlite:///signoff.db" (relative to the working directory) or "sqlite:////var/lib/signoff.db"'
-        if value.startswith(("postgresql://", "postgres://")):
-            return value
+        if value.startswith(("postgresql", "postgres")):
+            return _postgresql_address(value)
         scheme, separator, path = value.partition(":///")
         if value in ("sqlite://", "sqlite:///") or path.startswith((":memory:", "file:")):
             raise wrong("names no file", f"{remedy}: what is approved must outlive the process")
@@ -115,10 +115,30 @@ class StoreSettings(Table):
         return value
 
     @property
+    def database(self) -> Path | str:
+        """SQLite's file, or PostgreSQL's address: what the store opens."""
+        return self.sqlite_path or self.url
+
+    @property
     def sqlite_path(self) -> Path | None:
         """The database file, relative to the working directory unless absolute; None for PostgreSQL."""
         scheme, _, path = self.url.partition(":///")
         return Path(path) if scheme == "sqlite" else None
+
+
+def _postgresql_address(value: str) -> str:
+    remedy = 'use "postgresql://USER:PASSWORD@HOST/DATABASE", with % for what is no letter or digit of the password'
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise wrong("is not the address of a store", remedy) from error
+    if parts.scheme not in ("postgresql", "postgres") or not value.partition("://")[1]:
+        raise wrong("is not the address of a store", remedy)
+    if not value.isprintable() or " " in value:
+        raise wrong("has spaces or control characters", remedy)
+    if len(parts.path) < 2 and "dbname=" not in parts.query and "database=" not in parts.query:
+        raise wrong("names no database", remedy)
+    return value
 
 
 class DeliverySettings(Table):

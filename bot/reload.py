@@ -66,6 +66,12 @@ class Reload:
     cause: Exception | None = None
 
 
+class OlderRules(Exception):
+    """Another replica goes by a newer configuration than this one."""
+
+    code = "older_rules"
+
+
 class Reloads:
     """The use cases of a changed file."""
 
@@ -79,8 +85,7 @@ class Reloads:
         """At the start: record which file is in force, if it is another than the last one; end what it forbids."""
 
         async def work(unit: Unit) -> None:
-            settings = self._rulebook.policy.settings
-            facts = {"digest": settings.digest, "effective": effective_digest(settings)}
+            facts = _facts_of(self._rulebook.policy.settings)
             known = await last_known(unit)
             if known is None or any(known.get(name) != value for name, value in facts.items()):
                 await append_event(unit, self._clock(), EventType.CONFIG_LOADED, **facts)
@@ -88,6 +93,13 @@ class Reloads:
         async with self._turn:
             await self._store.write(work)
             return await self._end_forbidden()
+
+    async def check_in_force(self) -> None:
+        """Raise ``OlderRules`` while another replica goes by a file that came into force after this one's."""
+        settings = self._rulebook.policy.settings
+        known = await self._store.read(last_known)
+        if known is not None and any(known.get(name) != value for name, value in _facts_of(settings).items()):
+            raise OlderRules
 
     async def take(self, load: Callable[[], Settings]) -> Reload:
         """Take what ``load`` returns (it runs in a thread), or keep to the rules in force and tell the admins why not.
@@ -192,6 +204,11 @@ class Reloads:
             elif state_of(request) is State.OPEN:
                 ended += await _revoke(unit, request, now)
         return ended
+
+
+def _facts_of(settings: Settings) -> dict[str, str]:
+    """What tells one file from another."""
+    return {"digest": settings.digest, "effective": effective_digest(settings)}
 
 
 async def last_known(unit: Unit) -> dict[str, str] | None:

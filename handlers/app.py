@@ -21,7 +21,7 @@ from bot.absences import Absences
 from bot.approvals import Approvals
 from bot.call import MAX_BODY_BYTES
 from bot.changes import RequestChanged
-from bot.clock import Clock, monotonic_clock
+from bot.clock import Clock, monotonic_clock, set_by
 from bot.config import Settings
 from bot.creation import Creation
 from bot.deadlines import Deadlines
@@ -83,15 +83,17 @@ from handlers.slack.reach import Reach
 from handlers.slack.reporting import Reporting
 from handlers.webhooks import Webhooks
 from store import statements
-from store.engine import SqliteStore
+from store.engine import Store
 from store.lock import ServingLock
-from store.schema import prepare
+from store.opening import Database, open_database, prepare_database
 from store.tables import DeciderKind, Status
 from store.unit import StoreUnavailable
 
 _SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
 _PAYLOADS = timedelta(seconds=0.4)  # for Slack's payloads under way, and as much again for what follows from them
 _HTTP = 1.0  # seconds for agents' requests under way, a thousand answered long polls among them
+_LONGEST_HOST_CHARS = 60
+_CLOCKS_AGREE = timedelta(seconds=1)  # this machine's and the database's
 _BACKLOG = 1024  # connections not yet taken: after a restart every agent comes back at once
 
 log = structlog.get_logger(__name__)
@@ -111,7 +113,7 @@ class Service:
     """A running Signoff. Made by ``start``, ended by ``stop``."""
 
     def __init__(
-        self, settings: Settings, secrets: Secrets, clock: Clock, store: SqliteStore, rulebook: Rulebook, tempo: Tempo
+        self, settings: Settings, secrets: Secrets, clock: Clock, store: Store, rulebook: Rulebook, tempo: Tempo
     ) -> None:
         self.secrets = secrets
         self.clock = clock
@@ -142,7 +144,9 @@ class Service:
         self.reloads = Reloads(store, clock, rulebook)
         redactor = Redactor(secrets.secret_key)
         self.queries = Queries(store, clock, rulebook, self.directory, redactor)
-        worker = f"{socket.gethostname()}:{os.getpid()}"
+        # Whoever owns a database alone frees, at the start, what a process before it held.
+        owns_database = settings.store.sqlite_path is not None
+        worker = f"{socket.gethostname()[:_LONGEST_HOST_CHARS]}:{os.getpid()}"
         self.outbox = Outbox(store, clock, rulebook, worker, redactor, most_waiting=tempo.posts.most_within(PATIENCE))
         self.queues = Queues(store, clock, rulebook, redactor, self.queries)
         self.escalations = Escalations(store, clock, rulebook, hearings, self.pulse.is_out)
@@ -219,11 +223,13 @@ class Service:
             queue_draws=tempo.queue_draws,
         )
         carrier = PageEnds(self.carrier, self.pagers, self.outbox, clock)
-        self.deliverer = Deliverer(store, self.outbox, carrier, clock, self.note_fault)
+        self.deliverer = Deliverer(store, self.outbox, carrier, clock, self.note_fault, owns_database=owns_database)
         signing = Signing(secrets.secret_key)
         notifications = Notifications(store, clock, signing, worker)
         outbound = Outbound(allow_loopback=settings.delivery.allow_loopback)
-        self.webhooks = Webhooks(store, notifications, outbound, clock, self.metrics.notification)
+        self.webhooks = Webhooks(
+            store, notifications, outbound, clock, self.metrics.notification, owns_database=owns_database
+        )
         self.provisioners = Provisioners(store, clock, secrets.secret_key)
         self.provisioning = Provisioning(
             store, clock, lambda: rulebook.policy, secrets.secret_key, signing, self.webhooks
@@ -267,13 +273,17 @@ class Service:
         the port is taken.
         """
         secrets.named.read(settings)
-        clock = clock or monotonic_clock()
         async with contextlib.AsyncExitStack() as undo:
-            path = settings.store.sqlite_path or Path()
-            lock = ServingLock.acquire(path)
-            undo.callback(lock.release)
-            store = await open_store(path, clock)
+            database = settings.store.database
+            lock = None
+            if isinstance(database, Path):
+                lock = ServingLock.acquire(database)
+                undo.callback(lock.release)
+            given, clock = clock, clock or monotonic_clock()
+            store = await open_store(database, clock)
             undo.push_async_callback(store.close)
+            if given is None:
+                clock = await _clock_of(store, clock)
             rulebook = await Rulebook.load(store, settings, clock)
             service = cls(settings, secrets, clock, store, rulebook, tempo or Tempo())
             service._lock = lock
@@ -371,7 +381,12 @@ class Service:
             await self.client.check_token()
 
         in_socket_mode = self.settings.slack.mode == "socket"
-        return build_health(self._check_database, slack, (lambda: self.door.is_connected) if in_socket_mode else None)
+        return build_health(
+            self._check_database,
+            slack,
+            (lambda: self.door.is_connected) if in_socket_mode else None,
+            self.reloads.check_in_force if self.settings.store.sqlite_path is None else None,
+        )
 
     async def stop(self) -> None:
         """Answer who waits, finish what is under way, close. Takes less than two seconds.
@@ -393,14 +408,23 @@ class Service:
             self._lock.release()
 
 
-async def open_store(path: Path, clock: Clock) -> SqliteStore:
-    """Bring the database at ``path`` to today's schema and open it. Raises ``StoreUnavailable`` or ``NewerSchema``."""
-    prepared = await asyncio.to_thread(prepare, path, clock(), upgrade=True)
+async def open_store(database: Database, clock: Clock) -> Store:
+    """Bring ``database`` to today's schema and open it. Raises ``StoreUnavailable`` or ``NewerSchema``."""
+    prepared = await prepare_database(database, clock(), upgrade=True)
+    path = database if isinstance(database, Path) else None  # an address may hold a password
     if prepared.created:
         log.info("database_created", path=path)
     if prepared.migrated_from is not None:
         log.warning("database_migrated", path=path, migrated_from=prepared.migrated_from, backup=prepared.backup)
-    return await SqliteStore.open(path)
+    return await open_database(database, serves=True)
+
+
+async def _clock_of(store: Store, clock: Clock) -> Clock:
+    """Return the clock that all replicas go by: that of their database."""
+    ahead = await store.offset_of(clock)
+    if abs(ahead) > _CLOCKS_AGREE:
+        log.warning("clock_differs", database_ahead_seconds=round(ahead.total_seconds(), 3))
+    return set_by(clock, ahead) if ahead else clock
 
 
 def _log_ended(ended: Ended) -> None:

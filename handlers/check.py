@@ -40,7 +40,7 @@ async def run_check(path: Path, env: Mapping[str, str], now: datetime, sleep: Sl
     secrets = check_secrets(report, settings, env)
     check_server(report, settings, secrets)
     check_plans(report, settings)
-    check_database(report, settings.store, now)
+    await check_database(report, settings.store, now)
     if secrets is None:
         report.warning("slack", "was not asked, for want of the secrets above", "put those right, then check again")
     else:
@@ -102,10 +102,10 @@ def check_server(report: Report, settings: Settings, secrets: Secrets | None) ->
         )
 
 
-def check_database(report: Report, store: StoreSettings, now: datetime) -> None:
+async def check_database(report: Report, store: StoreSettings, now: datetime) -> None:
     path = store.sqlite_path
     if path is None:
-        report.fault("database", "PostgreSQL is not supported yet", "use SQLite")
+        await _check_postgresql(report, store.url)
         return
     folder = path.absolute().parent
     if not folder.is_dir():
@@ -133,6 +133,24 @@ def check_database(report: Report, store: StoreSettings, now: datetime) -> None:
             report.ok("database", f"{path} is there, with the schema of this version")
         else:
             report.fault("database", f"{path} is not writable", "let the user that runs Signoff write it")
+
+
+async def _check_postgresql(report: Report, url: str) -> None:
+    from store import postgres_schema
+
+    try:
+        if await postgres_schema.current_revision(url) is None:
+            report.ok("database", "PostgreSQL answers; `signoff serve` will make the tables at its first start")
+            return
+        await postgres_schema.prepare(url, upgrade=False)
+    except OlderSchema:
+        report.warning("database", "it is of an older version", "make a backup; then `signoff serve` migrates it")
+    except NewerSchema as newer:
+        report.fault("database", str(newer), "run the version that wrote it")
+    except StoreUnavailable as error:
+        report.fault("database", str(error), "is PostgreSQL there, and are address, user and password right?")
+    else:
+        report.ok("database", "PostgreSQL answers, and has the schema of this version")
 
 
 def _key_to_be_made(store: StoreSettings, env: Mapping[str, str]) -> Path | None:

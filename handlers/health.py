@@ -104,8 +104,13 @@ class Health:
         return web.json_response({"status": status, "parts": shown}, status=200 if ready else 503)
 
 
-def build_health(database: Probe, slack: Probe, socket_is_connected: Callable[[], bool] | None) -> Health:
-    """Return the service's health. ``database`` reads something, ``slack`` calls auth.test; no socket in http mode."""
+def build_health(
+    database: Probe, slack: Probe, socket_is_connected: Callable[[], bool] | None, rules: Probe | None = None
+) -> Health:
+    """Return the service's health. ``database`` reads something, ``slack`` calls auth.test; no socket in http mode.
+
+    ``rules`` tells whether the newest rules are in force here, where several replicas may have different ones.
+    """
     parts = {
         "database": RememberedProbe(database, good_for_seconds=1.0, bad_for_seconds=1.0),
         "slack": RememberedProbe(slack, good_for_seconds=60.0, bad_for_seconds=5.0),
@@ -118,6 +123,8 @@ def build_health(database: Probe, slack: Probe, socket_is_connected: Callable[[]
                 raise NotConnected
 
         parts["socket"] = RememberedProbe(socket, good_for_seconds=0.0, bad_for_seconds=0.0)
+    if rules is not None:
+        parts["rules"] = RememberedProbe(rules, good_for_seconds=1.0, bad_for_seconds=1.0)
     return Health(parts)
 
 

@@ -6,12 +6,11 @@ when the statement is first run there. Nothing here runs a statement.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic, TypeVar, overload
 
 from sqlalchemy import BindParameter, Executable
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.default import DefaultDialect
 
 from store.tables import Record
@@ -22,7 +21,14 @@ _NO_FIELDS: frozenset[str] = frozenset()  # records are compared by their values
 Processor = Callable[[Any], Any]
 
 SQLITE: DefaultDialect = sqlite.dialect(paramstyle="qmark")
-POSTGRESQL: DefaultDialect = asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+
+
+@cache
+def postgresql() -> DefaultDialect:
+    """The dialect of the driver for PostgreSQL."""
+    from sqlalchemy.dialects.postgresql.asyncpg import dialect
+
+    return dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 
 
 def make_record(record: type[T], **values: Any) -> T:
@@ -126,7 +132,7 @@ class Statement(Form[R]):
     @cached_property
     def postgresql(self) -> Form[R]:
         """This statement as PostgreSQL takes it."""
-        return Form(self._on_postgresql, self._row, POSTGRESQL)
+        return Form(self._on_postgresql, self._row, postgresql())
 
 
 def _loader(clause: Any, row: Callable[..., Any], dialect: DefaultDialect) -> Callable[[Sequence[Any]], Any]:

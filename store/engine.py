@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -56,6 +57,10 @@ class Store(Protocol):
 
     def subscribe(self, listener: Callable[[object], None]) -> None:
         """Call ``listener`` on the event loop with each change announced by a committed unit."""
+        ...
+
+    async def offset_of(self, clock: Callable[[], datetime]) -> timedelta:
+        """How far the clock that all processes of this database go by is ahead of ``clock``."""
         ...
 
     async def close(self) -> None: ...
@@ -155,6 +160,9 @@ class SqliteStore(Announcer):
         if self._closed:
             raise StoreUnavailable("the store is closed")
         return _read(self._peeker, work)
+
+    async def offset_of(self, clock: Callable[[], datetime]) -> timedelta:
+        return timedelta(0)  # all are on one machine
 
     async def close(self) -> None:
         """Finish what is queued, then close. Further work is refused with ``StoreUnavailable``."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from store.announcing import BUSY_TIMEOUT_MS, MAX_GROUP, Announcer, ChangedElsewhere, Job, Unheard, Work, topic_of
 from store.compiled import Statement
-from store.postgres_connections import CONNECT_SECONDS, TURN, Trouble, connect, is_trouble, unavailable
+from store.postgres_connections import CONNECT_SECONDS, TURN, Trouble, connect, is_trouble, say_serving, unavailable
 from store.unit import StoreUnavailable, Unit
 
 if TYPE_CHECKING:
@@ -84,26 +84,28 @@ class PostgresUnit(Unit):
 class PostgresStore(Announcer):
     """A PostgreSQL database, as one replica has it. Made by ``open``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, serves: bool = False) -> None:
         super().__init__()
         self._url = url
+        self._serves = serves
         self._replica = os.urandom(8).hex()
         self._jobs: asyncio.Queue[Job | None] = asyncio.Queue()
         self._connection: asyncpg.Connection | None = None  # that writes
         self._idle: list[asyncpg.Connection] = []  # that read
         self._may_read = asyncio.Semaphore(READERS)
         self._is_listening = asyncio.Event()
+        self._deaf_because: StoreUnavailable | None = None
         self._is_in_doubt = False  # a commit's answer was lost, and what came of it was not read again yet
         self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, url: str) -> "PostgresStore":
+    async def open(cls, url: str, *, serves: bool = False) -> "PostgresStore":
         """Open the database at ``url``, whose schema must be current (see ``store.postgres_schema``).
 
-        Raises ``StoreUnavailable``.
+        ``serves``: this is a replica; while there is one, nobody has the database alone. Raises ``StoreUnavailable``.
         """
-        store = cls(url)
+        store = cls(url, serves=serves)
         store._connection = await connect(url)
         store._tasks = [
             store._loop.create_task(store._write_forever(), name="store-writer"),
@@ -114,7 +116,7 @@ class PostgresStore(Announcer):
                 await store._is_listening.wait()  # what another replica commits from now on is heard
         except TimeoutError as error:
             await store.close()
-            raise StoreUnavailable("the database cannot serve: there is no connection to listen on") from error
+            raise store._deaf_because or StoreUnavailable("the database cannot serve: nobody can listen") from error
         return store
 
     async def write(self, work: Work[T]) -> T:
@@ -344,14 +346,16 @@ class PostgresStore(Announcer):
             connection: asyncpg.Connection | None = None
             try:
                 connection = await self._connect_unheard()
+                if self._serves:
+                    await say_serving(connection)
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(_CHANNEL, self._hear)
                 self._is_listening.set()
                 self._announce([ChangedElsewhere()])  # what was committed before we listened
                 await self._listen(connection, lost)
-            except (StoreUnavailable, *Trouble):
-                pass
+            except (StoreUnavailable, *Trouble) as error:
+                self._deaf_because = unavailable(error)
             finally:
                 self._is_listening.clear()
                 if connection is not None:

@@ -3,6 +3,9 @@
 Nothing here knows what is stored.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 from store.announcing import BUSY_TIMEOUT_MS
@@ -15,6 +18,9 @@ _CACHED_STATEMENTS = 1024  # more than there are: each is parsed once per connec
 
 TURN = 0x5349_474E
 """The advisory lock of whoever writes: one replica at a time, as on SQLite."""
+
+SERVING = 0x5349_4753
+"""The advisory lock that all replicas share while they serve, so that nobody can have it alone."""
 
 Trouble = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """What the driver raises for whatever is the matter with the database, the network or a statement."""
@@ -52,5 +58,25 @@ async def connect(url: str) -> asyncpg.Connection:
                 "synchronous_commit": "on",
             },
         )
-    except (*Trouble, ValueError) as error:  # ValueError: a URL that is none of PostgreSQL's
+    except ValueError as error:  # of the address, whose password it may repeat
+        raise StoreUnavailable("the database cannot serve: its address is none that can be read") from error
+    except Trouble as error:
         raise unavailable(error) from error
+
+
+async def say_serving(connection: asyncpg.Connection) -> None:
+    """Let nobody have the database alone for as long as ``connection`` lives. Raises ``StoreUnavailable``."""
+    if not await connection.fetchval(f"SELECT pg_try_advisory_lock_shared({SERVING})"):
+        raise StoreUnavailable("The database is not to be served yet: `signoff restored` is at work on it.")
+
+
+@asynccontextmanager
+async def unserved(url: str) -> AsyncIterator[None]:
+    """Keep every replica from starting. Raises ``StoreUnavailable`` while one serves."""
+    connection = await connect(url)
+    try:
+        if not await connection.fetchval(f"SELECT pg_try_advisory_lock({SERVING})"):
+            raise StoreUnavailable("The database is being served. Stop all replicas first.")
+        yield
+    finally:
+        connection.terminate()

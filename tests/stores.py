@@ -12,12 +12,10 @@ from typing import Any
 
 from store.announcing import Job, Work
 from store.engine import SqliteStore, _read
+from store.opening import Database
 from store.postgres import PostgresStore
 from store.unit import StoreUnavailable
 from tests.postgres import rows_of
-
-Database = Path | str
-"""Where a store's database is: SQLite's file, or PostgreSQL's URL."""
 
 
 def database_of(store: object) -> Database:
@@ -26,11 +24,6 @@ def database_of(store: object) -> Database:
         return store.path
     assert isinstance(store, PostgresStore)
     return store._url
-
-
-async def open_at(database: Database) -> SqliteStore | PostgresStore:
-    """Open a database once more, as another process does."""
-    return await (SqliteStore.open(database) if isinstance(database, Path) else PostgresStore.open(database))
 
 
 def rows_at(database: Database, query: str, *values: object) -> list[Any]:

@@ -20,18 +20,19 @@ from bot.audit import Audit
 from bot.audit_record import check_record
 from bot.chain import Fault, Faults, Verdict, Witness
 from bot.checkpoints import BadCheckpoint, PublicKey, Signer
-from bot.clock import Clock, monotonic_clock
+from bot.clock import Clock
 from bot.config import Settings, load_settings
 from bot.periods import parse_period
 from bot.secrets import load_bot_token, load_secret_key
 from handlers.audit_slack import CardsSay, read_cards
 from handlers.check_slack import Unreachable
-from handlers.cli.beside import database_of, open_beside, stamp
+from handlers.cli.beside import named, open_beside, stamp
 from handlers.cli.say import CommandFailed, say, shown
 from handlers.csv_cells import safe_cell
 from handlers.recordkeeping import append_line, take
 from handlers.slack.client import SlackClient
-from store.engine import SqliteStore
+from store.engine import Store
+from store.opening import is_there
 from store.statements_audit import Link
 from store.tables import Event, Request
 
@@ -98,7 +99,7 @@ def _public_key(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
         raise CommandFailed(f"{args.key}: {bad}") from bad
 
 
-async def _ask_slack(store: SqliteStore, env: Mapping[str, str], settings: Settings, faults: Faults) -> CardsSay:
+async def _ask_slack(store: Store, env: Mapping[str, str], settings: Settings, faults: Faults) -> CardsSay:
     token = load_bot_token(env)
     if token is None:
         raise CommandFailed("Slack cannot be asked: set SLACK_BOT_TOKEN, or SLACK_BOT_TOKEN_FILE.")
@@ -300,12 +301,10 @@ def _write_private(path: Path, text: str) -> None:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Clock]]:
-    path = database_of(settings)
-    if not path.exists():
-        raise CommandFailed(f"There is no database {path} yet, so nothing is on record.")
-    clock = monotonic_clock()
-    async with open_beside(settings, clock) as store:
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Store, Clock]]:
+    if not await is_there(settings.store.database):
+        raise CommandFailed(f"There is no database {named(settings)} yet, so nothing is on record.")
+    async with open_beside(settings) as (store, clock):
         yield store, clock
 
 

@@ -15,13 +15,13 @@ from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.clock import Clock, monotonic_clock
+from bot.clock import Clock, monotonic_clock, set_by
 from bot.config import Settings, load_settings
 from bot.config_values import UserId
 from bot.secrets import load_secret_key
 from handlers.cli.say import CommandFailed, say, shown
-from store.engine import SqliteStore
-from store.schema import prepare
+from store.engine import Store
+from store.opening import is_there, open_database, prepare_database
 
 _LONGEST_NAME_CHARS = 75
 
@@ -50,18 +50,15 @@ def carry_out(acts: Mapping[str, Act], args: Namespace, env: Mapping[str, str], 
 
 
 @asynccontextmanager
-async def use_cases(
-    make: Callable[[SqliteStore, Clock, bytes], T], settings: Settings, key: bytes = b""
-) -> AsyncIterator[T]:
+async def use_cases(make: Callable[[Store, Clock, bytes], T], settings: Settings, key: bytes = b"") -> AsyncIterator[T]:
     """Open the database for use cases that ``make`` makes. Without ``key`` nothing secret can be made, and is not."""
-    clock = monotonic_clock()
-    async with open_beside(settings, clock) as store:
+    async with open_beside(settings) as (store, clock):
         yield make(store, clock, key)
 
 
-async def all_of(make: Callable[[SqliteStore, Clock, bytes], Listing[T]], settings: Settings) -> Sequence[T]:
+async def all_of(make: Callable[[Store, Clock, bytes], Listing[T]], settings: Settings) -> Sequence[T]:
     """List what there is: nothing where there is no database yet, which is not made for it."""
-    if not database_of(settings).exists():
+    if not await is_there(settings.store.database):
         return []
     async with use_cases(make, settings) as listing:
         return await listing.list_all()
@@ -86,30 +83,30 @@ def print_list(
 
 
 @asynccontextmanager
-async def open_beside(settings: Settings, clock: Clock) -> AsyncIterator[SqliteStore]:
-    """Open the database, which is made if it is not there. Raises what ``prepare`` does, and ``CommandFailed``."""
-    path = database_of(settings)
-    prepare(path, clock(), upgrade=False)
-    store = await SqliteStore.open(path)
+async def open_beside(settings: Settings) -> AsyncIterator[tuple[Store, Clock]]:
+    """Open the database, which is made if it is not there; the clock is that of all who work on it.
+
+    Raises what ``prepare_database`` does.
+    """
+    clock = monotonic_clock()
+    await prepare_database(settings.store.database, clock(), upgrade=False)
+    store = await open_database(settings.store.database)
     try:
-        yield store
+        yield store, set_by(clock, await store.offset_of(clock))
     finally:
         await store.close()
 
 
-def database_of(settings: Settings) -> Path:
-    """Where the database is, or would be. Raises ``CommandFailed`` for one that is no file."""
-    path = settings.store.sqlite_path
-    if path is None:
-        raise CommandFailed("PostgreSQL is not supported yet.")
-    return path
-
-
-def expect_database(settings: Settings, kind: str) -> None:
+async def expect_database(settings: Settings, kind: str) -> None:
     """Raise ``CommandFailed`` where there is no database, and so nothing of a ``kind``."""
-    path = database_of(settings)
-    if not path.exists():
-        raise CommandFailed(f"There is no database {path} yet, so there is no {kind} either.")
+    if not await is_there(settings.store.database):
+        raise CommandFailed(f"There is no database {named(settings)} yet, so there is no {kind} either.")
+
+
+def named(settings: Settings) -> str:
+    """What to call the database."""
+    path = settings.store.sqlite_path  # PostgreSQL's address may hold a password
+    return str(path) if path is not None else "with Signoff's tables"
 
 
 def secret_key(env: Mapping[str, str], settings: Settings) -> bytes:

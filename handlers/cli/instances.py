@@ -53,7 +53,7 @@ async def _list(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
 
 async def _rotate(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
     name = args.name
-    expect_database(settings, "instance")
+    await expect_database(settings, "instance")
     if args.retire:
         async with use_cases(Instances, settings) as instances:
             retired = await instances.retire(name)
@@ -67,7 +67,7 @@ async def _rotate(args: Namespace, env: Mapping[str, str], settings: Settings) -
 
 
 async def _revoke(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
-    expect_database(settings, "instance")
+    await expect_database(settings, "instance")
     async with use_cases(Instances, settings) as instances:
         cancelled = await instances.revoke(args.name)
     print(f"Revoked {shown(args.name)} and cancelled {_count(len(cancelled), 'pending request')} of it.")

@@ -46,7 +46,7 @@ async def _list(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
 
 
 async def _revoke(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
-    expect_database(settings, "provisioner")
+    await expect_database(settings, "provisioner")
     async with use_cases(Provisioners, settings) as provisioners:
         await provisioners.revoke(args.name)
     print(f"Revoked {shown(args.name)}. The instances that it made live on: signoff instance list")

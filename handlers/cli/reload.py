@@ -66,7 +66,12 @@ def run(args: Namespace, env: Mapping[str, str], config: Path) -> int:
 
 async def _reload(settings: Settings) -> int:
     path = settings.store.sqlite_path
-    if path is None or not path.exists():
+    if path is None:
+        raise CommandFailed(
+            "The file has no fault. Which processes serve a PostgreSQL database cannot be told from here: send each of "
+            "them SIGHUP, or restart them one after the other."
+        )
+    if not path.exists():
         raise CommandFailed("There is no database yet, so nothing runs that could reload. Start it: signoff serve")
     server = ServingLock.holder(path)
     if server is None:

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.clock import monotonic_clock
+from bot.clock import monotonic_clock, set_by
 from bot.config import load_settings
 from bot.restoring import Restored, Restoring
-from handlers.cli.beside import database_of
 from handlers.cli.say import CommandFailed, say, shown
 from store.copies import copied_at, end_mark
-from store.engine import SqliteStore
-from store.lock import ServingLock
-from store.schema import current_revision, prepare
+from store.opening import Database, is_there, open_database, prepare_database, unserved
+from store.schema import current_revision
 from store.tables import Request
 from store.unit import StoreUnavailable
 
@@ -34,24 +32,31 @@ Agents may have been told of decisions that are not on record, and may ask once 
 def run(args: Namespace, env: Mapping[str, str], config: Path) -> None:
     """Carry it out. Raises ``BadConfig``, ``StoreUnavailable``, ``NewerSchema`` and ``CommandFailed``."""
     settings = load_settings(config, env)
-    path = database_of(settings)
-    made_at = _mark_of(path)
-    lock = ServingLock.acquire(path)
-    try:
-        restored = asyncio.run(_finish(path, made_at))
-        if made_at is not None:
-            end_mark(path)
-    finally:
-        lock.release()
-    _tell(path, made_at, restored)
+    made_at, restored = asyncio.run(_deal_with(settings.store.database))
+    path = settings.store.sqlite_path
+    _tell("The database" if path is None else str(path), made_at, restored)
 
 
-async def _finish(path: Path, made_at: datetime | None) -> Restored:
+async def _deal_with(database: Database) -> tuple[datetime | None, Restored]:
+    if isinstance(database, Path):
+        made_at = _mark_of(database)
+    elif await is_there(database):
+        made_at = None  # what PostgreSQL's own tools copy has no mark
+    else:
+        raise CommandFailed("There is no database with Signoff's tables: restore the backup first.")
+    async with unserved(database):
+        restored = await _finish(database, made_at)
+        if isinstance(database, Path) and made_at is not None:
+            end_mark(database)
+    return made_at, restored
+
+
+async def _finish(database: Database, made_at: datetime | None) -> Restored:
     clock = monotonic_clock()
-    prepare(path, clock(), upgrade=True, is_restored=True)
-    store = await SqliteStore.open(path)
+    await prepare_database(database, clock(), upgrade=True, is_restored=True)
+    store = await open_database(database)
     try:
-        return await Restoring(store, clock).finish(made_at)
+        return await Restoring(store, set_by(clock, await store.offset_of(clock))).finish(made_at)
     finally:
         await store.close()
 
@@ -65,7 +70,7 @@ def _mark_of(path: Path) -> datetime | None:
         raise StoreUnavailable(f"the database {path} cannot be read: {error}") from error
 
 
-def _tell(path: Path, made_at: datetime | None, restored: Restored) -> None:
+def _tell(path: str, made_at: datetime | None, restored: Restored) -> None:
     if restored.is_repeated:
         print(f"{path} was dealt with before; nothing was left to do. Pending: {restored.pending}.")
         return

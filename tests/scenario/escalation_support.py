@@ -9,9 +9,10 @@ from typing import Any
 from bot.decisions import Act
 from store import statements
 from store.engine import SqliteStore
+from store.opening import Database, open_database
 from store.tables import FullView, Request
 from tests.conftest import SAMPLE, START, TEAM, House, StandingClock, Town, furnish, sample_settings, submission
-from tests.stores import Database, database_of, open_at, rows_at
+from tests.stores import database_of, rows_at
 
 STEPS = """
 [reviewers.leads]
@@ -61,7 +62,7 @@ async def furnish_planned(store: SqliteStore, clock: StandingClock, town: Town, 
 @asynccontextmanager
 async def reopened(database: Database, clock: StandingClock, town: Town, text: str = PLANNED) -> AsyncIterator[House]:
     """The house of another process on the same database, or of this one after a restart."""
-    store = await open_at(database)
+    store = await open_database(database)
     try:
         yield await furnish_planned(store, clock, town, text)
     finally:

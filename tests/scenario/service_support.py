@@ -24,8 +24,10 @@ from handlers.pacing import Pace
 from playground import Playground, PlaygroundSettings
 from playground.model import Message
 from playground.sample import fill_sample
+from store.opening import Database
 from store.statements import CHAIN_START
 from tests.conftest import SAMPLE
+from tests.stores import rows_at
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 20  # after which a test that hangs has failed
@@ -106,7 +108,7 @@ class Workplace:
     slack: Playground
     service: Service
     clock: MovableClock
-    path: Path
+    path: Database
     token: str
     session: aiohttp.ClientSession
     _hired: list[Agent] = field(default_factory=list)
@@ -179,7 +181,7 @@ async def send(
         return answer.status, await answer.json()
 
 
-async def card_in(slack: Playground, database: Path, channel: str = "C0REFUNDS") -> Message:
+async def card_in(slack: Playground, database: Database, channel: str = "C0REFUNDS") -> Message:
     """Wait for the newest card of a channel, until the bot that owns ``database`` has recorded it."""
     message = await slack.until(lambda: next(iter(cards(slack, channel)[::-1]), None), timeout=PATIENCE_SECONDS)
     assert message is not None
@@ -199,14 +201,15 @@ def payload_of(message: Message) -> dict[str, Any]:
     return payload
 
 
-def settings_for(slack: Playground, database: Path, mode: str = "socket", text: str = SAMPLE) -> Settings:
+def settings_for(slack: Playground, database: Database, mode: str = "socket", text: str = SAMPLE) -> Settings:
     return parse_settings(config_for(slack, database, mode, text).encode(), {}, source="sample")
 
 
-def config_for(slack: Playground, database: Path, mode: str = "socket", text: str = SAMPLE) -> str:
+def config_for(slack: Playground, database: Database, mode: str = "socket", text: str = SAMPLE) -> str:
     """A configuration that leads to this Slack and this database."""
     table = f'[slack]\nmode = "{mode}"\napi_url = "{slack.api_url}"\n'
-    return table + text.replace("sqlite:///signoff.db", f"sqlite:///{database}")
+    url = f"sqlite:///{database}" if isinstance(database, Path) else database
+    return table + text.replace("sqlite:///signoff.db", url)
 
 
 def secrets_for(slack: Playground) -> Secrets:
@@ -229,7 +232,7 @@ async def playing(settings: PlaygroundSettings | None = None) -> AsyncIterator[P
 @asynccontextmanager
 async def serving(
     slack: Playground,
-    database: Path,
+    database: Database,
     *,
     mode: str = "socket",
     text: str = SAMPLE,
@@ -260,16 +263,19 @@ async def serving(
         slack.request_url = None
 
 
-def rows(database: Path, sql: str) -> list[tuple[Any, ...]]:
+def rows(database: Database, sql: str) -> list[tuple[Any, ...]]:
     """Read from a database beside the service that owns it."""
+    if isinstance(database, str):
+        return rows_at(database, sql)
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return connection.execute(sql).fetchall()
 
 
-def assert_sound(database: Path) -> None:
+def assert_sound(database: Database) -> None:
     """The file is whole, and so is its audit chain."""
-    assert rows(database, "PRAGMA integrity_check") == [("ok",)]
-    assert rows(database, "PRAGMA foreign_key_check") == []
+    if isinstance(database, Path):
+        assert rows(database, "PRAGMA integrity_check") == [("ok",)]
+        assert rows(database, "PRAGMA foreign_key_check") == []
     head = CHAIN_START
     for body, after in rows(database, "SELECT body, hash FROM events ORDER BY number"):
         head = sha256(head + body.encode()).digest()

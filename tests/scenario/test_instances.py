@@ -8,9 +8,10 @@ import pytest
 from bot.errors import BadCredential, OperatorError
 from bot.instances import Instances
 from bot.tokens import instance_token
+from store.opening import open_database
 from store.tables import DeciderKind, Status
 from tests.conftest import House, submission
-from tests.stores import database_of, open_at, rows_at
+from tests.stores import database_of, rows_at
 
 pytestmark = pytest.mark.both_databases
 
@@ -69,7 +70,7 @@ async def test_a_revocation_by_another_process_ends_polls_and_credentials(house:
     request, _ = await house.creation.submit(made, submission(), "k")
     poll = asyncio.ensure_future(house.approvals.wait(made, request.id, request.deadline_at - request.created_at))
     await house.approvals.read(made, request.id)  # by now the poll has read, too: it waits
-    elsewhere = await open_at(database_of(house.store))
+    elsewhere = await open_database(database_of(house.store))
     [cancelled] = await Instances(elsewhere, house.clock, b"k" * 32).revoke("till")
     await elsewhere.close()
     async with asyncio.timeout(1):
@@ -84,7 +85,7 @@ async def test_nothing_begins_after_a_revocation_though_the_credential_was_check
     made, token = await house.instances.create("till", "refund-bot")
     approved, _ = await house.creation.submit(made, submission(tool="look_up"), "before")
     caller = await house.instances.authenticate(token)
-    elsewhere = await open_at(database_of(house.store))
+    elsewhere = await open_database(database_of(house.store))
     await Instances(elsewhere, house.clock, b"k" * 32).revoke("till")
     await elsewhere.close()
     with pytest.raises(BadCredential):

@@ -189,7 +189,11 @@ FAULTS = [
     (config(store='url = "sqlite:///file:x?mode=memory"'), "store.url", "outlive the process"),
     (config(store='url = "sqlite:///signoff.db?mode=ro"'), "store.url", "query"),
     (config(store='url = "sqlite:///data/"'), "store.url", "slash at its end"),
-    (config(store='url = "postgresql://u:hunter2@db/signoff"'), "store.url", "not supported yet"),
+    (config(store='url = "postgresql://u:hunter2@db"'), "store.url", "names no database"),
+    (config(store='url = "postgresql+asyncpg://u:hunter2@db/signoff"'), "store.url", "not the address"),
+    (config(store='url = "postgresql://[u:hunter2@db/signoff"'), "store.url", "not the address"),
+    (config(store='url = "postgresql:signoff"'), "store.url", "not the address"),
+    (config(store='url = "postgresql://u:hun ter2@db/signoff"'), "store.url", "has spaces"),
     # admins
     (config(admins=""), "admins.users", "is missing"),
     (config(admins="users = []"), "admins.users", "is empty"),

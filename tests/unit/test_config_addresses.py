@@ -127,11 +127,27 @@ def test_the_environment_overrides_the_store() -> None:
     assert read(config(store='url = ":memory:"'), env).store.url == "sqlite:////tmp/other.db"
 
 
-@pytest.mark.parametrize("url", ["", "sqlite://", "postgresql://u:hunter2@db/signoff", "hunter2"])
+@pytest.mark.parametrize("url", ["", "sqlite://", "postgresql://u:hunter2@db", "hunter2"])
 def test_a_bad_override_is_a_fault_of_the_variable_and_shows_no_password(url: str) -> None:
     fault = only_fault(config(), {"SIGNOFF_STORE_URL": url})
     assert fault.key_path == "SIGNOFF_STORE_URL"
     assert "hunter2" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter2@db/signoff",
+        "postgres://db:5433/signoff?sslmode=verify-full",
+        "postgresql://u@one:5432,two:5433/signoff",
+        "postgresql:///signoff?host=/run/postgresql",
+        "postgresql://u@/?host=/run/postgresql&dbname=signoff",
+    ],
+)
+def test_an_address_of_postgresql(url: str) -> None:
+    store = read(config(), {"SIGNOFF_STORE_URL": url}).store
+    assert (store.sqlite_path, store.database) == (None, url)
+    assert "hunter2" not in repr(store)
 
 
 def test_the_stores_address_is_in_no_repr() -> None:

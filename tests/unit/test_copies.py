@@ -138,12 +138,12 @@ def test_a_copy_is_not_served_until_its_mark_is_ended(database: Path, tmp_path: 
     prepare(path, NOW, upgrade=True)
 
 
-def test_check_says_that_it_is_a_copy(database: Path, tmp_path: Path) -> None:
+async def test_check_says_that_it_is_a_copy(database: Path, tmp_path: Path) -> None:
     path = tmp_path / "copy.db"
     copy(database, path, NOW)
     report = Report()
     settings = parse_settings(SAMPLE.replace("///signoff.db", f"///{path}").encode(), {}, source="sample")
-    check_database(report, settings.store, NOW)
+    await check_database(report, settings.store, NOW)
     assert report.has_fault
     assert [finding.remedy for finding in report.findings if finding.remedy] == ["run `signoff restored` once"]
 

@@ -269,7 +269,6 @@ def test_starting_many_times_at_once_makes_one_key(settings: Settings, key_path:
 
 
 def test_postgresql_wants_its_key_given(settings: Settings) -> None:
-    # No file can be loaded with PostgreSQL yet; the rule is the same for whoever makes that possible.
     postgres = dataclasses.replace(settings, store=StoreSettings(url="postgresql://db/signoff"))
     assert key_file(postgres.store) is None
     fault = only_fault(NO_KEY, postgres, create_key=True)

@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy.types import NullType, TypeDecorator
 
 import store
-from store.compiled import _REQUIRED, POSTGRESQL, Form, Statement
+from store.compiled import _REQUIRED, Form, Statement, postgresql
 from store.types import UtcDateTime, Word
 from tests.conftest import START
 
@@ -31,7 +31,7 @@ STATEMENTS = dict(_statements())
 
 def _samples(statement: Statement[Any]) -> dict[str, Any]:
     """A value of the right type for each parameter of ``statement``."""
-    compiled = statement._on_postgresql.compile(dialect=POSTGRESQL)  # type: ignore[attr-defined]  # every construct has it
+    compiled = statement._on_postgresql.compile(dialect=postgresql())  # type: ignore[attr-defined]  # every construct has it
     return {name: _sample(bind.type) for name, bind in compiled.binds.items() if bind.required}
 
 

@@ -1,0 +1,67 @@
+"""Opening the database that an address names: SQLite's file, or PostgreSQL's server.
+
+What only PostgreSQL needs is imported only for it: a start on SQLite must not wait for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from store import schema
+from store.engine import SqliteStore, Store
+from store.lock import ServingLock
+from store.schema import Prepared
+
+Database = Path | str
+"""SQLite's file, or PostgreSQL's address."""
+
+
+async def prepare_database(database: Database, now: datetime, *, upgrade: bool, is_restored: bool = False) -> Prepared:
+    """Bring a database to today's schema; one that is there and older only if ``upgrade``.
+
+    Raises ``NewerSchema``, ``OlderSchema``, ``StoreUnavailable``, or what ``store.schema`` says of copies.
+    """
+    if isinstance(database, Path):
+        return await asyncio.to_thread(schema.prepare, database, now, upgrade=upgrade, is_restored=is_restored)
+    from store import postgres_schema
+
+    return await postgres_schema.prepare(database, upgrade=upgrade)
+
+
+async def open_database(database: Database, *, serves: bool = False) -> Store:
+    """Open a database whose schema is today's. ``serves``: whether agents and people are to be served from it.
+
+    Raises ``StoreUnavailable``.
+    """
+    if isinstance(database, Path):
+        return await SqliteStore.open(database)
+    from store.postgres import PostgresStore
+
+    return await PostgresStore.open(database, serves=serves)
+
+
+@asynccontextmanager
+async def unserved(database: Database) -> AsyncIterator[None]:
+    """Keep everybody from serving a database. Raises ``StoreUnavailable`` where somebody does."""
+    if isinstance(database, Path):
+        lock = ServingLock.acquire(database)
+        try:
+            yield
+        finally:
+            lock.release()
+    else:
+        from store.postgres_connections import unserved as unserved_on_postgresql
+
+        async with unserved_on_postgresql(database):
+            yield
+
+
+async def is_there(database: Database) -> bool:
+    """Whether there is a database with tables. Raises ``StoreUnavailable``, or ``NewerSchema`` for another's tables."""
+    if isinstance(database, Path):
+        return database.exists()
+    from store import postgres_schema
+
+    return await postgres_schema.current_revision(database) is not None

@@ -13,7 +13,7 @@ from bot.chain import ChainCheck, Faults, Verdict, Witness
 from bot.checkpoints import Checkpoint
 from bot.clock import Clock
 from bot.events import EventType, append_event
-from store import statements, statements_audit
+from store import statements, statements_audit, statements_config
 from store.engine import Store
 from store.statements_audit import Link
 from store.tables import Event, Request
@@ -71,6 +71,17 @@ class Audit:
         if last is None:
             raise LookupError("an event was written and is not there")
         return Checkpoint(origin, last.number, last.hash, self._clock())
+
+    async def remembers(self, checkpoint: Checkpoint) -> bool:
+        """Whether the record holds what a checkpoint kept, or tells of a restore since then, after which it may not."""
+        last = await self.link_before(checkpoint.size + 1)
+        if last is not None and last.hash == checkpoint.root:
+            return True
+        kind = EventType.DATABASE_RESTORED
+        restored = await self._store.read(
+            lambda unit: unit.one(statements_config.LAST_GENERAL_EVENT, type=kind, other_type=kind)
+        )
+        return restored is not None and restored.at >= checkpoint.time
 
     async def note_export(self, what: str, by: str, request: Request | None = None, **facts: str | int) -> None:
         """Put on record that somebody took something out of the record."""

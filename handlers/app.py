@@ -63,7 +63,7 @@ from handlers.outbound import OperatorOutbound, Outbound
 from handlers.pacing import Pace
 from handlers.pagers import PageEnds, Pagers
 from handlers.protocol import rest_of_routes
-from handlers.recordkeeping import keep_record
+from handlers.recordkeeping import keep_record, refuse_forgetful
 from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
@@ -269,8 +269,8 @@ class Service:
         """Start everything. ``port`` overrides the configured one; 0 takes a free one.
 
         Slack need not answer: it is asked until it does, and ``/readyz`` says how that stands. Raises
-        ``BadConfig`` for a secret that the settings name, ``StoreUnavailable``, ``NewerSchema``, or ``OSError`` when
-        the port is taken.
+        ``BadConfig`` for a secret that the settings name, ``StoreUnavailable``, ``NewerSchema``, ``RestoredCopy``, or
+        ``OSError`` when the port is taken.
         """
         secrets.named.read(settings)
         async with contextlib.AsyncExitStack() as undo:
@@ -297,6 +297,7 @@ class Service:
         return service
 
     async def _begin(self, port: int | None) -> None:
+        await refuse_forgetful(self.store, self.clock, self.settings, self.secrets.secret_key)
         # What came due while the process was down is done before anybody can ask about it or decide it.
         await self.sweeper.start()
         _log_ended(await self.reloads.begin())

@@ -26,7 +26,10 @@ class OlderSchema(Exception):
 
 
 class RestoredCopy(Exception):
-    """The database is a copy that was put back, and nobody has dealt with what happened since it was made."""
+    """The database is a copy that was put back, and nobody has dealt with what happened since it was made.
+
+    It bears the mark of a copy, or lacks what a checkpoint of it saw.
+    """
 
 
 class Unit(ABC):

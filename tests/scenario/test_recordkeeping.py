@@ -1,8 +1,11 @@
 """What is done with the record while Signoff runs: checkpoints into a file, forgetting, each at the start and again."""
 
 import asyncio
+import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +18,11 @@ from bot.audit import Audit
 from bot.checkpoints import Signer
 from bot.config import AuditSettings, Settings
 from bot.events import EventType
+from bot.restoring import Restoring
 from handlers.clock import SweepClock
-from handlers.recordkeeping import Checkpoints
+from handlers.recordkeeping import Checkpoints, refuse_forgetful
 from store.statements_audit import Link
-from store.unit import StoreUnavailable
+from store.unit import RestoredCopy, StoreUnavailable
 from tests.conftest import SAMPLE, House
 from tests.scenario.slack_support import running_bot
 
@@ -124,6 +128,90 @@ async def test_the_service_keeps_checkpoints_from_its_start_on(database: Path, t
         verdict = await Audit(bot.store, bot.clock).verify([checkpoint.as_witness])
         assert verdict.fault_count == 0
         assert verdict.witnessed is not None
+
+
+# --- a database that has forgotten ---
+
+
+async def refuses(house: House, settings: Settings, path: Path, key: bytes = b"k" * 32) -> str | None:
+    """Why a start would refuse the database; None if it would not."""
+    audited = replace(settings, audit=AuditSettings(checkpoints=str(path)))
+    try:
+        await refuse_forgetful(house.store, house.clock, audited, key)
+    except RestoredCopy as refused:
+        return str(refused)
+    return None
+
+
+async def forget(house: House, events: int) -> None:
+    """Take the last events away, as an older copy of the database lacks them."""
+    with closing(sqlite3.connect(house.store.path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM events WHERE number > (SELECT max(number) FROM events) - ?", (events,))
+
+
+async def test_a_copy_without_a_mark_is_noticed_by_the_last_checkpoint(
+    house: House, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoints.txt"
+    assert await refuses(house, settings, path) is None  # there is none yet
+    await house.instances.create("till", "refund-bot")
+    await kept_in(path, house, settings, []).take()
+    await house.instances.create("desk", "refund-bot")
+    assert await refuses(house, settings, path) is None  # it may know more than the checkpoint
+    await forget(house, 3)  # up to before the checkpoint's own event
+    said = await refuses(house, settings, path)
+    assert said is not None
+    assert "2026-11-22 09:00 UTC" in said
+    assert "signoff restored" in said
+
+    house.clock.advance(minutes=1)
+    await Restoring(house.store, house.clock).finish(None)
+    assert await refuses(house, settings, path) is None
+    # A restore that is on record excuses no later one.
+    house.clock.advance(minutes=1)
+    await kept_in(path, house, settings, []).take()
+    await forget(house, 1)
+    assert await refuses(house, settings, path) is not None
+
+
+async def test_another_record_of_the_same_length_is_noticed(house: House, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.txt"
+    await kept_in(path, house, settings, []).take()
+    await forget(house, 1)
+    house.clock.advance(seconds=1)
+    await Audit(house.store, house.clock).take_checkpoint("here", "key", "another")
+    assert await refuses(house, settings, path) is not None
+
+
+async def test_only_what_this_installation_signed_is_asked(
+    house: House, settings: Settings, tmp_path: Path, logged: list[EventDict]
+) -> None:
+    path = tmp_path / "checkpoints.txt"
+    await kept_in(path, house, settings, []).take()
+    first = path.read_text()
+    await house.instances.create("till", "refund-bot")
+    await forget(house, 9)
+    assert await refuses(house, settings, path, key=b"q" * 32) is None  # another secret key's
+    path.write_text("x" * 200_000 + "\n" + first + "half a li")  # long, and broken off while it was written
+    assert await refuses(house, settings, path) is not None
+    path.write_text("nothing of the kind\n" + "\xff" * 10)
+    assert await refuses(house, settings, path) is None
+    assert await refuses(house, settings, tmp_path) is None  # what cannot be read keeps nobody from starting
+    assert [line["event"] for line in logged][-1] == "checkpoint_not_read"
+
+
+async def test_the_service_does_not_start_on_a_database_that_has_forgotten(database: Path, tmp_path: Path) -> None:
+    path, older = tmp_path / "checkpoints.txt", tmp_path / "older.db"
+    text = f'{SAMPLE}\n[audit]\ncheckpoints = "{path}"\n'
+    shutil.copy(database, older)
+    async with running_bot(database, text=text) as bot:
+        async with asyncio.timeout(5):
+            while not path.exists() or not path.read_text().endswith("\n"):
+                await bot.store.read(_nothing)
+    shutil.copy(older, database)  # a copy of cp's, with no mark
+    with pytest.raises(RestoredCopy):
+        async with running_bot(database, text=text):
+            pass
 
 
 async def _nothing(unit: object) -> None:

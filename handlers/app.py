@@ -48,6 +48,7 @@ from bot.reports import Reports
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
 from bot.standing import Standing
+from bot.timelines import Timelines
 from handlers.address_book import AddressBook
 from handlers.agents import AgentsApi
 from handlers.calendar_feeds import CalendarReader
@@ -71,6 +72,7 @@ from handlers.slack.client import SlackClient
 from handlers.slack.commands import Commands, show_command
 from handlers.slack.directory import SlackDirectory
 from handlers.slack.enrolment import Enrolment
+from handlers.slack.explaining import Explaining
 from handlers.slack.halting import Halting
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
@@ -190,9 +192,8 @@ class Service:
             self.escalations,
             Overrides(store, rulebook, hearings, self.passcodes),
         )
-        enrolment.join(self.actions)
-        halting.join(self.actions)
-        reporting.join(self.actions)
+        for room in (enrolment, halting, reporting, Explaining(Timelines(store, rulebook, self.queries))):
+            room.join(self.actions)
         self.door = SlackDoor(
             settings.slack,
             self.client,

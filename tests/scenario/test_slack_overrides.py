@@ -211,7 +211,7 @@ async def test_who_may_not_is_told_why_and_no_form_is_opened(till: Till) -> None
         refused = await till.form(user, words)
         assert refused.submit is None
     await till.press("U0CAROL", card, "more", "why")
-    await till.form("U0CAROL", "*Rule* refunds")
+    await till.form("U0CAROL", "refunds asks people")
     assert (await till.now(asked)).status == "pending"
     await till.press("U0ALICE", card, "approve")
     await till.press("U0MIA", await till.card(asked, "Not used yet"), "revoke")

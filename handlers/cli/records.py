@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.clock import Clock, monotonic_clock
+from bot.clock import Clock
 from bot.config import BadConfig, Settings, load_settings
 from bot.drawings import Drawing, load_drawing
 from bot.errors import NotATime
@@ -35,7 +35,7 @@ from handlers.slack.answers import render_show
 from handlers.slack.plain import render_plain
 from handlers.slack.report_words import duration, percent
 from store import statements
-from store.engine import SqliteStore
+from store.engine import Store
 from store.tables import Card, OverrideKind, Status
 from store.unit import Unit
 
@@ -59,16 +59,20 @@ _TIMES = (
 def run(args: Namespace, env: Mapping[str, str], config: Path) -> None:
     """Carry one of the commands out. Raises ``BadConfig``, ``CommandFailed`` and what the store does."""
     settings = load_settings(config, env)
-    expect_database(settings, "request")
     work = {"requests": _requests, "overrides": _overrides, "stats": _stats, "show": _show}[args.command]
-    asyncio.run(work(args, env, settings))
+
+    async def act() -> None:
+        await expect_database(settings, "request")
+        await work(args, env, settings)
+
+    asyncio.run(act())
 
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
     """What the commands work with."""
 
-    store: SqliteStore
+    store: Store
     clock: Clock
     rulebook: Rulebook
     redactor: Redactor
@@ -77,11 +81,10 @@ class _Desk:
 
 @asynccontextmanager
 async def _open(env: Mapping[str, str], settings: Settings) -> AsyncIterator[_Desk]:
-    clock = monotonic_clock()
     redactor = Redactor(_key(env, settings))
     # Only to read rules as they were: today's are not written down for it.
     rulebook = Rulebook(Edition(Policy(settings), {}))
-    async with open_beside(settings, clock) as store:
+    async with open_beside(settings) as (store, clock):
         yield _Desk(store, clock, rulebook, redactor, Reports(store, rulebook, redactor))
 
 

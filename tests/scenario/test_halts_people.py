@@ -30,6 +30,8 @@ from tests.scenario.halts_support import (
     with_everybody,
 )
 
+pytestmark = pytest.mark.both_databases
+
 MAILS = Target(HaltScope.RULE, "mails")
 UNKNOWN = "U0NOBODY"
 BARRED = {

@@ -62,7 +62,7 @@ def _which(previous: Request, pings: Collection[str] | None) -> str:
     who = user_mention(previous.decided_by)
     is_named = previous.decided_by is not None and (pings is None or who in pings)
     admin = "admin " if previous.decided_by_kind is DeciderKind.ADMIN else ""
-    later = ", later withdrawn" if previous.revoked_at else ""
+    later = ", later revoked" if previous.revoked_at else ""
     return f"#{previous.number}, approved{when}{f' by {admin}{who}' if is_named else ''}{later}"
 
 

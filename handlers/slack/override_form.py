@@ -51,7 +51,7 @@ class _Words:
 
 _WORDS = {
     Way.REVOKE: _Words(
-        "Revoke", "The agent can no longer use this approval. Nobody can undo that.", "Why must this not happen?"
+        "Revoke", "Once you revoke it, the agent cannot use this approval. Nobody can undo that.", "Why must this not happen?"
     ),
     Way.REPORT: _Words(
         "Report",

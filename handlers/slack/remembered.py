@@ -157,8 +157,12 @@ def memory(drawing: Drawing) -> list[Block]:
     if drawing.remembered_until is None:
         return []
     until = f"until {date(drawing.remembered_until)}"
+    waits = any(
+        one.taken_at is None and one.lifted_at is None and one.digest == request.digest for one in drawing.granted
+    )
+    same = "But for that approval, the same call" if waits else "The same call"
     return [
-        context([f"The same call is denied again without asking, {until} or until a reviewer reopens it."], "memory"),
+        context([f"{same} is denied again without asking, {until} or until a reviewer reopens it."], "memory"),
         actions([button("Reopen", REOPEN, str(request.number))], "reopen"),
     ]
 

@@ -14,11 +14,11 @@ async def test_an_approved_call_runs(window: Window) -> None:
     run = await window.ask("refund")
     await run.is_waiting()
     card = await window.card()
-    await card.has_buttons("approve", "deny", "details", "change")
+    await card.has_buttons("approve", "deny", "details", "change", "more")
     await card.says("issue_refund", "payments", "m.ibrahim@example.com", "129.9", "The agent's claim", "#1")
     await card.press("approve")
     await card.says("Approved by @Alice Moreau", "succeeded")
-    await card.has_buttons("details")
+    await card.has_buttons("details", "report", "more")
     await run.ends("Ran", "asked", "waiting", "approved", "consumed", "ran", "reported")
     await expect(run.there.get_by_test_id("run-result")).to_contain_text("re_20418")
     await window.no_modal()
@@ -40,7 +40,7 @@ async def test_a_denial_takes_its_reason_and_note_to_the_agent(window: Window) -
     await run.ends("Denied", "asked", "waiting", "denied")
     await run.step_says("denied", "Wrong amount or target", "The order was EUR 12.90, <b>not</b> 129.90.")
     await card.says("Denied by @Alice Moreau", "Wrong amount or target")
-    await card.has_buttons("details", "reopen")
+    await card.has_buttons("details", "reverse", "more", "reopen")
 
 
 async def test_two_people_approve_each_with_a_reason(window: Window) -> None:
@@ -57,7 +57,7 @@ async def test_two_people_approve_each_with_a_reason(window: Window) -> None:
     await window.at("modal-submit").click()
     await window.no_modal()
     await card.says("1 of 2: @Alice Moreau, ", "2 of 2: nobody yet")
-    await card.has_buttons("approve", "deny", "details", "change", "withdraw")
+    await card.has_buttons("approve", "deny", "details", "change", "more", "withdraw")
     await run.is_waiting()
     await window.become("U0BOB")
     card = await window.card()
@@ -82,7 +82,7 @@ async def test_a_long_call_is_approved_on_the_last_page(window: Window) -> None:
     await window.open()
     run = await window.ask("long")
     card = await window.card()
-    await card.has_buttons("review", "deny", "details", "change")
+    await card.has_buttons("review", "deny", "details", "change", "more")
     await card.says("This is not the whole call.")
     await card.press("review")
     modal = await window.modal("Review #1")
@@ -124,7 +124,7 @@ async def test_pressing_next_twice_approves_nothing(window: Window) -> None:
     await window.at("modal-close").click()
     await window.no_modal()
     await card.says("May decide")
-    await card.has_buttons("review", "deny", "details", "change")
+    await card.has_buttons("review", "deny", "details", "change", "more")
 
 
 async def test_what_no_rule_allows_is_denied_at_once(window: Window) -> None:
@@ -140,11 +140,11 @@ async def test_the_agent_withdraws_its_request(window: Window) -> None:
     await window.open()
     run = await window.ask("refund")
     card = await window.card()
-    await card.has_buttons("approve", "deny", "details", "change")
+    await card.has_buttons("approve", "deny", "details", "change", "more")
     await window.at(f"agent-cancel-{run.id}").click()
     await run.ends("Cancelled", "asked", "waiting", "cancelled")
     await card.says("Cancelled", "by the agent")
-    await card.has_buttons("details")
+    await card.has_buttons("details", "more")
     await expect(window.at(f"agent-cancel-{run.id}")).to_have_count(0)
 
 
@@ -166,7 +166,7 @@ async def test_who_may_not_decide_is_told_why(window: Window, person: str, why: 
         await modal.says(why)
         await window.at("modal-close").click()
         await window.no_modal()
-    await card.has_buttons("approve", "deny", "details", "change")
+    await card.has_buttons("approve", "deny", "details", "change", "more")
     await run.is_waiting()
 
 
@@ -181,7 +181,7 @@ async def test_who_comes_late_is_told_how_it_stands(window: Window) -> None:
     await (await window.modal("Not possible")).says("decided before", "Approved by @Alice Moreau")
     window.demo.slack.faults.remove(slow)
     await window.at("modal-close").click()
-    await card.has_buttons("details")
+    await card.has_buttons("details", "report", "more")
 
 
 async def test_details_show_everything(window: Window) -> None:
@@ -193,4 +193,4 @@ async def test_details_show_everything(window: Window) -> None:
     await modal.says("issue_refund", '"amount":129.9', "console", "refunds", "The photo shows the broken lid")
     await window.at("modal-x").click()
     await window.no_modal()
-    await card.has_buttons("approve", "deny", "details", "change")
+    await card.has_buttons("approve", "deny", "details", "change", "more")

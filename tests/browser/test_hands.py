@@ -79,7 +79,7 @@ async def test_the_keyboard_alone_approves(window: Window) -> None:
     await expect(window.at("agent-preset-refund")).to_be_focused()
     await keys.press("Enter")
     card = await window.card()
-    await card.has_buttons("approve", "deny", "details", "change")
+    await card.has_buttons("approve", "deny", "details", "change", "more")
     await window.at("person-switcher").focus()
     await window.tab_to("button-approve", within="#messages")
     await keys.press("Enter")

@@ -66,10 +66,10 @@ async def test_a_second_window_sees_it_happen(window: Window, open_window: OpenW
     await other.open("U0BOB")
     await window.ask("refund")
     theirs = await other.card()
-    await theirs.has_buttons("approve", "deny", "details", "change")
+    await theirs.has_buttons("approve", "deny", "details", "change", "more")
     await (await window.card()).press("approve")
     await theirs.says("Approved by @Alice Moreau", "succeeded")
-    await theirs.has_buttons("details")
+    await theirs.has_buttons("details", "report", "more")
 
 
 async def test_a_card_elsewhere_leaves_marks_until_it_is_read(window: Window) -> None:
@@ -105,7 +105,7 @@ async def test_a_notice_leads_to_its_card(window: Window) -> None:
     await window.ask("refund")
     await window.at("notification").get_by_role("button").first.click()
     await expect(window.at("place-title")).to_have_text("refunds")
-    await (await window.card()).has_buttons("approve", "deny", "details", "change")
+    await (await window.card()).has_buttons("approve", "deny", "details", "change", "more")
 
 
 async def test_a_thread_opens_beside_the_card(window: Window) -> None:

@@ -84,7 +84,7 @@ async def test_a_card_is_compared_with_what_was_approved_before(window: Window) 
     await expect(window.cards()).to_have_count(3)
     other = await window.card()
     await other.says("Differences to #1", "~ amount: 2000 (was 20)", "+ express: true")
-    await other.has_buttons("approve", "deny", "details", "change")
+    await other.has_buttons("approve", "deny", "details", "change", "more")
 
 
 async def _is_on_screen(page: Page, words: str) -> bool:

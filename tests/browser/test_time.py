@@ -18,13 +18,13 @@ async def test_what_nobody_answers_expires_and_the_next_call_goes_by_the_new_tim
     await expect(window.at("time-note")).to_have_count(0)
     first = await window.ask("refund")
     card = await window.card()
-    await card.has_buttons("approve", "deny", "details", "change")
+    await card.has_buttons("approve", "deny", "details", "change", "more")
 
     await window.let_pass("10m", shown="10 min")
     await first.ends("Expired", "asked", "waiting", "expired")
     await first.step_says("expired", "+10 m", "Nobody decided in time.")
     await card.says("Expired", "nobody decided in time")
-    await card.has_buttons("details")
+    await card.has_buttons("details", "reverse", "more")
     assert timedelta(minutes=9, seconds=59) < demo.slack.workspace.now() - utc_now() < timedelta(minutes=11)
 
     asked = demo.slack.workspace.now()
@@ -32,7 +32,7 @@ async def test_what_nobody_answers_expires_and_the_next_call_goes_by_the_new_tim
     await second.is_waiting()
     await expect(window.cards()).to_have_count(2)
     fresh = await window.card()
-    await fresh.has_buttons("approve", "deny", "details", "change")
+    await fresh.has_buttons("approve", "deny", "details", "change", "more")
     deadlines = [asked + timedelta(minutes=10, seconds=late) for late in (0, 30)]
     shown = await fresh.there.text_content() or ""
     assert any(_clock_time(deadline) in shown for deadline in deadlines)

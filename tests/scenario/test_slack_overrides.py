@@ -102,7 +102,7 @@ async def test_revoked_before_it_is_used(till: Till) -> None:
     await till.press("U0ALICE", await till.card(asked), "approve")
     card = await till.card(asked, "Not used yet")
     assert card.action_ids() == ["details", "revoke", "more"]
-    said = await till.override("U0BOB", card, "revoke", "can no longer use")
+    said = await till.override("U0BOB", card, "revoke", "cannot use this approval")
     assert "Revoked" in said
     with pytest.raises(ConflictError) as refused:
         await till.use(asked)
@@ -118,7 +118,7 @@ async def test_who_is_late_reports_with_the_same_words(till: Till) -> None:
     asked = await till.ask()
     await till.press("U0ALICE", await till.card(asked), "approve")
     await till.press("U0ALICE", await till.card(asked, "Not used yet"), "revoke")
-    form = await till.form("U0ALICE", "can no longer use")
+    form = await till.form("U0ALICE", "cannot use this approval")
     await till.use(asked)
     await till.slack.submit("U0ALICE", form.id, WHY)
     form = await till.form("U0ALICE", "The agent was faster")
@@ -225,7 +225,7 @@ async def test_what_cannot_be_seen_is_no_reason(database: Path, blank: str) -> N
         asked = await till.ask()
         await till.press("U0ALICE", await till.card(asked), "approve")
         await till.press("U0ALICE", await till.card(asked, "Not used yet"), "revoke")
-        form = await till.form("U0ALICE", "can no longer use")
+        form = await till.form("U0ALICE", "cannot use this approval")
         payload = till.slack.submit_payload("U0ALICE", form.id, {"approve_reason": blank})
         answer = await till.slack.deliver(payload)
         assert answer.response_action == "errors"

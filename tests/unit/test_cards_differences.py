@@ -241,7 +241,7 @@ def test_nobody_is_pinged_for_what_they_approved_before() -> None:
 
 
 def test_what_was_withdrawn_later_is_said() -> None:
-    assert "later withdrawn" in text_in(render_card(against(approved(revoked_at=NOW)), NOW).blocks)
+    assert "later revoked" in text_in(render_card(against(approved(revoked_at=NOW)), NOW).blocks)
 
 
 def test_values_under_another_wording_of_the_rule_stay_there() -> None:

@@ -51,7 +51,9 @@ class _Words:
 
 _WORDS = {
     Way.REVOKE: _Words(
-        "Revoke", "Once you revoke it, the agent cannot use this approval. Nobody can undo that.", "Why must this not happen?"
+        "Revoke",
+        "Once you revoke it, the agent cannot use this approval. Nobody can undo that.",
+        "Why must this not happen?",
     ),
     Way.REPORT: _Words(
         "Report",

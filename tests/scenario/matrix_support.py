@@ -14,7 +14,7 @@ from bot.cards import add_card
 from bot.hearings import Act
 from playground.model import Json, Message, View
 from store import statements_ahead, statements_escalation
-from store.tables import FullView, Instance, Place, Request, Status, VoteKind
+from store.tables import FullView, Instance, OverrideKind, Place, Request, Status, VoteKind
 from tests.conftest import TEAM, submission
 from tests.scenario.slack_support import Bot, long_arguments
 
@@ -32,6 +32,9 @@ TOLD = {
     "deactivated": "deactivated account cannot decide",
     "foreign_team": "Only members of this workspace can decide",
     "unknown_person": "Slack does not know you well enough",
+    "not_theirs": "Only reviewers of rule",
+    "not_an_admin": "Only admins may force",
+    "owner_forces": "owners never force anything",
     "not_visible": "You may not see this request",
     "no_vote": "You have no vote here to withdraw",
     "no_card": "not a card that Signoff posted",
@@ -124,6 +127,20 @@ class Desk:
         """Wait for a form that is open to somebody; None if it is a refusal."""
         view = await self.top(user)
         return view if title in view.all_text() and view.submit is not None else None
+
+    async def say_why(self, user: str, asks: str) -> None:
+        """Fill in the form of an override, if it is open to somebody."""
+        shown = await self.form(user, asks)
+        if shown is not None:
+            assert (await self.slack.submit(user, shown.id, {"approve_reason": "so be it"})).response_action == "update"
+
+    async def overridden(self, user: str, request: Request, kind: OverrideKind) -> str:
+        """``done`` if the person did it, else what they are told; nobody else did anything."""
+        drawing = await self.bot.queries.drawing(request.number)
+        assert drawing is not None
+        made = [(one.user_id, one.kind) for one in drawing.overrides]
+        assert made in ([], [(user, kind)])
+        return "done" if made else await self.told(user)
 
 
 # --- the entries ---
@@ -245,6 +262,42 @@ async def reopen(desk: Desk, user: str) -> str:
     return "done" if after.reopened_by == user else await desk.told(user)
 
 
+async def revoke(desk: Desk, user: str) -> str:
+    request, card = await desk.ask()
+    await desk.vote(request, VoteKind.APPROVE)
+    await desk.press(user, card, "revoke")
+    await desk.say_why(user, "Why must this not happen?")
+    return await desk.overridden(user, request, OverrideKind.REVOKED)
+
+
+async def report(desk: Desk, user: str) -> str:
+    request, card = await desk.ask()
+    await desk.vote(request, VoteKind.APPROVE)
+    await desk.bot.approvals.consume(desk.instance, request.id, "used")
+    await desk.press(user, card, "report")
+    await desk.say_why(user, "What is wrong with it?")
+    return await desk.overridden(user, request, OverrideKind.REPORTED)
+
+
+async def reverse(desk: Desk, user: str) -> str:
+    request, card = await desk.ask()
+    await desk.vote(request, VoteKind.DENY)
+    await desk.press(user, card, "reverse")
+    await desk.say_why(user, "Why is it right after all?")
+    assert await desk.bot.status(request) is Status.DENIED
+    return await desk.overridden(user, request, OverrideKind.REVERSED)
+
+
+async def force(desk: Desk, user: str) -> str:
+    """Force an approval, chosen in the card's menu."""
+    request, card = await desk.ask()
+    payload = desk.press_payload(user, card, "details", value=f"force_approve:{request.number}")
+    payload["actions"][0]["action_id"] = "more"
+    await desk.slack.deliver(payload)
+    await desk.say_why(user, "Why can this not wait")
+    return await desk.came_to(user, request, Status.APPROVED)
+
+
 async def home(desk: Desk, user: str) -> str:
     """Review as it stands on the Home tab, and Approve on its last page."""
     request, _ = await desk.ask("long")
@@ -348,6 +401,10 @@ ENTRIES: dict[str, Callable[[Desk, str], Awaitable[str]]] = {
     "withdraw": withdraw,
     "standing": standing,
     "reopen": reopen,
+    "revoke": revoke,
+    "report": report,
+    "reverse": reverse,
+    "force": force,
     "home": home,
     "slash": slash,
     "value": swapped_value,

@@ -109,6 +109,22 @@ deactivated   no_vote   not_taken  deactivated     not_visible     hidden  deact
 foreign_team  no_vote   not_taken  foreign_team    not_visible     hidden  foreign_team    foreign_team
 nobody        no_vote   not_taken  unknown_person  not_visible     hidden  unknown_person  unknown_person
 
+              revoke          report          reverse         force
+by_user       done            done            done            not_an_admin
+by_group      done            done            done            not_an_admin
+by_both       done            done            done            not_an_admin
+owner         done            done            owner           not_an_admin
+owner_admin   done            done            owner           owner_forces
+person        done            done            own_instance    not_an_admin
+admin         done            done            not_a_reviewer  done
+bystander     not_theirs      not_theirs      not_a_reviewer  not_an_admin
+namesake      not_theirs      not_theirs      not_a_reviewer  not_an_admin
+guest         guest           guest           guest           guest
+bot           bot             bot             bot             bot
+deactivated   deactivated     deactivated     deactivated     deactivated
+foreign_team  foreign_team    foreign_team    foreign_team    foreign_team
+nobody        unknown_person  unknown_person  unknown_person  unknown_person
+
               value    ts       message  others_form  others_review
 by_user       no_card  no_card  no_card  no_form      no_form
 by_group      no_card  no_card  no_card  no_form      no_form
@@ -142,6 +158,11 @@ other_enterprise  foreign_team  foreign_team  not_visible  foreign_team  foreign
 by_user           done      done       done          done         shown   done            done
 other_workspace   done      done       done          done         shown   done            done
 other_enterprise  no_vote   not_taken  foreign_team  not_visible  hidden  foreign_team    foreign_team
+
+                  revoke          report          reverse         force
+by_user           done            done            done            not_an_admin
+other_workspace   done            done            done            not_an_admin
+other_enterprise  foreign_team    foreign_team    foreign_team    foreign_team
 
                   value    ts       message  others_form  others_review
 by_user           no_card  no_card  no_card  no_form      no_form

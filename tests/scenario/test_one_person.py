@@ -1,10 +1,10 @@
 """Two people and a passcode: whatever one of them does, in whatever order, alone it approves nothing.
 
 Every path that people, agents and time have is tried in every order, on the real database and with real passcodes:
-votes and withdrawals, denials, changes and the standing votes they leave, calls sent again by two instances of the
-agent, reopening, acts that come twice, groups that change, accounts that are deactivated. A plain account of whose
-votes stand says after each step what must have become of every request; with a second honest person, approved is
-exactly what the rule calls approved.
+votes and withdrawals, denials, changes and the standing votes they leave, reversals, what admins force, calls sent
+again by two instances of the agent, reopening, acts that come twice, groups that change, accounts that are deactivated.
+A plain account of whose votes stand says after each step what must have become of every request; with a second honest
+person, approved is exactly what the rule calls approved, or two admins forced.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ public_url = "http://127.0.0.1:8080"
 [store]
 url = "sqlite:///signoff.db"
 [admins]
-users = ["U0SAM"]
+users = ["U0ALICE", "U0BOB", "U0OWNER", "U0GUEST"]
 [agents.refund-bot]
 owners = ["U0OWNER"]
 tools = ["issue_refund"]
@@ -62,7 +62,7 @@ max_timeout = "24h"
 
 WHAT = [
     *["submit"] * 4, *["send changed"] * 4, *["approve"] * 8, *["change"] * 5, *["withdraw"] * 2, *["reopen"] * 2,
-    "turn down", *["move"] * 3, *["deactivate"] * 2, "sweep",
+    *["force"] * 3, *["reverse"] * 3, "force denial", "turn down", *["move"] * 3, *["deactivate"] * 2, "sweep",
 ]  # fmt: skip
 # What is wrong with an approval: mostly nothing, or few would ever count.
 FLAW = st.sampled_from([*[None] * 8, "unseen", "unasked", "none", "wrong", "somebody's", *["used"] * 3])
@@ -86,7 +86,9 @@ class Office(RuleBasedStateMachine):
         self.call_of: dict[int, tuple[int, str]] = {}
         self.status: dict[int, str] = {}
         self.votes: dict[int, set[str]] = {}
+        self.forced: dict[int, set[str]] = {}
         self.ahead: dict[tuple[int, str], set[str]] = {}
+        self.left_on: dict[tuple[tuple[int, str], str], int] = {}
         self.denied: dict[str, int | None] = {}
         self.used: dict[str, int] = dict.fromkeys(self.seeds, int(START.timestamp()) // 30)  # newest steps
         self.failures: dict[str, int] = {}
@@ -112,8 +114,12 @@ class Office(RuleBasedStateMachine):
         in_a_group = any(user in members for members in self.town.groups.values())
         return (in_a_group or user in AWAY) and user not in (OWNER, GUEST) and not self.town.people[user].is_deactivated
 
+    def may_force(self, user: str) -> bool:
+        return user in (ALICE, BOB) and not self.town.people[user].is_deactivated
+
     def weigh(self, number: int) -> bool:
-        if len({user for user in self.votes[number] if self.entitled(user)}) >= 2:
+        reviewers = {user for user in self.votes[number] if self.entitled(user)}
+        if len(reviewers) >= 2 or len({user for user in self.forced[number] if self.may_force(user)}) >= 2:
             self.status[number] = "approved"
             self.ahead.pop(self.call_of[number], None)  # what they waited for is decided
             return True
@@ -136,10 +142,11 @@ class Office(RuleBasedStateMachine):
         self.used[user], self.failures[user] = int(now // 30), 0
         return True
 
-    def deny(self, number: int) -> None:
+    def deny(self, number: int, *, is_forced: bool = False) -> None:
         self.status[number] = "denied"
         amount = self.call_of[number][1]
-        self.denied[amount] = number
+        if not is_forced:  # what an admin forced is not remembered: its reviewers are asked again
+            self.denied[amount] = number
         for which in (0, 1):
             self.ahead.pop((which, amount), None)
 
@@ -196,6 +203,10 @@ class Office(RuleBasedStateMachine):
             self.withdraw(user, self.pick(at))
         elif what == "change":
             self.change(user, self.pick(at), amount, flaw)
+        elif what in ("force", "force denial"):
+            self.force(user, self.pick(at), flaw, VoteKind.DENY if what == "force denial" else VoteKind.APPROVE)
+        elif what == "reverse":
+            self.reverse(user, self.pick(at), flaw)
         elif what == "reopen":
             self.reopen(user, self.pick(at))
         elif what == "move":
@@ -209,7 +220,8 @@ class Office(RuleBasedStateMachine):
         self.clock.advance(seconds=1)
         number = len(self.status) + 1
         call = which, amount
-        self.call_of[number], self.status[number], self.votes[number] = call, "pending", set()
+        self.call_of[number], self.status[number] = call, "pending"
+        self.votes[number], self.forced[number] = set(), set()
         taken = {user for user in self.ahead.get(call, ()) if self.entitled(user)}
         if taken:
             self.ahead[call] -= taken
@@ -232,6 +244,7 @@ class Office(RuleBasedStateMachine):
         else:
             accepted = flaw not in ("unseen", "unasked") and self.passes(user, flaw)
             if accepted:
+                self.forced[number].discard(user)
                 self.votes[number].add(user)
                 self.ahead.get(self.call_of[number], set()).discard(user)
                 self.weigh(number)
@@ -260,9 +273,10 @@ class Office(RuleBasedStateMachine):
         self.both(accepted, self.house.decisions.vote(number, act, VoteKind.DENY, "no"))
 
     def withdraw(self, user: str, number: int) -> None:
-        accepted = self.status[number] == "pending" and user in self.votes[number]
+        accepted = self.status[number] == "pending" and user in self.votes[number] | self.forced[number]
         if accepted:
             self.votes[number].discard(user)
+            self.forced[number].discard(user)
         self.both(accepted, self.house.decisions.withdraw(number, self.act(user, None)))
 
     def change(self, user: str, number: int, amount: str, flaw: str | None) -> None:
@@ -280,10 +294,44 @@ class Office(RuleBasedStateMachine):
         if accepted:
             self.votes[number].discard(user)
             self.deny(number)
-            self.ahead.setdefault((which, amount), set()).add(user)
+            self.leave((which, amount), user, number)
         seen = None if flaw == "unseen" else FullView.CARD
         text = f'{{"amount": {amount}}}'
         self.both(accepted, self.house.standing.approve_with_changes(number, act, text, seen=seen, passcode=typed))
+
+    def leave(self, call: tuple[int, str], user: str, number: int) -> None:
+        self.ahead.setdefault(call, set()).add(user)
+        self.left_on[call, user] = number
+
+    def force(self, user: str, number: int, flaw: str | None, kind: VoteKind) -> None:
+        act = self.act(user, None if flaw == "unseen" else FullView.FORM, "modal")
+        accepted = self.status[number] == "pending" and self.may_force(user)
+        if accepted and kind is VoteKind.DENY:
+            self.deny(number, is_forced=True)
+        elif accepted and user in self.forced[number]:
+            accepted = flaw != "unseen" and self.weigh(number)
+        elif accepted and (accepted := flaw != "unseen"):
+            self.votes[number].discard(user)
+            self.forced[number].add(user)
+            self.ahead.get(self.call_of[number], set()).discard(user)
+            self.weigh(number)
+        self.both(accepted, self.house.overrides.force(number, act, kind, "so be it"))
+
+    def reverse(self, user: str, number: int, flaw: str | None) -> None:
+        act = self.act(user, None if flaw == "unseen" else FullView.FORM, "modal")
+        self.clock.advance(seconds=30)
+        call, typed = self.call_of[number], self.typed(user, flaw)
+        waits = user in self.ahead.get(call, ()) and self.left_on[call, user] == number
+        accepted = (
+            self.status[number] == "denied"
+            and self.entitled(user)
+            and flaw != "unseen"
+            and not waits
+            and self.passes(user, flaw)
+        )
+        if accepted:
+            self.leave(call, user, number)
+        self.both(accepted, self.house.overrides.reverse(number, act, "so be it", typed))
 
     def reopen(self, user: str, number: int) -> None:
         amount = self.call_of[number][1]
@@ -294,7 +342,7 @@ class Office(RuleBasedStateMachine):
 
 
 class OnePerson(Office):
-    """Alice in two groups of reviewers, with everybody who never may."""
+    """Alice, an admin in two groups of reviewers, with everybody who never may."""
 
     people = (ALICE, ALICE, ALICE, OWNER, GUEST, SAM)
 

@@ -43,6 +43,8 @@ class Preset:
     server: str | None = None
     reasoning: str | None = None
     timeout: str = "10m"
+    also: tuple[str, ...] = ()
+    """The arguments of further calls of this kind, sent in the same moment."""
     result: str = "Done"
     """What the pretended tool answers."""
     answer_as: str | None = None
@@ -52,7 +54,9 @@ class Preset:
 
     def shape(self) -> Json:
         """For the page: what is absent is left out, and the result is not told beforehand."""
-        return {key: value for key, value in asdict(self).items() if value is not None and key != "result"}
+        shown = asdict(self)
+        del shown["result"], shown["also"]
+        return {key: value for key, value in shown.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,13 @@ class Step:
     at: datetime
     kind: StepKind
     text: str
+    """May name a time with `{moment}`, once: each reader sees it in their own zone."""
+    moment: datetime | None = None
+
+    def shape(self) -> Json:
+        """For the page."""
+        shape: Json = {"at": rfc3339(self.at), "kind": self.kind, "text": self.text}
+        return shape if self.moment is None else shape | {"moment": rfc3339(self.moment)}
 
 
 @dataclass
@@ -75,6 +86,8 @@ class Run:
     state: Literal["running", "done"] = "running"
     result: str | None = None
     request_id: str | None = None
+    burst: str | None = None
+    """What the calls that were sent in one moment have in common."""
     steps: list[Step] = field(default_factory=list)
 
     def shape(self) -> Json:
@@ -87,8 +100,10 @@ class Run:
             "arguments_text": self.call.arguments_text,
             "started_at": rfc3339(self.started_at),
             "state": self.state,
-            "steps": [{"at": rfc3339(s.at), "kind": s.kind, "text": s.text} for s in self.steps],
+            "steps": [step.shape() for step in self.steps],
         }
+        if self.burst is not None:
+            shape["burst"] = self.burst
         if self.call.answer_as and self.call.answer_in:
             shape |= {"answer_as": self.call.answer_as, "answer_in": self.call.answer_in}
         return shape | {"result": self.result} if self.result is not None else shape

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -92,25 +93,20 @@ class Console:
         await self._http.aclose()
 
     def send(self, call: Preset) -> Run:
-        """Starts a call; BadCall when it cannot be sent as it is."""
+        """Starts a call, and those that go with it; gives the last back. BadCall when it cannot be sent as it is."""
         if not call.tool:
             raise BadCall("Name the tool the agent wants to call.")
         agent = call.agent or self.agents[0]
         if agent not in self._clients:
             raise BadCall(f"There is no agent called “{agent}”.")
-        submission: Json = {
-            "tool": call.tool,
-            "arguments": read_arguments(call.arguments_text),
-            "timeout": call.timeout,
-        }
-        if call.server:
-            submission["server"] = call.server
-        if call.reasoning:
-            submission["agent_reasoning"] = call.reasoning
-        run = Run(uuid.uuid4().hex[:8], call, agent, self._now())
-        self.runs.insert(0, run)
+        calls = [call, *(replace(call, arguments_text=text) for text in call.also)]
+        submissions = [_submission(one) for one in calls]
+        burst = uuid.uuid4().hex[:8] if call.also else None
+        for one, submission in zip(calls, submissions, strict=True):
+            run = Run(uuid.uuid4().hex[:8], one, agent, self._now(), burst=burst)
+            self.runs.insert(0, run)
+            self._spawn(self._follow(run, submission))
         self._changed()
-        self._spawn(self._follow(run, submission))
         return run
 
     async def cancel(self, run_id: str) -> None:
@@ -150,16 +146,16 @@ class Console:
         run.request_id = request.id
         # Ids are ordered by time: those of one morning differ in their last part only.
         self._step(run, "asked", f"Request …{request.id[-8:]} was taken.")
-        if request.status == "pending":
-            deadline = request.deadline_at.strftime("%H:%M:%S")
-            self._step(run, "waiting", f"No decision yet; it must come by {deadline} UTC.")
+        at_once = request.status != "pending"
+        if not at_once:
+            self._step(run, "waiting", "No decision yet; it must come by {moment}.", request.deadline_at)
         while request.status == "pending":
             asked = time.monotonic()
             request = await client.get(request.id, wait=POLL_SECONDS)
             if request.status == "pending" and time.monotonic() - asked < LEAST_POLL_SECONDS:
                 # A provider that does not hold the request must not be asked in a tight loop.
                 await asyncio.sleep(LEAST_POLL_SECONDS)
-        self._step(run, _kind(request.status), _said(request))
+        self._step(run, _kind(request.status), *_said(request, at_once=at_once))
         if request.status != "approved":
             return
         taken = await client.consume(request.id, str(uuid.uuid4()))
@@ -172,9 +168,22 @@ class Console:
             await client.report_outcome(request.id, "succeeded", run.call.result)
             self._step(run, "reported", "Told Signoff that it succeeded.")
 
-    def _step(self, run: Run, kind: StepKind, text: str) -> None:
-        run.steps.append(Step(self._now(), kind, text))
+    def _step(self, run: Run, kind: StepKind, text: str, moment: datetime | None = None) -> None:
+        run.steps.append(Step(self._now(), kind, text, moment))
         self._changed()
+
+
+def _submission(call: Preset) -> Json:
+    submission: Json = {
+        "tool": call.tool,
+        "arguments": read_arguments(call.arguments_text),
+        "timeout": call.timeout,
+    }
+    if call.server:
+        submission["server"] = call.server
+    if call.reasoning:
+        submission["agent_reasoning"] = call.reasoning
+    return submission
 
 
 async def _keep_reason(response: httpx.Response) -> None:
@@ -197,10 +206,16 @@ def _kind(status: str) -> StepKind:
     return kinds[status]
 
 
-def _said(request: Request) -> str:
+def _said(request: Request, *, at_once: bool) -> tuple[str, datetime | None]:
+    """What became of a request, and until when. `at_once`: the answer to asking was the decision already."""
     note = request.decision.note if request.decision else None
+    asked = "At once; nobody was asked." if at_once else ""
     if request.status == "approved" and request.decision and request.decision.expires_at:
-        until = request.decision.expires_at.strftime("%H:%M:%S")
-        return f"Approved; to be started by {until} UTC." + (f" Note: {note}" if note else "")
+        said = f"Note: {note}" if note else ""
+        return _join(asked or "Approved.", "It must be started by {moment}.", said), request.decision.expires_at
     plain = {"denied": "Denied.", "expired": "Nobody decided in time.", "cancelled": "The request was withdrawn."}
-    return note or plain.get(request.status, request.status)
+    return _join(asked, note or plain.get(request.status, request.status)), None
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))

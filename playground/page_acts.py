@@ -162,6 +162,10 @@ class PageActs:
 
     async def _fault(self, request: Json) -> Json:
         key = _text(request, "key")
+        if key == "pace":
+            self._acts.pacing.enforced = request.get("on") is True
+            self._acts.changes.fire()
+            return {"ok": True}
         if key not in {fault["key"] for fault in PAGE_FAULTS} or key not in KINDS:
             raise BadCall(f"There is no fault called “{key}”.")
         faults = self._acts.faults

@@ -26,6 +26,8 @@ Terraform will perform the following actions:
 
 Plan: 1 to add, 1 to change, 1 to destroy."""
 
+_BURST = 60
+
 # As JSON writes them, so that the console shows what is in there: the characters themselves would hide or turn it.
 _HOSTILE = r"""{
   "order": "A-10482",
@@ -132,6 +134,21 @@ def sample_presets() -> tuple[Preset, ...]:
             answer_in="C0REFUNDS",
         ),
         Preset(
+            key="burst",
+            label="60 refunds at once",
+            explain="Too fast for a card each.",
+            agent="refund-bot",
+            tool="issue_refund",
+            server="payments",
+            arguments_text=_json(_refund(0)),
+            also=tuple(_json(_refund(number)) for number in range(1, _BURST)),
+            reasoning="The carrier lost the whole van.",
+            timeout="30m",
+            result="Refund created",
+            answer_as="U0ALICE",
+            answer_in="C0REFUNDS",
+        ),
+        Preset(
             key="payment",
             label="Pay a supplier",
             explain="Two people, each with a reason.",
@@ -181,15 +198,16 @@ def sample_presets() -> tuple[Preset, ...]:
 
 
 def _many_refunds() -> list[dict[str, object]]:
-    return [
-        {
-            "order": f"A-{10_500 + number}",
-            "customer": f"customer{number:03}@example.com",
-            "amount": 19 + number % 7 * 10,
-            "currency": "EUR",
-        }
-        for number in range(200)
-    ]
+    return [_refund(number) for number in range(200)]
+
+
+def _refund(number: int) -> dict[str, object]:
+    return {
+        "order": f"A-{10_500 + number}",
+        "customer": f"customer{number:03}@example.com",
+        "amount": 19 + number % 7 * 10,
+        "currency": "EUR",
+    }
 
 
 def _json(value: object) -> str:

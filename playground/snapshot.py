@@ -15,6 +15,11 @@ from playground.shapes import view_object
 MESSAGES_MOST = 300
 
 PAGE_FAULTS: tuple[Json, ...] = (
+    {
+        "key": "pace",
+        "label": "Slack's own pace",
+        "explain": "One new message a second in a channel, the next gets 429.",
+    },
     {"key": "429", "label": "Too many requests", "explain": "Slack answers every call with 429 and Retry-After."},
     {"key": "500", "label": "Server errors", "explain": "Slack answers every call with an error page."},
     {"key": "drop", "label": "Calls do not arrive", "explain": "The connection breaks before Slack does anything."},
@@ -31,7 +36,7 @@ def snapshot(looks: Looks, viewer: User, connected: Connected, *, since: str = "
     workspace, settings = looks.workspace, looks.settings
     console, clock = connected.console, connected.clock
     home = looks.home(viewer.id)
-    kinds = {fault.kind for fault in looks.faults.active}
+    kinds: set[str] = {fault.kind for fault in looks.faults.active} | ({"pace"} if looks.pacing.enforced else set())
     channels = [c for c in workspace.channels.values() if viewer.id in c.members]
     return {
         "type": "state",

@@ -93,6 +93,7 @@ class Actions:
             ("card", queue_card.LIST): queueing.list_all,
             ("modal", queue_card.BACK): queueing.turn,
             ("modal", queue_card.NEXT): queueing.turn,
+            ("modal", queue_card.AGAIN): queueing.turn,
         }
         everywhere: tuple[Surface, ...] = ("card", "modal", "home")
         for surface in everywhere:

@@ -83,7 +83,9 @@ class Escalating:
             await self._end_copies(job, step)
             await self._settle(job, step, Outcome().fail("decided"))
             return
-        if await self._widen(job, step):
+        await self._widen(job, step)
+        if step.planned is not None and step.planned.widen:
+            # Another target of the step may have widened it after this job was loaded.
             loaded = await self._outbox.load(job.intent)
             job = loaded if isinstance(loaded, Job) else job
         target = parse_target(step.target.target)
@@ -129,24 +131,22 @@ class Escalating:
 
     # --- who may decide from now on ---
 
-    async def _widen(self, job: Job, step: StepToCarry) -> bool:
-        """Let those on call decide whom the step lets, whatever becomes of notifying. Whether that is news.
+    async def _widen(self, job: Job, step: StepToCarry) -> None:
+        """Let those on call decide whom the step lets, whatever becomes of notifying.
 
         Who is on call by what is known now: neither a user group that Slack does not tell about, nor a calendar that
         was last read long ago, lets anybody decide.
         """
-        widened = False
         for seat, name in step.joining:
             on_call = await self._reach.oncall.on_call(name, self._clock())
             if on_call.trouble in _ASK_AGAIN and job.intent.attempts < PATIENT_TRIES:
                 raise FactsUnavailable
             if on_call.users and on_call.trouble not in _OUTDATED:
-                widened |= await self._reach.escalations.widen_by_oncall(step.step.id, seat, name, on_call.users, ())
+                await self._reach.escalations.widen_by_oncall(step.step.id, seat, name, on_call.users, ())
             else:
                 code = on_call.trouble or OnCallTrouble.NO_ONE
                 log.warning("not_widened", request=step.request.number, oncall=name, code=code)
                 self._faults(code)
-        return widened
 
     # --- the thread ---
 

@@ -6,6 +6,7 @@ no call is shown. What is left out is counted. The button that lists all stands 
 
 from bot.drawings import Drawing
 from bot.queues import ROWS_ON_PAGE, Listing
+from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, View, actions, button, context, line, modal, said, section
 from handlers.slack.call_parts import MAX_MENTIONS, NAME_CHARACTERS, decider_groups, pinged, some_of
 from handlers.slack.quorum import score
@@ -18,8 +19,10 @@ REVIEW = "queue_review"
 LIST = "queue_list"
 BACK = "queue_back"
 NEXT = "queue_next"
+AGAIN = "queue_again"
 
 MAX_AGENTS = 8
+_NOTHING = f"Nothing on this list waits any more. What became of a request: `{COMMAND} show` and its number."
 _NAME = min(80, NAME_CHARACTERS)
 
 
@@ -31,8 +34,8 @@ def queue_metadata(queue: Queue) -> dict[str, object]:
 def render_queue(listing: Listing) -> Message:
     """Draw a queue card as it stands."""
     if not listing.total:
-        words = "They are on a newer list below." if listing.is_continued else "Nothing on this list waits any more."
-        return Message(words, [section(f"✅ {words}", "head")])
+        words = "They are on a newer list below." if listing.is_continued else _NOTHING
+        return Message(words, [section(words, "head")])  # no sign: some were approved, others denied, or expired
     waiting = f"{how_many(listing.total, 'request')} {'waits' if listing.total == 1 else 'wait'}"
     shown = len(listing.rows)
     rest = listing.total - shown
@@ -54,18 +57,19 @@ def render_queue(listing: Listing) -> Message:
 def render_list(listing: Listing, list_id: str) -> View:
     """Draw one page of everything on a queue card."""
     if not listing.total:
-        blocks: list[Block] = [section("Nothing on this list waits any more.", "nothing")]
+        blocks: list[Block] = [section(_NOTHING, "nothing")]
         return modal("Waiting", blocks, external_id=list_id)
     page, pages = listing.offset // ROWS_ON_PAGE, -(-listing.total // ROWS_ON_PAGE)
     last = listing.offset + listing.listed
     lines = [f"{listing.offset + 1:,} to {last:,} of {listing.total:,}, by deadline · page {page + 1} of {pages}"]
     if hidden := listing.listed - len(listing.rows):
         lines.append(f"{hidden} of them are not shown: you may not see them.")
-    turn = [button("Next →", NEXT, str(page + 1))] if page + 1 < pages else []
+    turn = [button("Refresh", AGAIN, str(page))]  # what is decided in a modal above this one stays listed until then
+    turn += [button("Next →", NEXT, str(page + 1))] if page + 1 < pages else []
     turn += [button("← Back", BACK, str(page - 1))] if page else []
     blocks = [
         context([_agents(listing), *lines], "page"),
-        *([actions(turn, "turn")] if turn else []),
+        actions(turn, "turn"),
         *(_row(row) for row in listing.rows),
     ]
     return modal("Waiting", blocks, external_id=list_id)
@@ -91,9 +95,9 @@ def _short(name: str) -> str:
 
 
 def _agents(listing: Listing) -> str:
-    named = [f"{mrkdwn(one.agent)} {one.requests:,}" for one in listing.by_agent[:MAX_AGENTS]]
+    named = [f"{one.requests:,} from {mrkdwn(one.agent)}" for one in listing.by_agent[:MAX_AGENTS]]
     if rest := listing.by_agent[MAX_AGENTS:]:
-        named.append(f"{how_many(len(rest), 'more agent')} {sum(one.requests for one in rest):,}")
+        named.append(f"{sum(one.requests for one in rest):,} from {how_many(len(rest), 'more agent')}")
     return ", ".join(named)
 
 

@@ -4,10 +4,11 @@ Pure. Nothing here shows an argument, the agent's claim or context: a reminder m
 names is drawn without pinging anybody, but for a reminder's own mentions.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from bot.config_plans import StepTable, parse_target
+from bot.config_plans import StepTable, Target, parse_target
 from bot.drawings import Drawing
 from bot.escalation import Position
 from bot.plan_state import PlanState, Taken
@@ -15,13 +16,13 @@ from handlers.slack.blocks import Block, Message, context, line, section
 from handlers.slack.call_parts import deciders, facts, some_of, wanted
 from handlers.slack.quorum import approvals, joined, score
 from handlers.slack.text import (
-    ago,
     channel_mention,
     date,
     how_many,
     mrkdwn,
     name_in_mrkdwn,
     plain_date,
+    soon,
     user_mention,
     usergroup_mention,
 )
@@ -47,36 +48,50 @@ def coming(drawing: Drawing, now: datetime) -> list[Block]:
 
 def _next(state: PlanState) -> str:
     if state.next is None:
-        return "Nothing more happens until the deadline."
+        return "Nobody else is told before the deadline."
     step = state.next_step
     words = _do(step) if step is not None else "reminds the reviewers for the last time"
-    return f"{ago(state.next.due_at)} ({date(state.next.due_at)}): {words}."
+    return f"{soon(state.next.due_at)}: {words}."
 
 
 def _on_it(state: PlanState, now: datetime) -> list[str]:
     pausing = [claim for claim in state.claims if claim.paused_until > max(now, claim.was_due_at)]
-    lines = [f"{user_mention(one.user_id)} is on it until {date(one.paused_until)}." for one in pausing[-MAX_NAMED:]]
+    lines = [
+        f"{user_mention(one.user_id)} is on it {date(one.paused_until, 'until ')}." for one in pausing[-MAX_NAMED:]
+    ]
     others = [claim for claim in state.claims if claim not in pausing]
     if others:
-        names = [user_mention(claim.user_id) for claim in others[-MAX_NAMED:]]
-        rest = f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
-        lines.append(f"Said to be on it: {' '.join(names)}{rest}.")
+        lines.append(f"Said *I'm on it* before: {_people([claim.user_id for claim in reversed(others)])}.")
     return lines
+
+
+def _people(users: Sequence[str]) -> str:
+    rest = f" and {len(users) - MAX_NAMED} more" if len(users) > MAX_NAMED else ""
+    return " ".join(map(user_mention, users[:MAX_NAMED])) + rest
 
 
 def _do(step: StepTable) -> str:
     """What a step does, without pinging anybody."""
     people = sum(target.kind == "user" for target in step.targets)
-    words = [_DOES[target.kind](target.id) for target in step.targets if target.kind != "user"]
+    joining = {name for one in step.widen for name in one.oncall}
+    asked = [target for target in step.targets if target.kind != "user"]
+    words = [_DOES[one.kind](one.id) + _then(one, joining) for one in asked]
     if people:
         words.append(f"asks {how_many(people, 'more person').replace('persons', 'people')}")
     words = list(dict.fromkeys(words))
     if len(words) > MAX_NAMED:
         words = [*words[:MAX_NAMED], f"{len(words) - MAX_NAMED} more"]
-    joining = [mrkdwn(name) for one in step.widen for name in (*(group.name for group in one.groups), *one.oncall)]
-    if joining:
-        words.append(f"lets {some_of(joining, ', ', MAX_NAMED)} decide too")
+    told = {target.id for target in asked if target.kind == "oncall"}
+    others = [mrkdwn(group.name) for one in step.widen for group in one.groups]
+    others += [f"{mrkdwn(name)} on call" for name in sorted(joining - told)]
+    if others:
+        words.append(f"lets {some_of(others, ', ', MAX_NAMED)} decide too")
     return joined(words)
+
+
+def _then(target: Target, joining: Collection[str]) -> str:
+    """Said of people on call whom the same step lets decide. A group of the rule may have their schedule's name."""
+    return " (who may then decide too)" if target.kind == "oncall" and target.id in joining else ""
 
 
 _DOES: dict[str, Callable[[str], str]] = {
@@ -98,7 +113,7 @@ def done_so_far(drawing: Drawing) -> Iterator[str]:
     if state is None:
         return
     told = [(one.step.taken_at, _taken(one, state)) for one in state.taken]
-    told += [(one.at, f"{user_mention(one.user_id)} said to be on it {date(one.at)}") for one in state.claims]
+    told += [(one.at, f"{date(one.at)}: {user_mention(one.user_id)} said *I'm on it*.") for one in state.claims]
     for _, words in sorted(told):
         yield words
 
@@ -109,17 +124,31 @@ def _taken(taken: Taken, state: PlanState) -> str:
     name = "*Last reminder*" if is_last else f"*Step {step.index + 1}*"
     again = f", round {step.round + 1}" if step.round else ""
     if step.state is StepState.SKIPPED:
-        return f"{name}{again} {date(step.due_at)}: skipped, outside its hours"
-    became = "; ".join(_became(target) for target in taken.targets)
-    failed = " It was not worth the wait: the next step came at once." if step.state is StepState.FAILED else ""
-    return f"{name}{again} {date(step.taken_at)}: {became}.{failed}"
+        return f"{date(step.due_at)}: {name}{again} was skipped, outside its hours."
+    became = [_all_of(taken.targets, TargetState.NOTIFIED, "told")]
+    became += [
+        f"could not reach {target_name(one.target)}: `{mrkdwn(one.code or 'unknown')}`"
+        for one in taken.targets
+        if one.state is TargetState.FAILED
+    ]
+    became.append(_all_of(taken.targets, TargetState.WAITING, "is about to tell"))
+    failed = " Nobody was reached, so the next step came at once." if step.state is StepState.FAILED else ""
+    return f"{date(step.taken_at)}: {name}{again} {'; '.join(filter(None, became))}.{failed}"
 
 
-def _became(target: StepTarget) -> str:
-    who = target_name(target.target)
-    if target.state is TargetState.FAILED:
-        return f"could not reach {who}: `{mrkdwn(target.code or 'unknown')}`"
-    return f"told {who}" if target.state is TargetState.NOTIFIED else f"is about to tell {who}"
+def _all_of(targets: Iterable[StepTarget], state: TargetState, words: str) -> str:
+    named = [f"{target_name(one.target)}{_reached(one)}" for one in targets if one.state is state]
+    return f"{words} {joined(named)}" if named else ""
+
+
+def _reached(target: StepTarget) -> str:
+    """Who was meant by a target that names nobody."""
+    if target.reached is None or parse_target(target.target).kind not in _NAMELESS:
+        return ""
+    return f" ({_people(json.loads(target.reached))})"
+
+
+_NAMELESS = ("oncall", "usergroup", "owners")
 
 
 def target_name(text: str) -> str:

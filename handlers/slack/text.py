@@ -211,9 +211,17 @@ def channel_mention(channel_id: str) -> str:
     return f"<#{channel_id}>" if _CHANNEL.fullmatch(channel_id) else mrkdwn(channel_id)
 
 
-def date(at: datetime) -> str:
-    """Write a time in mrkdwn so that each reader sees it in their own zone; UTC where Slack cannot."""
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{plain_date(at)}>"
+def date(at: datetime, lead: str = "") -> str:
+    """Write a time in mrkdwn so that each reader sees it in their own zone; UTC where Slack cannot.
+
+    ``lead`` are words of ours before it: Slack writes "Today" with a capital unless some stand in the same token.
+    """
+    return f"<!date^{int(at.timestamp())}^{lead}{{date_short_pretty}} at {{time}}|{lead}{plain_date(at)}>"
+
+
+def soon(at: datetime) -> str:
+    """Write in mrkdwn how far away a time is, which Slack keeps up to date, and which time that is."""
+    return f"<!date^{int(at.timestamp())}^{{ago}} ({{date_short_pretty}} at {{time}})|{plain_date(at)}>"
 
 
 def ago(at: datetime) -> str:

@@ -72,7 +72,7 @@ function dayText(ms, clock, month, weekday) {
 export const timeText = (ms, tz) => formatter(tz, { hour: "numeric", minute: "2-digit" }).format(ms);
 
 /** @param {number} ms @param {string} tz */
-const timeSecs = (ms, tz) => formatter(tz, { hour: "numeric", minute: "2-digit", second: "2-digit" }).format(ms);
+export const timeSecs = (ms, tz) => formatter(tz, { hour: "numeric", minute: "2-digit", second: "2-digit" }).format(ms);
 
 /** How long ago, or how far ahead. @param {number} ms @param {number} now */
 export function agoText(ms, now) {

@@ -1,7 +1,7 @@
 // What became of each call, as the agent sees it: a time line from "asked" to "ran".
 
 import { cancelRun, visit } from "./actions.js";
-import { fullText, spanText } from "./dates.js";
+import { fullText, spanText, timeSecs } from "./dates.js";
 import { icon } from "./icons.js";
 import { channelById, chatOnScreen, displayName, now, scope, snap, ui, userById } from "./state.js";
 import { h } from "./vdom.js";
@@ -33,6 +33,10 @@ function outcome(run) {
   const [word, , tone] = STEPS[found || "asked"];
   return { word, tone };
 }
+
+/** The time that a step names, in the reader's zone. @param {Json} step */
+const stepText = (step) =>
+  step.moment ? step.text.replace("{moment}", () => timeSecs(Date.parse(step.moment), scope().me.tz)) : step.text;
 
 /** @param {Json} run @param {Json} step @param {number} at */
 function drawStep(run, step, at) {
@@ -66,7 +70,7 @@ function drawStep(run, step, at) {
               : `+${spanText(when - started)}`,
         ),
       ),
-      step.text ? h("div", { class: "step-note" }, step.text) : null,
+      step.text ? h("div", { class: "step-note" }, stepText(step)) : null,
       step.kind === "ran" && run.result
         ? h("pre", { class: "pre run-result", "data-testid": "run-result" }, run.result)
         : null,
@@ -160,6 +164,57 @@ function drawRun(run) {
   );
 }
 
+/** Many calls that were sent in one moment: how many of them ended how. @param {Json[]} all newest first */
+function drawBurst(all) {
+  const [last] = all;
+  const waiting = all.find((run) => run.state === "running");
+  const where = waiting ? whereToAnswer(waiting) : null;
+  const title = `burst-${last.burst}`;
+  /** @type {Map<string, {word: string, tone: string, count: number}>} */
+  const outcomes = new Map();
+  for (const { word, tone } of all.map(outcome)) {
+    outcomes.set(word, { word, tone, count: (outcomes.get(word)?.count || 0) + 1 });
+  }
+  return h(
+    "li",
+    { key: last.burst, class: `run${waiting ? " is-running" : ""}`, oncreate: waiting ? reveal : null },
+    h(
+      "article",
+      { "aria-labelledby": title, "data-testid": `agent-burst-${last.burst}`, "data-state": waiting ? "running" : "done" },
+      h(
+        "header",
+        { class: "run-head" },
+        h(
+          "div",
+          { class: "preset-text" },
+          h("h3", { class: "run-title", id: title }, last.label || last.tool),
+          h("code", { class: "run-tool" }, `${last.agent} · ${last.tool}`),
+        ),
+      ),
+      h(
+        "div",
+        { class: "run-outcomes", role: "status", "data-testid": "burst-outcomes" },
+        [...outcomes.values()].sort((one, other) => other.count - one.count).map(({ word, tone, count }) =>
+          h("span", { key: word, class: `chip tone-${tone}` }, `${count} ${word.toLowerCase()}`),
+        ),
+      ),
+      where ? h("div", { class: "run-foot" }, where) : null,
+    ),
+  );
+}
+
+/** The calls as they are listed: those of a burst together. @param {Json[]} all @returns {Json[][]} */
+function grouped(all) {
+  /** @type {Json[][]} */
+  const groups = [];
+  for (const run of all) {
+    const before = groups[groups.length - 1];
+    if (run.burst && before?.[0].burst === run.burst) before.push(run);
+    else groups.push([run]);
+  }
+  return groups;
+}
+
 export function runs() {
   const all = snap().agent.runs;
   return h(
@@ -172,7 +227,7 @@ export function runs() {
       all.length ? h("span", { class: "tag" }, all.length) : null,
     ),
     all.length
-      ? h("ol", { class: "run-list" }, all.slice(0, 40).map(drawRun))
+      ? h("ol", { class: "run-list" }, grouped(all).slice(0, 40).map((group) => (group[0].burst ? drawBurst(group) : drawRun(group[0]))))
       : h(
           "p",
           { class: "console-none" },

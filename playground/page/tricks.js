@@ -11,6 +11,7 @@ import { h } from "./vdom.js";
 /** @type {[string, string, number][]} test id → label → seconds */
 const STEPS = [
   ["1m", "+1 min", 60],
+  ["5m", "+5 min", 300],
   ["10m", "+10 min", 600],
   ["1h", "+1 h", 3600],
 ];

@@ -112,8 +112,15 @@ class Window:
         await self.at("free-send").click()
         return await self._new_run(known)
 
+    async def ask_many(self, preset: str) -> Locator:
+        """Send a ready-made burst; returns how the console counts what became of its calls."""
+        await self.at(f"agent-preset-{preset}").click()
+        counted = self.page.locator("[data-testid^=agent-burst-]").first.get_by_test_id("burst-outcomes")
+        await expect(counted).to_be_visible()
+        return counted
+
     async def let_pass(self, step: str, *, shown: str) -> None:
-        """Move the clock on by a step of the console's ("1m", "10m", "1h"); ``shown`` is how far ahead it is then."""
+        """Move the clock on by a step of the console's ("1m", "5m", "10m", "1h"); ``shown``: how far ahead it is."""
         await self.at(f"clock-{step}").click()
         await expect(self.at("time-note")).to_have_text(f"{shown} ahead")
 
@@ -162,6 +169,12 @@ class Window:
         await self.at("composer").press("Enter")
         await expect(answers).to_have_count(before + 1)
         return Surface(answers.last)
+
+    async def queue_card(self) -> "Surface":
+        """Return the newest queue card, once it is there."""
+        there = self.page.locator("#messages .msg").filter(has=self.at("button-queue_list")).last
+        await expect(there).to_be_visible()
+        return Surface(there)
 
     # --- modals ---
 

@@ -56,7 +56,7 @@ async def test_what_comes_too_fast_is_gathered_on_one_card(database: Path) -> No
         assert "10 of 12 are listed here" in message.all_text()
         assert len(listed(message.blocks)) == 10
         assert "<@U0ALICE>" in message.all_text()
-        assert message.text.startswith("12 requests wait for a decision: refund-bot 12 · the first by ")
+        assert message.text.startswith("12 requests wait for a decision: 12 from refund-bot · the first by ")
         assert "4900" not in message.text
 
 
@@ -121,7 +121,7 @@ async def test_a_quiet_agent_is_not_drowned(database: Path) -> None:
         shown = listed(message.blocks)
         assert {one.number for one in few} <= set(shown)
         assert len({one.number for one in loud} & set(shown)) == 5
-        assert "refund-bot 60, mail-bot 5" in message.all_text()
+        assert "60 from refund-bot, 5 from mail-bot" in message.all_text()
 
 
 async def test_a_quiet_agent_that_comes_later_still_pings_somebody(database: Path) -> None:
@@ -229,6 +229,10 @@ async def test_the_list_has_everything_in_pages(database: Path) -> None:
         assert (await bot.slack.view_click("U0ALICE", review.id, views.REVIEW_APPROVE)).ok
         decided = next(one for one in on_it if one.number == number)
         assert await bot.status(decided) is Status.APPROVED
+        await bot.slack.close_view("U0ALICE", review.id)
+        await bot.slack.view_click("U0ALICE", view.id, queue_card.AGAIN)
+        view = await bot.modal("U0ALICE", "41 to 80 of 99")
+        assert number not in listed(view.blocks)
 
 
 async def test_the_list_is_for_those_who_may_see_it(database: Path) -> None:

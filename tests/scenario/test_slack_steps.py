@@ -27,7 +27,7 @@ from tests.scenario.steps_support import (
 async def test_four_steps_reach_the_right_people_in_order_and_every_copy_shows_the_decision(database: Path) -> None:
     async with escalating(database, planned()) as bot:
         request, card = await asked(bot)
-        assert "): reminds the reviewers." in bot.cards(request)[0].all_text()
+        assert ">: reminds the reviewers." in bot.cards(request)[0].all_text()
 
         await passes(bot, 10.1, 1)
         [reply] = replies(bot)
@@ -63,6 +63,18 @@ async def test_four_steps_reach_the_right_people_in_order_and_every_copy_shows_t
             assert "Approved" in message.all_text()
             assert "approve" not in message.action_ids()
         assert len(replies(bot)) == 1
+
+
+@pytest.mark.parametrize("order", [("oncall:finance", "channel:C0LEADS"), ("channel:C0LEADS", "oncall:finance")])
+async def test_every_copy_names_those_on_call_whom_its_own_step_lets_decide(
+    database: Path, order: tuple[str, str]
+) -> None:
+    async with escalating(database, one_step(*order, widen='widen = ["oncall:finance"]')) as bot:
+        await asked(bot)
+        await passes(bot, 10.1, 1)
+        for place in ("C0LEADS", "U0IVY"):
+            [copy] = bot.slack.messages(place)
+            assert "<@U0IVY>" in copy.all_text()
 
 
 async def test_a_copy_in_another_channel_decides(database: Path) -> None:
@@ -241,7 +253,7 @@ async def test_somebody_on_it_is_shown_and_holds_the_next_step_up(database: Path
         request, card = await asked(bot)
         assert (await bot.slack.click("U0ALICE", card.channel, card.ts, "claim")).ok
         await quiet(bot)
-        assert "<@U0ALICE> is on it until" in bot.cards(request)[0].all_text()
+        assert "<@U0ALICE> is on it <!date^" in bot.cards(request)[0].all_text()
         await bot.advance(minutes=11)
         await quiet(bot)
         assert replies(bot) == []

@@ -6,7 +6,7 @@ import pytest
 
 from bot.drawings import Drawing
 from bot.queues import ROWS_ON_CARD, ROWS_ON_PAGE, Listing
-from handlers.slack.queue_card import BACK, LIST, NEXT, REVIEW, queue_metadata, render_list, render_queue
+from handlers.slack.queue_card import AGAIN, BACK, LIST, NEXT, REVIEW, queue_metadata, render_list, render_queue
 from playground.model import elements_of
 from store.statements_queues import AgentCount
 from store.tables import CardState, Queue
@@ -76,6 +76,7 @@ def test_every_page_of_the_list_keeps_them_too(total: int) -> None:
         check_modal(view)
         assert f"{offset + 1:,} to {offset + size:,} of {total:,}" in text_in(view["blocks"])
         pressed = [element["action_id"] for _, element in elements_of(view["blocks"])]
+        assert AGAIN in pressed
         assert (NEXT in pressed, BACK in pressed) == (offset + size < total, offset > 0)
         found += [element["value"] for _, element in elements_of(view["blocks"]) if element["action_id"] == REVIEW]
     assert found == [str(at + 1) for at in range(total)]
@@ -103,14 +104,15 @@ def test_a_long_name_says_how_much_of_it_is_missing() -> None:
 def test_the_notification_has_counts_and_agents_and_no_call() -> None:
     message = render_queue(_listing(12, agents=3))
     assert message.text == (
-        "12 requests wait for a decision: refund-bot 10, agent-1 1, agent-2 1 · the first by 22 Nov 2026 09:01 UTC"
+        "12 requests wait for a decision: 10 from refund-bot, 1 from agent-1, 1 from agent-2"
+        " · the first by 22 Nov 2026 09:01 UTC"
     )
 
 
 def test_many_agents_are_counted_together() -> None:
     message = render_queue(_listing(100, agents=40))
     check_message(message)
-    assert "32 more agents 32" in message.text
+    assert "32 from 32 more agents" in message.text
 
 
 def test_it_asks_those_whom_the_cards_would_have_asked() -> None:
@@ -129,6 +131,7 @@ def test_an_empty_one_says_where_they_are() -> None:
     for message, words in ((over, "Nothing on this list waits"), (moved, "on a newer list below")):
         check_message(message)
         assert words in text_in(message.blocks)
+        assert "✅" not in message.text + text_in(message.blocks)  # most of them may have expired
         assert list(elements_of(message.blocks)) == []
     check_modal(render_list(_listing(0), "random"))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.config_plans import Plan, StepTable
+from bot.config_plans import Plan, StepTable, Widening
 from bot.config_tables import ReviewerGroup
 from bot.drawings import Drawing
 from bot.escalation import Position
@@ -80,7 +80,7 @@ def test_a_card_says_what_comes_next_and_when() -> None:
     shown = text_in([block])
     assert shown.startswith("<!date^")
     assert "{ago}" in shown
-    assert shown.endswith("): asks finance on call.")
+    assert shown.endswith(">: asks finance on call.")
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,29 @@ def test_the_card_names_targets_without_pinging_anybody(targets: tuple[str, ...]
     assert "<!subteam" not in shown
 
 
+@pytest.mark.parametrize(
+    ("targets", "widening", "words"),
+    [
+        (("oncall:finance", "owners"), {"oncall": ("finance",)},
+         "asks finance on call (who may then decide too) and tells the agent's owners."),
+        (("owners",), {"oncall": ("finance",)}, "tells the agent's owners and lets finance on call decide too."),
+        (("oncall:finance",), {"groups": (ReviewerGroup.model_construct(name="finance", users=(), usergroups=()),)},
+         "asks finance on call and lets finance decide too."),
+    ],
+)  # fmt: skip
+def test_the_card_says_whom_the_next_step_lets_decide(
+    targets: tuple[str, ...], widening: dict[str, Any], words: str
+) -> None:
+    widen = (Widening.model_construct(**{"seat": None, "groups": (), "oncall": ()} | widening),)
+    step = StepTable.model_construct(after="5m", notify=targets, hours=None, widen=widen)
+    its_plan = Plan.model_construct(name="p", steps=(step,), repeat=0, before_deadline=None, claim_pause=MINUTE)
+    assert text_in(coming(planned(drawing(), its_plan), NOW)).endswith(words)
+
+
 def test_a_card_says_who_is_on_it_until_when_and_no_longer() -> None:
     one = planned(drawing(), claims=(claim(),))
-    assert "<@U0BOB> is on it until" in text_in(coming(one, NOW))
-    assert "Said to be on it: <@U0BOB>" in text_in(coming(one, NOW + 6 * MINUTE))
+    assert f"<@U0BOB> is on it <!date^{int((NOW + 5 * MINUTE).timestamp())}^until " in text_in(coming(one, NOW))
+    assert "Said *I'm on it* before: <@U0BOB>" in text_in(coming(one, NOW + 6 * MINUTE))
 
 
 def test_the_button_keeps_its_place_and_goes_with_the_decision() -> None:
@@ -136,15 +155,19 @@ def test_the_details_tell_what_was_done_and_whom_it_did_not_reach() -> None:
         taken(StepState.FAILED, ("oncall:finance", TargetState.FAILED, "no_one_on_call")),
         taken(StepState.FIRED, ("user:U0ALICE", TargetState.NOTIFIED, None), ("owners", TargetState.WAITING, None)),
         taken(StepState.SKIPPED),
+        taken(StepState.FIRED, ("thread", TargetState.NOTIFIED, None), ("owners", TargetState.NOTIFIED, None)),
         taken(StepState.FIRED, ("thread", TargetState.NOTIFIED, None), index=1),
     )
+    owners = steps[3].targets[1].model_copy(update={"reached": '["U0OWNER", "U0DAN"]'})
+    steps = (*steps[:3], replace(steps[3], targets=(steps[3].targets[0], owners)), *steps[4:])
     one = planned(drawing(), taken=steps, claims=(claim(),))
     told = "\n".join(done_so_far(one))
     assert "could not reach finance on call: `no_one_on_call`" in told
     assert "told <@U0ALICE>; is about to tell the agent's owners" in told
-    assert "skipped, outside its hours" in told
+    assert "was skipped, outside its hours" in told
+    assert "*Step 1* told the reviewers in the thread and the agent's owners (<@U0OWNER> <@U0DAN>)." in told
     assert "*Last reminder*" in told
-    assert "<@U0BOB> said to be on it" in told
+    assert "<@U0BOB> said *I'm on it*" in told
     assert all(line in text_in(details_page(one, 0).blocks) for line in done_so_far(one))
 
 

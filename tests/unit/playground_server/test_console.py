@@ -106,6 +106,33 @@ async def test_decided_at_once(slack: Playground, console: Console, provider: tu
     run = console.send(console.presets["forbidden"])
     await ends(slack, run)
     assert kinds(run) == ["asked", "denied"]
+    assert run.steps[-1].text.startswith("At once; nobody was asked.")  # a remembered denial is no fresh one
+
+
+async def test_times_are_left_to_the_reader(slack: Playground, console: Console) -> None:
+    run = console.send(console.presets["refund"])
+    await waits(slack, run)
+    step = run.shape()["steps"][-1]
+    assert "{moment}" in step["text"]
+    assert "UTC" not in step["text"]
+    assert step["moment"].endswith("Z")
+
+
+async def test_a_burst_is_many_calls_in_one_moment(
+    slack: Playground, console: Console, provider: tuple[FakeProvider, str]
+) -> None:
+    preset = console.presets["burst"]
+    assert "also" not in preset.shape()
+    last = console.send(preset)
+    assert console.runs[0] is last
+    assert len(console.runs) == 60
+    assert len({run.shape()["burst"] for run in console.runs}) == 1
+    await slack.until(lambda: all("waiting" in kinds(run) for run in console.runs))
+    asked = [stored.body["arguments"]["order"] for stored in provider[0].requests.values()]
+    assert len(set(asked)) == 60
+    for stored in list(provider[0].requests.values()):
+        provider[0].decide(stored.id, "denied")
+    await slack.until(lambda: all(run.state == "done" for run in console.runs))
 
 
 async def test_cancelling(slack: Playground, console: Console, provider: tuple[FakeProvider, str]) -> None:

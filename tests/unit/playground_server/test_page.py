@@ -98,7 +98,15 @@ async def test_the_first_snapshot(slack: Playground, open_window: OpenWindow) ->
     assert [c["id"] for c in state["channels"]] == ["C0REFUNDS", "C0ELSEWHERE", "C0SECRET", "C0HIDDEN"]
     user = "id name real_name title is_bot deleted is_restricted is_ultra_restricted is_stranger team_id tz"
     assert set(state["me"]) == set(user.split())
-    assert [f["key"] for f in state["faults"]["available"]] == ["429", "500", "drop", "lost", "is_archived", "dead"]
+    assert [f["key"] for f in state["faults"]["available"]] == [
+        "pace",
+        "429",
+        "500",
+        "drop",
+        "lost",
+        "is_archived",
+        "dead",
+    ]
     assert state["agent"] == {"ready": False, "names": [], "presets": [], "runs": []}
     assert (state["home"], state["modals"], state["commands"]) == (None, [], ["/signoff"])
     # Whoever comes first, when nobody is named.
@@ -277,6 +285,10 @@ async def test_fault_switches(slack: Playground, open_window: OpenWindow) -> Non
     await window.act("fault", key="dead", on=False)
     await window.look(lambda s: s["faults"]["active"] == [])
     assert not (await window.act("fault", key="slow", on=True))["ok"]
+    for on in (True, False):
+        await window.act("fault", key="pace", on=on)
+        await window.look(lambda s, on=on: s["faults"]["active"] == ["pace"] * on)  # type: ignore[misc]
+        assert slack.pacing.enforced is on
 
 
 async def test_the_sample_company(open_playground: Opener) -> None:
@@ -289,4 +301,4 @@ async def test_the_sample_company(open_playground: Opener) -> None:
     assert workspace.user("U0GUEST").is_restricted
     assert workspace.user("U0PAT").team_id != slack.team_id
     keys = [preset.key for preset in sample_presets()]
-    assert len(keys) == len(set(keys)) == 8
+    assert len(keys) == len(set(keys)) == 9

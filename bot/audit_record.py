@@ -22,6 +22,7 @@ from store.unit import Unit
 WINDOW = 500
 """Requests that are read at once."""
 
+_decode = json.JSONDecoder().raw_decode
 Facts = dict[str, Any]
 OfRequest = TypeVar("OfRequest", Link, Vote, Override)
 
@@ -62,7 +63,7 @@ def differences(request: Request, links: list[Link], votes: list[Vote], override
     for link in links:
         if link.type in _READ:
             try:
-                told.setdefault(link.type, []).append(json.loads(link.body))
+                told.setdefault(link.type, []).append(_decode(link.body)[0])
             except ValueError:
                 return  # the chain's own check tells of it
     made = told.get(EventType.REQUEST_MADE, [])
@@ -120,6 +121,8 @@ def _as_it_happened(request: Request, kind: EventType) -> Facts:
 
 def _of_votes(request: Request, told: Mapping[str, list[Facts]], votes: list[Vote]) -> Iterator[str]:
     cast = told.get(EventType.VOTE_CAST, [])
+    if not cast and not votes:
+        return
     if len(cast) != len(votes):
         yield f"{len(votes)} votes are stored, and {len(cast)} on record"
         return

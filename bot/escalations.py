@@ -316,6 +316,7 @@ class Escalations:
             )
             if target is None:
                 return False
+            await _record_target(unit, target, now)
             targets = await unit.all(statements_escalation.TARGETS_OF_STEP, step_id=target.step_id)
             if all(one.state is TargetState.FAILED for one in targets):
                 await self._fail(unit, targets, now)
@@ -395,6 +396,25 @@ class Escalations:
         ``UnknownRequest`` or ``FactsUnavailable``. A repeated ``act`` changes nothing.
         """
         return await self._hearings.hear(number, act, partial(take_claim, act=act))
+
+
+async def _record_target(unit: Unit, target: StepTarget, now: datetime) -> None:
+    """Put on record what became of a target: whom it reached, or why it reached nobody."""
+    step = await unit.one(statements_escalation.STEP, step_id=target.step_id)
+    request = await unit.one(statements.REQUEST, number=step.request_number) if step else None
+    if step is None or request is None:
+        raise LookupError(f"there is no step {target.step_id}")
+    is_told = target.state is TargetState.NOTIFIED
+    await append_event(
+        unit, now, EventType.NOTIFICATION_SENT if is_told else EventType.NOTIFICATION_FAILED, request,
+        kind="step", round=step.round, step=step.index, target=target.target, code=target.code,
+        to=", ".join(_names(target.reached)) or None,
+    )  # fmt: skip
+
+
+def _names(reached: str | None) -> list[str]:
+    found = json.loads(reached) if reached is not None else []
+    return [str(one) for one in found] if isinstance(found, list) else [str(found)]
 
 
 async def _join(

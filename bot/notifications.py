@@ -15,6 +15,7 @@ from bot.changes import NotificationsFilled
 from bot.clock import Clock
 from bot.events import EventType, append_event
 from bot.receivers import Signing
+from store import statements as statements_of_requests
 from store import statements_delivery as statements
 from store.delivery_tables import Delivery, Notification
 from store.engine import Store
@@ -57,7 +58,10 @@ class Notifications:
 
         async def work(unit: Unit) -> list[Letter]:
             now = self._clock()
-            await unit.run(statements.GIVE_UP_OLD, now=now, before=now - KEEP_TRYING, given_up_at_=now, due_at_=None)
+            for old in await unit.all(
+                statements.GIVE_UP_OLD, now=now, before=now - KEEP_TRYING, given_up_at_=now, due_at_=None
+            ):
+                await _record(unit, now, EventType.NOTIFICATION_FAILED, old.id, old.request_number, code="given_up")
             claimed = await unit.all(
                 statements.CLAIM_NOTIFICATIONS, now=now, limit=limit, leased_by_=self._worker, leased_until_=now + LEASE
             )
@@ -80,15 +84,17 @@ class Notifications:
 
     async def delivered(self, letter: Letter) -> None:
         """Record that the receiver has it."""
-        await self._store.write(
-            lambda unit: unit.run(
+
+        async def work(unit: Unit) -> None:
+            now, notification = self._clock(), letter.notification
+            if not await unit.run(
                 statements.NOTIFICATION_DELIVERED,
-                notification_id=letter.notification.id,
-                delivered_at_=self._clock(),
-                due_at_=None,
-                last_code_=None,
-            )
-        )
+                notification_id=notification.id, delivered_at_=now, due_at_=None, last_code_=None,
+            ):  # fmt: skip
+                return
+            await _record(unit, now, EventType.NOTIFICATION_SENT, notification.id, notification.request_number)
+
+        await self._store.write(work)
 
     async def failed(self, letter: Letter, code: str, delay: timedelta, *, counts: bool = True) -> None:
         """Record a failed attempt, to be repeated after ``delay``: at once, if there is a new receiver by now.
@@ -138,6 +144,13 @@ async def notify_resolved(unit: Unit, request: Request, now: datetime) -> None:
     )
     if written:
         unit.announce(NotificationsFilled())
+
+
+async def _record(unit: Unit, now: datetime, kind: EventType, event_id: str, number: int, **facts: str) -> None:
+    request = await unit.one(statements_of_requests.REQUEST, number=number)
+    if request is None:
+        raise LookupError(f"notification {event_id} is of a request that is not there")
+    await append_event(unit, now, kind, request, kind="receiver", notification=event_id, **facts)
 
 
 async def end_delivery(unit: Unit, instance_id: str, now: datetime) -> None:

@@ -21,6 +21,7 @@ from bot.gathering import gather, lose_queue
 from bot.notices import Fact, admins_until_now, facts_of
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
+from bot.tellings import record_told
 from store import statements, statements_expired, statements_queues
 from store.compiled import changed_record
 from store.engine import Store
@@ -178,6 +179,20 @@ class Outbox:
     async def done(self, job: Task) -> None:
         """Record that an intent is carried out; a drawing fulfils every older wish to draw the same card."""
         await self._store.write(partial(self._finish, job=job))
+
+    async def told(self, task: Job | Notice | Expired, people: Iterable[str], failed: Mapping[str, str]) -> None:
+        """Record that people were told, but for those who ``failed``, each with a code; and that the intent is done."""
+        request = task.drawing.request if isinstance(task, Job) else None
+        facts: dict[str, str | int] = {"reason": task.intent.reason}
+        if isinstance(task, Expired):
+            facts |= {"agent": task.agent, "count": task.count}
+
+        async def work(unit: Unit) -> None:
+            if await self._finish(unit, task):
+                kind = task.intent.kind.value
+                await record_told(unit, self._clock(), kind, request, people, failed, **facts)
+
+        await self._store.write(work)
 
     async def skip(self, job: Job) -> None:
         """Drop a posting that is not wanted any more, of a card that is certainly not in Slack."""

@@ -16,6 +16,7 @@ from bot.policy import Parties, judge, reviewer_usergroups, reviews
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.sight import Sights
+from bot.tellings import record_look, record_pages
 from store import statements, statements_reports
 from store.engine import Store
 from store.statements_reports import Waiter
@@ -23,6 +24,9 @@ from store.tables import Card, CardState, FullView, Modal, ModalKind, Place, Req
 from store.unit import Unit
 
 MAX_LISTED = 200
+
+_LOOKS = (ModalKind.DETAILS, ModalKind.REVIEW, ModalKind.CHANGES, ModalKind.WHY)
+"""Modals that show what is stored of a request, opened to look; what is opened to decide leads to votes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,11 @@ class Queries:
         seen = await self._visible(user_id, await self._store.read(work))
         return seen[0] if seen else None
 
+    async def note_look(self, seen: Seen, user_id: str, what: str) -> None:
+        """Put on record that somebody is shown a request elsewhere than in a modal: ``what``."""
+        number = seen.drawing.request.number
+        await self._store.write(lambda unit: record_look(unit, self._clock(), number, user_id, what, None))
+
     async def card_at(self, channel: str, ts: str) -> Card | None:
         """Return the live card that a message is, or None; also for a reply, which has nothing to press."""
         card = await self._store.peek(lambda unit: unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts))
@@ -192,8 +201,10 @@ class Queries:
         ``modal_id`` is random and becomes Slack's ``external_id``; ``channel`` is that of the card it is opened from,
         ``full_view`` how its person had seen the whole call by then.
         """
-        await self._store.write(
-            lambda unit: unit.run(
+
+        async def work(unit: Unit) -> None:
+            now = self._clock()
+            await unit.run(
                 statements.INSERT_MODAL,
                 id=modal_id,
                 kind=kind,
@@ -202,13 +213,28 @@ class Queries:
                 channel=channel,
                 pages_seen=1,
                 full_view=full_view,
-                opened_at=self._clock(),
+                opened_at=now,
             )
-        )
+            if kind in _LOOKS:
+                await record_look(unit, now, number, user_id, kind.value, channel)
 
-    async def see_page(self, modal_id: str, page: int) -> bool:
-        """Record that a page of a modal, counted from 0, is about to be shown; False if one before it never was."""
-        return bool(await self._store.write(lambda unit: unit.run(statements.SEE_PAGE, modal_id=modal_id, page=page)))
+        await self._store.write(work)
+
+    async def see_page(self, modal_id: str, page: int, pages: int = 0) -> bool:
+        """Record that a page of a modal, counted from 0, is about to be shown; False if one before it never was.
+
+        ``pages``: how many there are, where it is known.
+        """
+
+        async def work(unit: Unit) -> bool:
+            before = await unit.one(statements.MODAL, modal_id=modal_id)
+            seen = await unit.run(statements.SEE_PAGE, modal_id=modal_id, page=page)
+            if before is not None and seen and before.pages_seen < pages == page + 1:
+                number, kind = before.request_number, before.kind.value
+                await record_pages(unit, self._clock(), number, before.user_id, kind, pages)
+            return bool(seen)
+
+        return await self._store.write(work)
 
     async def modal(self, modal_id: str, user_id: str) -> Modal | None:
         """Return a modal that we opened for this person, or None."""

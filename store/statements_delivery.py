@@ -177,6 +177,8 @@ GIVE_UP_OLD = Statement(
     update(notifications)
     .where(_due, notifications.c.created_at <= _p("before", notifications.c.created_at))
     .values(**_set("given_up_at", "due_at"))
+    .returning(notifications),
+    t.Notification,
 )
 GIVE_UP_OF_INSTANCE = Statement(
     update(notifications)

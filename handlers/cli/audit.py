@@ -54,7 +54,7 @@ class _Found:
     """What verifying came to."""
 
     verdict: Verdict
-    requests: int
+    requests: int | None
     checkpoints: int
     cards: CardsSay | None
 
@@ -64,7 +64,7 @@ async def _verify(args: Namespace, env: Mapping[str, str], settings: Settings) -
     witnesses = _kept(args, env, settings, faults)
     async with _opened(settings) as (store, clock):
         cards = await _ask_slack(store, env, settings, faults) if args.slack else None
-        requests = await check_record(store, faults)
+        requests = await check_record(store, faults) if args.stored else None
         verdict = await Audit(store, clock).verify([*witnesses, *(cards.witnesses if cards else ())], faults)
     found = _Found(verdict, requests, len(witnesses), cards)
     print(json.dumps(_as_json(found), indent=2) if args.json else "\n".join(map(shown, _as_text(found))))
@@ -115,8 +115,10 @@ async def _ask_slack(store: Store, env: Mapping[str, str], settings: Settings, f
 def _as_text(found: _Found) -> list[str]:
     verdict, head = found.verdict, found.verdict.head
     last = f", the last of {stamp(head.at)} with the hash {head.hash.hex()}" if head else ""
-    lines = [f"{verdict.events} events{last}.", f"{found.requests} requests are stored."]
-    lines += [_witnesses_as_text(found)]
+    lines = [f"{verdict.events} events{last}."]
+    if found.requests is not None:
+        lines.append(f"{found.requests} requests were compared with what is on record of them.")
+    lines.append(_witnesses_as_text(found))
     if verdict.witnessed is not None:
         sure = verdict.witnessed
         lines.append(f"Witnessed up to event {sure.number}, by {sure.source}.")

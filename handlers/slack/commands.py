@@ -130,6 +130,9 @@ def show_command(queries: Queries, clock: Clock) -> Subcommand:
         if not rest:
             return render_refusal_text(f"Say which: {COMMAND} show 42.")
         seen = await queries.show(command.user_id, rest)
-        return render_hidden(rest) if seen is None else render_show(seen, clock())
+        if seen is None:
+            return render_hidden(rest)
+        await queries.note_look(seen, command.user_id, "show")
+        return render_show(seen, clock())
 
     return Subcommand("show", "show ID", f"one request, such as `{COMMAND} show 42`", show)

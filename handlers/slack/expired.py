@@ -35,13 +35,16 @@ class ExpiredNotices:
             if known:
                 expired = await self._outbox.load_expired(expired.intent, min(known))
 
+        failed: dict[str, str] = {}
+
         def give_up(code: str, owner: str) -> None:
+            failed[owner] = code
             log.error("undeliverable", code=code, kind="expired", agent=expired.agent, target=owner)
             self._faults(code)
 
         message = render_expired(expired, await self._links(expired))
         await self._teller.tell(expired.intent, expired.owners, message, give_up, last=expired.last)
-        await self._outbox.done(expired)
+        await self._outbox.told(expired, expired.owners, failed)
 
     async def _links(self, expired: Expired) -> dict[int, str]:
         """Where the cards of the newest stand. A convenience: what Slack does not tell is left out."""

@@ -64,6 +64,6 @@ class Looking:
         )
         drawing = await desk.drawing_for(click.user_id, modal.request_number)
         page = max(metadata.page + (1 if click.action_id in _FORWARD else -1), 0)
-        if not await desk.queries.see_page(modal.id, page):
+        if not await desk.queries.see_page(modal.id, page, metadata.pages):
             raise UnknownCard("Pages are opened one after the other. Please open it anew.")
         await desk.redraw(click, render(drawing, modal.id, page))

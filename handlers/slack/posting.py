@@ -264,28 +264,38 @@ class SlackCarrier:
     # --- tell people ---
 
     async def _tell_owners(self, job: Job) -> None:
+        failed: dict[str, str] = {}
+
         def give_up(code: str, owner: str) -> None:
+            failed[owner] = code
             self._give_up(job, code, owner=owner)
 
         message = render_owner_notice(job.drawing, job.intent.reason)
         await self._teller.tell(job.intent, job.drawing.parties.owners, message, give_up)
-        await self._outbox.done(job)
+        await self._outbox.told(job, job.drawing.parties.owners, failed)
 
     async def _tell_reviewers(self, job: Job) -> None:
         """Tell those who could have decided what admins forced, but for the admins who did."""
 
+        failed: dict[str, str] = {}
+
         def give_up(code: str, reviewer: str) -> None:
+            failed[reviewer] = code
             self._give_up(job, code, owner=reviewer)
 
         drawing = job.drawing
         forced_by = {one.user_id for one in drawing.overrides if one.kind is OverrideKind.FORCED}
         people = await self._reviewers(drawing, drawing.rule, job.intent.attempts) if drawing.rule is not None else []
         message = render_forced(drawing)
-        await self._teller.tell(job.intent, [user for user in people if user not in forced_by], message, give_up)
-        await self._outbox.done(job)
+        skipped = [user for user in people if user not in forced_by]
+        await self._teller.tell(job.intent, skipped, message, give_up)
+        await self._outbox.told(job, skipped, failed)
 
     async def _tell_admins(self, notice: Notice) -> None:
+        failed: dict[str, str] = {}
+
         def give_up(code: str, admin: str) -> None:
+            failed[admin] = code
             log.error(
                 "undeliverable", code=code, kind=notice.intent.kind.value, notice=notice.intent.reason, target=admin
             )
@@ -293,7 +303,7 @@ class SlackCarrier:
 
         message = render_admin_notice(notice.intent.reason, notice.facts)
         await self._teller.tell(notice.intent, notice.admins, message, give_up)
-        await self._outbox.done(notice)
+        await self._outbox.told(notice, notice.admins, failed)
 
     # --- inside ---
 

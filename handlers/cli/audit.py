@@ -28,7 +28,7 @@ from handlers.audit_slack import CardsSay, read_cards
 from handlers.check_slack import Unreachable
 from handlers.cli.beside import named, open_beside, stamp
 from handlers.cli.say import CommandFailed, say, shown
-from handlers.csv_cells import safe_cell
+from handlers.cli.table import Cell, cell
 from handlers.recordkeeping import append_line, take
 from handlers.slack.client import SlackClient
 from store.engine import Store
@@ -218,7 +218,7 @@ async def _show(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
     return 0
 
 
-def _event_as_json(event: Link | Event) -> dict[str, object]:
+def _event_as_json(event: Link | Event) -> dict[str, Cell]:
     """An event as it is exported: its body to the letter, so that its hash can be computed again."""
     return {
         "number": event.number,
@@ -251,12 +251,12 @@ def _write_jsonl(links: list[Link], *, is_first: bool) -> None:
 
 
 def _write_csv(links: list[Link], *, is_first: bool) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     for at, link in enumerate(links):
         row = _event_as_json(link)
         if is_first and at == 0:
             writer.writerow(row)
-        writer.writerow([safe_cell(str(value)) if value is not None else "" for value in row.values()])
+        writer.writerow([cell(value) for value in row.values()])
 
 
 # --- evidence ---

@@ -21,7 +21,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import measures, steps
+from benchmarks import measures, reports, steps
 from benchmarks.servers import CHANNELS, plain_server, signoff_server
 from playground import Playground, PlaygroundSettings
 
@@ -29,6 +29,7 @@ _DROP = 0.30
 _PAIRS = 9
 _SHORT_SECONDS = 0.8
 _STEPS = 10_000
+_REQUESTS = 1_000_000
 _RESULTS = Path("benchmark-results.json")
 
 
@@ -99,6 +100,7 @@ async def measure(seconds: float) -> tuple[list[Row], dict[str, float]]:
             "t6_seconds": fired.seconds, "t6_p99_ms": fired.during.at(0.99), "t6_alone_p99_ms": fired.before.at(0.99),
             "t6_slowed": fired.slowed,
         }  # fmt: skip
+        await _measure_reports(folder, rows, figures)
         async with Playground(PlaygroundSettings()) as slack:
             _fill(slack)
             await _measure_signoff(folder, slack, ceiling.per_second, seconds, rows, figures)
@@ -148,6 +150,16 @@ async def _measure_signoff(
             "t5_wake_p99_ms": wakes.at(0.99), "t10_start_seconds": began, "t10_memory_mb": at_rest,
             "t10_stop_seconds": stopped, "t1_cpu_microseconds": many.cpu_microseconds,
         }  # fmt: skip
+
+
+async def _measure_reports(folder: Path, rows: list[Row], figures: dict[str, float]) -> None:
+    """T7 on a database of its own."""
+    asked = await reports.overrides_of_a_week(folder, _REQUESTS)
+    for name, latencies in asked.by.items():
+        p50 = latencies.at(0.5)
+        rows.append(Row(f"T7 overrides of 7 days on 1 000 000, {name}", _p50_p99(latencies), "≤ 20 ms", p50 <= 20))
+        figures[f"t7_{name.split()[-1]}_p50_ms"] = p50
+    figures["t7_made_in_seconds"] = asked.made_in_seconds
 
 
 async def _measure_burst(folder: Path, rows: list[Row], figures: dict[str, float]) -> None:

@@ -30,6 +30,10 @@ def _p(name: str, column: Column[Any]) -> Any:
     return bindparam(name, type_=column.type)
 
 
+# What a rule approves by itself is decided when it is made, has no card and no plan: to know that spares looking.
+_was_asked = or_(requests.c.status != t.Status.APPROVED, requests.c.decided_by_kind != t.DeciderKind.RULE)
+
+
 def _in_sight() -> ColumnElement[bool]:
     """Whether a person may see a request. Its parameters are ``bot.sight.Sight.parameters``."""
     has_card = (
@@ -51,7 +55,10 @@ def _in_sight() -> ColumnElement[bool]:
         .correlate(requests)
         .exists()
     )
-    return or_(among(requests.c.rule_id, "reviewed"), has_card, and_(among(requests.c.rule_id, "widening"), joined))
+    return or_(
+        among(requests.c.rule_id, "reviewed"),
+        and_(_was_asked, or_(has_card, and_(among(requests.c.rule_id, "widening"), joined))),
+    )
 
 
 # --- what was decided -------------------------------------------------------------------------------------
@@ -73,7 +80,7 @@ _of_request: dict[str, Any] = {
     "rule": requests.c.rule_id.in_(
         select(rule_versions.c.id).where(rule_versions.c.name == _p("rule", rule_versions.c.name)).scalar_subquery()
     ),
-    ASKED: or_(requests.c.status != t.Status.APPROVED, requests.c.decided_by_kind != t.DeciderKind.RULE),
+    ASKED: _was_asked,
     SIGHT: _in_sight(),
 }
 

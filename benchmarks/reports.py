@@ -1,0 +1,176 @@
+"""T7: what people overrode in a week, asked on a million requests of ninety days; before Slack is told.
+
+In this process, with the use case itself, for an admin, for a reviewer and for somebody who is only in the channel. The
+database is made by the database: a million rows are not worth a million calls.
+"""
+
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.measures import Latencies
+from bot.config import parse_settings
+from bot.instances import Instances
+from bot.people import Channel, Facts, Person
+from bot.periods import parse_period
+from bot.redaction import Redactor
+from bot.reports import Reports, Wanted
+from bot.rulebook import Rulebook
+from bot.sight import Sights
+from handlers.slack.report_words import ROWS
+from store.engine import SqliteStore
+from store.schema import prepare
+
+_DAYS = 90
+_ASKED_EVERY = 5  # of the requests one in so many asks people; each has a card and a vote
+_OVERRIDDEN_EVERY = 50  # one in so many of all is overridden
+_TIMES = 30
+ASKERS = {"an admin": "U0ADMIN", "a reviewer": "U0ALICE", "in the channel": "U0SAM"}
+
+_CONFIG = """
+[server]
+public_url = "http://127.0.0.1:8080"
+
+[store]
+url = "sqlite:///bench.db"
+
+[admins]
+users = ["U0ADMIN"]
+
+[agents.bench]
+owners = ["U0OWNER"]
+tools = ["*"]
+
+[reviewers.finance]
+users = ["U0ALICE"]
+
+[[rules]]
+name = "by itself"
+agent = "bench"
+tool = "look_up"
+stage = "autonomous"
+
+[[rules]]
+name = "by people"
+agent = "bench"
+tool = "issue_refund"
+stage = "approve"
+channel = "C0BENCH"
+reviewers = ["finance"]
+"""
+
+_REQUESTS = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count),
+     one AS (SELECT i, i % :asked = 0 AS asked,
+                    strftime('%Y-%m-%dT%H:%M:%f000+00:00', :start + i * :step, 'unixepoch') AS made,
+                    strftime('%Y-%m-%dT%H:%M:%f000+00:00', :start + i * :step + 60, 'unixepoch') AS decided,
+                    strftime('%Y-%m-%dT%H:%M:%f000+00:00', :start + i * :step + 900, 'unixepoch') AS later FROM n)
+INSERT INTO requests (number, id, instance_id, agent, create_key, submission_digest, tool, arguments, timeout,
+    canonical_version, digest, salt, rule_id, status, created_at, deadline_at, decided_at, decided_by_kind, decided_by,
+    decision_code, expires_at, consumed_at, consume_key, outcome, outcome_at)
+SELECT i, 'r-' || i, :instance, 'bench', 'k' || i, x'00', iif(asked, 'issue_refund', 'look_up'),
+    '{"customer":"c_123","amount":4900}', '15m', 1, x'00', x'00', iif(asked, :people, :itself),
+    iif(asked AND i % 3 = 0, 'denied', 'approved'), made, later, iif(asked, decided, made),
+    iif(asked, 'person', 'rule'), iif(asked, 'U0ALICE', 'by itself'), 'x', iif(asked AND i % 3 = 0, NULL, later),
+    iif(asked AND i % 3 = 0, NULL, decided), iif(asked AND i % 3 = 0, NULL, 'c'),
+    iif(asked AND i % 3 = 0, NULL, 'succeeded'), iif(asked AND i % 3 = 0, NULL, decided) FROM one
+"""
+_CARDS = """
+INSERT INTO cards (request_number, place, target, channel, ts, state, created_at, reposts)
+SELECT number, 'channel', 'C0BENCH', 'C0BENCH', number || '.1', 'live', created_at, 0 FROM requests
+WHERE number % :asked = 0
+"""
+_VOTES = """
+INSERT INTO votes (request_number, user_id, team_id, kind, surface, is_forced, cast_at)
+SELECT number, 'U0ALICE', 'T0BENCH', iif(status = 'denied', 'deny', 'approve'), 'card', 0, decided_at FROM requests
+WHERE number % :asked = 0
+"""
+_OVERRIDES = """
+INSERT INTO overrides (kind, request_number, agent, tool, rule, user_id, team_id, at, reason, displaced)
+SELECT iif(status = 'denied', 'reversed', 'reported'), number, agent, tool, 'by people', 'U0ALICE', 'T0BENCH',
+    deadline_at, 'The customer was right.', 'denied' FROM requests WHERE number % :overridden = 0
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How long each kind of asker waited for the answer, and how long it took to make the database."""
+
+    by: dict[str, Latencies]
+    made_in_seconds: float
+
+
+class _Everybody:
+    """A directory of members in good standing; Sam is in the channel."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    async def load_facts(self, users: object, groups: object) -> Facts:
+        return Facts(self._now, "T0BENCH", {user: Person(user, "T0BENCH", user) for user in ASKERS.values()})
+
+    async def load_channels_of(self, user: str) -> frozenset[str]:
+        return frozenset({"C0BENCH"} if user == "U0SAM" else ())
+
+    async def load_channel(self, channel: str) -> Channel:
+        return Channel(channel)
+
+
+async def overrides_of_a_week(folder: Path, count: int) -> Asked:
+    """Make ``count`` requests and ask what was overridden in the last seven days, as ``/signoff overrides 7d`` does."""
+    path, now = folder / "reports.db", datetime.now(UTC)
+    began = time.perf_counter()
+    await asyncio.to_thread(prepare, path, now, upgrade=False)
+    store = await SqliteStore.open(path)
+    rulebook = await Rulebook.load(store, parse_settings(_CONFIG.encode(), {}, source="benchmark"), lambda: now)
+    instance, _ = await Instances(store, lambda: now, b"k" * 32).create("bench", "bench")
+    versions = (await rulebook.edition()).versions
+    await store.close()
+    await asyncio.to_thread(_fill, path, now, count, instance.id, versions["by people"], versions["by itself"])
+    made = time.perf_counter() - began
+    store = await SqliteStore.open(path)
+    sights = Sights(store, lambda: now, rulebook, _Everybody(now))
+    reports = Reports(store, rulebook, Redactor(b"k" * 32))
+    by = {}
+    for name, user in ASKERS.items():
+        latencies = by[name] = Latencies()
+        for _ in range(_TIMES):
+            began = time.perf_counter()
+            sight = await sights.of(user)
+            wanted = Wanted(parse_period("7d", now, sight.zone))
+            answer = await reports.overridden(sight, wanted, limit=ROWS)
+            latencies.add(time.perf_counter() - began)
+            if not answer.page.total or not answer.decided:
+                raise RuntimeError(f"{name} saw nothing")
+    await store.close()
+    return Asked(by, made)
+
+
+def _fill(path: Path, now: datetime, count: int, instance: str, people: int, itself: int) -> None:
+    span = timedelta(days=_DAYS).total_seconds()
+    given = {
+        "count": count, "asked": _ASKED_EVERY, "overridden": _OVERRIDDEN_EVERY, "start": now.timestamp() - span - 900,
+        "step": span / count, "instance": instance, "people": people, "itself": itself,
+    }  # fmt: skip
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=MEMORY")
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("PRAGMA cache_size=-400000")
+        # Indexes are built at once afterwards: a row at a time takes several times as long.
+        found = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL "
+            "AND tbl_name IN ('requests', 'cards', 'votes', 'overrides')"
+        ).fetchall()
+        connection.execute("BEGIN")
+        for name, _ in found:
+            connection.execute(f'DROP INDEX "{name}"')
+        for statement in (_REQUESTS, _CARDS, _VOTES, _OVERRIDES):
+            connection.execute(statement, given)
+        for _, create in found:
+            connection.execute(create)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode=WAL")

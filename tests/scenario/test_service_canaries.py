@@ -16,11 +16,21 @@ from typing import Any
 
 import pytest
 
+from handlers.cli import main
 from playground import Playground
+from tests.conftest import SAMPLE
 from tests.scenario.process_support import Site, Starter, site_at
 from tests.scenario.service_support import SECRET_KEY, payload_of, playing, until, within
 
 METRICS_TOKEN = secrets.token_hex(20)
+HIDING = SAMPLE.replace('name = "refunds"', 'name = "refunds"\nredact = ["arguments.hidden"]')
+TAKEN_OUT = (
+    "audit export",
+    "audit export --format csv",
+    "audit show 1",
+    "audit verify --stored --json",
+    "audit checkpoint -",
+)
 
 
 class Canaries:
@@ -28,10 +38,16 @@ class Canaries:
 
     def __init__(self) -> None:
         self.all: list[str] = []
+        self.hidden: list[str] = []
 
     def __call__(self) -> str:
         self.all.append(f"canary{secrets.token_hex(8)}")
         return self.all[-1]
+
+    def hide(self) -> str:
+        """A word for a place that the rule for refunds hides."""
+        self.hidden.append(self())
+        return self.hidden[-1]
 
     def found_in(self, text: str) -> list[str]:
         return [canary for canary in self.all if canary in text]
@@ -48,11 +64,13 @@ async def site(
     request: pytest.FixtureRequest, starter: Starter, slack: Playground, database: Path
 ) -> AsyncIterator[Site]:
     env = {"SIGNOFF_LOG_LEVEL": "debug", "SIGNOFF_METRICS_TOKEN": METRICS_TOKEN}
-    async with site_at(starter, slack, database, mode=request.param, env=env) as site:
+    async with site_at(starter, slack, database, mode=request.param, text=HIDING, env=env) as site:
         yield site
 
 
-async def test_no_secret_is_told_where_it_does_not_belong(site: Site, canary: Canaries) -> None:
+async def test_no_secret_is_told_where_it_does_not_belong(
+    site: Site, canary: Canaries, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     await site.start()
     errors = [
         *await agents_errors(site, canary),
@@ -73,7 +91,9 @@ async def test_no_secret_is_told_where_it_does_not_belong(site: Site, canary: Ca
     assert len(canary.all) >= 200
     assert len(errors) >= 20
     assert all(400 <= status < 600 for status, _ in errors)
-    for place, text in {"log": log, "metrics": metrics, "readiness": readiness, "errors": str(errors)}.items():
+    exports, evidence = await asyncio.to_thread(take_out, site, capfd, tmp_path)
+    places = {"log": log, "metrics": metrics, "readiness": readiness, "errors": str(errors), **exports}
+    for place, text in places.items():
         assert [line for line in text.splitlines() if canary.found_in(line)] == [], place
         assert [token for token in tokens if token in text] == [], place
 
@@ -88,9 +108,34 @@ async def test_no_secret_is_told_where_it_does_not_belong(site: Site, canary: Ca
         previews = [message.text, *(revision.text for revision in message.revisions)]
         assert canary.found_in(str(previews)) == []
         assert canary.found_in(json.dumps(message.metadata)) == []
+    # What a rule hides is nowhere but in the store; what it does not hide is in the evidence.
+    shown = [json.dumps(message.blocks) for message in everything]
+    for text in (*shown, *evidence.values()):
+        assert [word for word in canary.hidden if word in text] == []
+    assert all(canary.found_in(text) for text in evidence.values())
+    for text in evidence.values():
+        assert [token for token in tokens if token in text] == []
     # They were there to be found: where people decide, and in the store.
     assert canary.found_in(str([message.blocks for message in everything]))
-    assert canary.found_in(str(site.rows("SELECT arguments, note, agent_reasoning FROM requests")))
+    stored = str(site.rows("SELECT arguments, note, agent_reasoning FROM requests"))
+    assert canary.found_in(stored)
+    assert [word for word in canary.hidden if word in stored]
+
+
+def take_out(site: Site, capfd: pytest.CaptureFixture[str], folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Take everything out of the record that can be: what is printed, and the evidence of a request people decided."""
+    env = {**site.env, "SIGNOFF_CONFIG": str(site.path.with_name("config.toml"))}
+    printed = {}
+    for line in TAKEN_OUT:
+        capfd.readouterr()
+        assert main(line.split(), env) == 0, line
+        printed[line] = "".join(capfd.readouterr())
+    (number,) = site.rows("SELECT min(number) FROM requests WHERE tool = 'issue_refund' AND status = 'approved'")[0]
+    assert main(["evidence", str(number), "--to", str(folder)], env) == 0
+    capfd.readouterr()
+    written = {path.name: path.read_text() for path in folder.glob("signoff-*.*") if path.suffix in (".json", ".html")}
+    assert len(written) == 2
+    return printed, written
 
 
 @pytest.fixture
@@ -182,6 +227,8 @@ async def people_decide(site: Site, canary: Canaries) -> list[tuple[int, str]]:
     """Have cards approved, denied with a note, refused to somebody, and looked at; a long one and one gone astray."""
     slack = site.slack
     refunds = [call(canary, "issue_refund") for _ in range(2)]
+    for refund in refunds:
+        refund["arguments"]["hidden"] = canary.hide()
     refunds.append(call(canary, "issue_refund", arguments={canary(): canary() * 4 for _ in range(60)}))
     ids = [(await site.send("POST", "/v1/requests", body, key=canary()))[1]["id"] for body in refunds]
     await slack.until(lambda: len(slack.messages("C0REFUNDS")) == 3)

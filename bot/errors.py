@@ -332,6 +332,18 @@ class AlreadyReversed(Refusal):
     code = "already_reversed"
 
 
+class NotYourVote(Refusal):
+    """Only who cast that vote, and admins, can lift it."""
+
+    code = "not_your_vote"
+
+
+class NothingToLift(Refusal):
+    """That vote does not wait for anything any more."""
+
+    code = "nothing_to_lift"
+
+
 class CannotReverse(Refusal):
     """This cannot be reversed. The code says on which ground."""
 

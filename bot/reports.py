@@ -219,7 +219,7 @@ class Reports:
             if narrowed != filters:
                 everything = await unit.one(sql.decided_count(filters), **given) or 0
             numbers = await unit.all(sql.decided_page(narrowed), offset=offset, limit=limit, **given)
-            rows = [await self._row(unit, number) for number in numbers]
+            rows = [(await self.row(unit, number))[0] for number in numbers]
             return Decided(wanted, Page(tuple(rows), total, offset), everything - total)
 
         return await self._store.read(work)
@@ -312,11 +312,12 @@ class Reports:
 
     # --- rows ---
 
-    async def _row(self, unit: Unit, number: int) -> Row:
+    async def row(self, unit: Unit, number: int) -> tuple[Row, Redacted]:
+        """Return one request as a list shows it, for whoever is entitled to that, and what hides the rest of it."""
         request = await unit.one(sql.ROW, number=number)
         if request is None:
             raise LookupError(f"request {number} is not there")
-        return (await self._drawn(unit, request, await _card_of(unit, number)))[0]
+        return await self._drawn(unit, request, await _card_of(unit, number))
 
     async def _drawn(self, unit: Unit, request: Request, card: Card | None) -> tuple[Row, Redacted]:
         rule = await self._rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None
@@ -324,11 +325,7 @@ class Reports:
         return Row(redacted.request, rule, card), redacted
 
     async def _override_row(self, unit: Unit, override: Override) -> OverrideRow:
-        number = override.request_number
-        request = await unit.one(sql.ROW, number=number)
-        if request is None:
-            raise LookupError(f"request {number} is not there")
-        row, redacted = await self._drawn(unit, request, await _card_of(unit, number))
+        row, redacted = await self.row(unit, override.request_number)
         standing = taker = None
         if override.standing_id is not None:
             standing = await unit.one(statements_ahead.STANDING, id=override.standing_id)

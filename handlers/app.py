@@ -18,6 +18,7 @@ import structlog
 from aiohttp import web
 
 from bot.absences import Absences
+from bot.ahead import Ahead
 from bot.approvals import Approvals
 from bot.call import MAX_BODY_BYTES
 from bot.changes import RequestChanged
@@ -48,7 +49,6 @@ from bot.reports import Reports
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
 from bot.standing import Standing
-from bot.timelines import Timelines
 from handlers.address_book import AddressBook
 from handlers.agents import AgentsApi
 from handlers.calendar_feeds import CalendarReader
@@ -69,20 +69,16 @@ from handlers.slack.actions import Actions
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.bolt import PING_INTERVAL, SlackDoor, serve_events
 from handlers.slack.client import SlackClient
-from handlers.slack.commands import Commands, show_command
+from handlers.slack.commands import Commands
 from handlers.slack.directory import SlackDirectory
-from handlers.slack.enrolment import Enrolment
-from handlers.slack.explaining import Explaining
-from handlers.slack.halting import Halting
 from handlers.slack.hometab import HomeTab
 from handlers.slack.intake import Intake
 from handlers.slack.links import CardLinks
-from handlers.slack.oncall import OnCallCommands
 from handlers.slack.posting import DRAW_PACE, PATIENCE, POST_PACE, SlackCarrier
 from handlers.slack.pulse import Pulse
 from handlers.slack.queue_posting import QUEUE_PACE
 from handlers.slack.reach import Reach
-from handlers.slack.reporting import Reporting
+from handlers.slack.rooms import make_rooms
 from handlers.webhooks import Webhooks
 from store import statements
 from store.engine import Store
@@ -162,22 +158,14 @@ class Service:
         self.pulse.watch(self.client.check_token, self.sweeper.wake)
         self.afterwards = Afterwards()
         absences = Absences(store, clock)
-        duty = OnCallCommands(self.oncall, absences, self.directory, clock)
-        halting = Halting(self.halts, self.digests, rulebook, self.directory, clock)
-        enrolment = Enrolment(self.client, self.passcodes, self.directory, clock)
-        links = CardLinks(self.client, self.outbox)
-        reporting = Reporting(self.client, self.queries, Reports(store, rulebook, redactor), links, clock)
-        self.commands = Commands(
-            self.client,
-            self.afterwards,
-            [
-                *reporting.subcommands(),
-                show_command(self.queries, clock),
-                *duty.subcommands(),
-                *halting.subcommands(),
-                enrolment.subcommand(),
-            ],
-        )
+        links, reports = CardLinks(self.client, self.outbox), Reports(store, rulebook, redactor)
+        ahead = Ahead(store, clock, rulebook, self.directory, self.queries.sights, reports)
+        rooms = make_rooms(
+            self.client, store, clock, rulebook, self.directory,
+            queries=self.queries, reports=reports, ahead=ahead, memory=self.memory, halts=self.halts,
+            digests=self.digests, passcodes=self.passcodes, oncall=self.oncall, absences=absences, links=links,
+        )  # fmt: skip
+        self.commands = Commands(self.client, self.afterwards, rooms.subcommands)
         home = HomeTab(self.client, self.queries, clock)
         self.actions = Actions(
             self.client,
@@ -192,8 +180,7 @@ class Service:
             self.escalations,
             Overrides(store, rulebook, hearings, self.passcodes),
         )
-        for room in (enrolment, halting, reporting, Explaining(Timelines(store, rulebook, self.queries))):
-            room.join(self.actions)
+        rooms.join(self.actions)
         self.door = SlackDoor(
             settings.slack,
             self.client,

@@ -34,7 +34,7 @@ def _p(name: str, column: Column[Any]) -> Any:
 _was_asked = or_(requests.c.status != t.Status.APPROVED, requests.c.decided_by_kind != t.DeciderKind.RULE)
 
 
-def _in_sight() -> ColumnElement[bool]:
+def in_sight() -> ColumnElement[bool]:
     """Whether a person may see a request. Its parameters are ``bot.sight.Sight.parameters``."""
     has_card = (
         select(literal_column("1"))
@@ -81,7 +81,7 @@ _of_request: dict[str, Any] = {
         select(rule_versions.c.id).where(rule_versions.c.name == _p("rule", rule_versions.c.name)).scalar_subquery()
     ),
     ASKED: _was_asked,
-    SIGHT: _in_sight(),
+    SIGHT: in_sight(),
 }
 
 
@@ -229,7 +229,7 @@ _of_override: dict[str, Any] = {
     "kind": overrides.c.kind == _p("kind", overrides.c.kind),
     SIGHT: select(literal_column("1"))
     .select_from(requests)
-    .where(requests.c.number == overrides.c.request_number, _in_sight())
+    .where(requests.c.number == overrides.c.request_number, in_sight())
     .correlate(overrides)
     .exists(),
 }

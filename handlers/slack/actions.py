@@ -129,14 +129,14 @@ class Actions:
         except Exception as error:
             self.desk.tell(click, error)
 
-    def add_press(self, surface: Surface, action_id: str, handle: OnClick) -> None:
+    def add_press(self, surface: Surface, action_id: str, handle: OnClick, *, at_once: bool = False) -> None:
         """Let a button join whose room is made elsewhere, to open something after the acknowledgement.
 
-        Raises ``ValueError`` for one that is taken.
+        ``at_once``: one that does something, before the acknowledgement. Raises ``ValueError`` for one that is taken.
         """
-        if (surface, action_id) in self._later:
+        if (surface, action_id) in self._later or (surface, action_id) in self._at_once:
             raise ValueError(f"{action_id} is a button already")
-        self._later[surface, action_id] = handle
+        (self._at_once if at_once else self._later)[surface, action_id] = handle
 
     def add_form(self, callback_id: str, take: OnSubmission) -> None:
         """Let a form join whose room is made elsewhere. Raises ``ValueError`` for a name that is taken."""

@@ -122,7 +122,9 @@ def vote_ahead(standing: StandingVote) -> str:
     if standing.taken_at is not None:
         return f"{who}'s approval was counted on #{standing.taken_by}, {date(standing.taken_at)}."
     if standing.lifted_at is not None:
-        return f"{who}'s approval of it ended: there is a newer vote on that call."
+        return (
+            f"{who}'s approval of it ended {date(standing.lifted_at)}: it was lifted, or a newer vote took its place."
+        )
     return f"{who}'s approval waits for exactly that call, until {date(standing.expires_at)}."
 
 

@@ -74,7 +74,7 @@ def render_waiting(question: Question, seen: Sequence[Seen], total: int, address
     for one in seen:
         request = one.drawing.request
         card = next((card for card in one.cards if where_it_is([card])), None)
-        blocks.append(line(_head(request, address(card)), f"head_{request.number}"))
+        blocks.append(line(head_of(request, address(card)), f"head_{request.number}"))
         facts = [f"by {date(request.deadline_at)}"]
         facts += [f"{counted} approved"] if (counted := score(one.drawing)) else []
         facts += [where] if (where := where_it_is(one.cards)) else []
@@ -90,9 +90,9 @@ def render_decided(question: Question, decided: Decided, address: Address, untol
     blocks = _top(question, what, _span(decided.wanted))
     for row in decided.page.rows:
         request = row.request
-        blocks.append(line(_head(request, address(row.card)), f"head_{request.number}"))
-        blocks.append(context([_decision(row)], f"facts_{request.number}"))
-        blocks += _reason(request.note, f"note_{request.number}")
+        blocks.append(line(head_of(request, address(row.card)), f"head_{request.number}"))
+        blocks.append(context([decision_of(row)], f"facts_{request.number}"))
+        blocks += reason_of(request.note, f"note_{request.number}")
     if decided.automatic:
         words = f"{how_many(decided.automatic, 'more call')} that rules approved by themselves: `{COMMAND} recent all`"
         blocks.append(context([words], "automatic"))
@@ -107,13 +107,13 @@ def render_overridden(question: Question, overridden: Overridden, address: Addre
     blocks.append(context(_rate(overridden), "rate"))
     for row in overridden.page.rows:
         one = row.override
-        blocks.append(line(_head(row.row.request, address(row.row.card)), f"head_{one.id}"))
-        blocks.append(context([_act(row)], f"facts_{one.id}"))
-        blocks += _reason(one.reason, f"reason_{one.id}", forgotten=one.reason is None)
+        blocks.append(line(head_of(row.row.request, address(row.row.card)), f"head_{one.id}"))
+        blocks.append(context([act_of(row)], f"facts_{one.id}"))
+        blocks += reason_of(one.reason, f"reason_{one.id}", forgotten=one.reason is None)
     return Message(what, [*blocks, *_foot(question, total, untold)])
 
 
-def _head(request: Request, url: str | None) -> list[Part]:
+def head_of(request: Request, url: str | None) -> list[Part]:
     on = [said(" on "), framed(_short(request.server))] if request.server is not None else []
     return [
         link(f"#{request.number}", url, bold=True),
@@ -128,7 +128,7 @@ def _short(name: str) -> str:
     return shown if len(shown) <= _NAME else f"{shown[:_NAME]}… (+{len(shown) - _NAME:,})"
 
 
-def _decision(row: Row) -> str:
+def decision_of(row: Row) -> str:
     request = row.request
     when = f", {date(request.decided_at)}" if request.decided_at else ""
     parts = [f"{state_sign(request)} *{state_word(request)}* {decided_by(request)}{when}"]
@@ -138,7 +138,7 @@ def _decision(row: Row) -> str:
     return " · ".join(parts)
 
 
-def _act(row: OverrideRow) -> str:
+def act_of(row: OverrideRow) -> str:
     one, request = row.override, row.row.request
     sign, word = KINDS[one.kind]
     who = f"{'admin ' if one.kind is OverrideKind.FORCED else ''}{user_mention(one.user_id)}"
@@ -174,7 +174,7 @@ def _vote_ahead(standing: StandingVote, taker: Request | None) -> str:
     return f"a vote ahead, good until {date(standing.expires_at)}"
 
 
-def _reason(text: str | None, block_id: str, *, forgotten: bool = False) -> list[Block]:
+def reason_of(text: str | None, block_id: str, *, forgotten: bool = False) -> list[Block]:
     if forgotten:
         return [context(["The reason is no longer kept."], block_id)]
     if not text:
@@ -292,10 +292,15 @@ def _foot(question: Question, total: int, untold: int) -> list[Block]:
         buttons = [button(label, f"{TURN}_{label.lower()}", value) for label, _, value in turns if value is not None]
         if buttons:
             blocks.append(actions(buttons, "turn"))
-    if untold:
-        words = f"Slack did not say who is in {how_many(untold, 'user group')}: what you see by those alone is missing."
-        blocks.append(context([f":warning: {words}"], "untold"))
-    return blocks
+    return [*blocks, *untold_of(untold)]
+
+
+def untold_of(untold: int) -> list[Block]:
+    """Say that more may be there that only Slack could tell; nothing where it told all."""
+    if not untold:
+        return []
+    words = f"Slack did not say who is in {how_many(untold, 'user group')}: what you see by those alone is missing."
+    return [context([f":warning: {words}"], "untold")]
 
 
 def _for_whom(question: Question) -> str:

@@ -125,7 +125,7 @@ def test_a_card_denied_with_changes_shows_them_against_the_call() -> None:
     ("fields", "words"),
     [
         ({"taken_at": NOW, "taken_by": 43}, "<@U0ALICE>'s approval was counted on #43"),
-        ({"lifted_at": NOW}, "ended: there is a newer vote on that call"),
+        ({"lifted_at": NOW}, "it was lifted, or a newer vote took its place"),
     ],
 )
 def test_what_became_of_the_vote_is_told(fields: dict[str, Any], words: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from store import schema
+from store import copies, schema
 from store.engine import SqliteStore, Store
 from store.lock import ServingLock
 from store.schema import Prepared
@@ -27,7 +27,7 @@ async def prepare_database(database: Database, now: datetime, *, upgrade: bool, 
         return await asyncio.to_thread(schema.prepare, database, now, upgrade=upgrade, is_restored=is_restored)
     from store import postgres_schema
 
-    return await postgres_schema.prepare(database, upgrade=upgrade)
+    return await postgres_schema.prepare(database, upgrade=upgrade, is_restored=is_restored)
 
 
 async def open_database(database: Database, *, serves: bool = False) -> Store:
@@ -56,6 +56,16 @@ async def unserved(database: Database) -> AsyncIterator[None]:
 
         async with unserved_on_postgresql(database):
             yield
+
+
+async def end_mark(database: Database) -> None:
+    """Make a database that was put back one like any other. Raises ``StoreUnavailable``."""
+    if isinstance(database, Path):
+        await asyncio.to_thread(copies.end_mark, database)
+        return
+    from store import postgres_schema
+
+    await postgres_schema.end_mark(database)
 
 
 async def is_there(database: Database) -> bool:

@@ -2,34 +2,46 @@
 
 The same history as SQLite's. The migration is one transaction, which holds the writers' lock: replicas that start at
 once take turns, and nobody writes meanwhile. No backup is made here: that is the operator's (docs/operations.md).
+
+A database that was put back from a dump is known by a comment on one of its tables, which says the number that the
+server gave to the table. The comment is in the dump; the tables that are made from it get other numbers.
 """
 
 from typing import TYPE_CHECKING
 
 from store.postgres_connections import TURN, Trouble, connect, unavailable
 from store.schema import HEAD, Prepared, known_revisions, migrate
-from store.unit import NewerSchema, OlderSchema
+from store.unit import NewerSchema, OlderSchema, RestoredCopy
 
 if TYPE_CHECKING:
     import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 _REVISION = "SELECT version_num FROM alembic_version"
+_MARK = "'signoff: table ' || 'alembic_version'::regclass::oid"
+_IS_RESTORED = f"SELECT obj_description('alembic_version'::regclass, 'pg_class') IS DISTINCT FROM {_MARK}"  # noqa: S608 (above)
+_SET_MARK = f"DO $$ BEGIN EXECUTE format('COMMENT ON TABLE alembic_version IS %L', {_MARK}); END $$"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
 
-async def prepare(url: str, *, upgrade: bool) -> Prepared:
+async def prepare(url: str, *, upgrade: bool, is_restored: bool = False) -> Prepared:
     """Make the database at ``url`` ready for this code.
 
-    An empty one gets its tables. An older one is migrated if ``upgrade``, and refused with ``OlderSchema`` if not.
-    Raises ``NewerSchema`` or ``StoreUnavailable``.
+    An empty one gets its tables. An older one is migrated if ``upgrade``, and refused with ``OlderSchema`` if not. Who
+    upgrades is going to serve it, so one that was put back from a dump is refused then too, with ``RestoredCopy``,
+    unless ``is_restored`` says that this is known. Raises ``NewerSchema`` or ``StoreUnavailable``.
     """
     try:
         connection = await connect(url)
         try:
             revision = await _read_revision(connection)
+            _refuse_unknown(revision)
+            if revision is not None and upgrade and not is_restored and await connection.fetchval(_IS_RESTORED):
+                raise RestoredCopy(
+                    "The database was put back from a dump. What was approved in it may have been used since. Run "
+                    "`signoff restored` once: it revokes that; then start again."
+                )
         finally:
             await connection.close()
-        _refuse_unknown(revision)
         if revision == HEAD:
             return Prepared()
         if revision is not None and not upgrade:
@@ -43,6 +55,18 @@ async def prepare(url: str, *, upgrade: bool) -> Prepared:
     if before == HEAD:
         return Prepared()
     return Prepared(created=True) if before is None else Prepared(migrated_from=before)
+
+
+async def end_mark(url: str) -> None:
+    """Make a database that was put back one like any other. Raises ``StoreUnavailable``."""
+    try:
+        connection = await connect(url)
+        try:
+            await connection.execute(_SET_MARK)
+        finally:
+            await connection.close()
+    except Trouble as error:
+        raise unavailable(error) from error
 
 
 async def current_revision(url: str) -> str | None:
@@ -102,6 +126,8 @@ async def _upgrade(url: str) -> str | None:
                 _refuse_unknown(before)
             if before != HEAD:
                 await connection.run_sync(migrate)
+            if before is None:
+                await connection.exec_driver_sql(_SET_MARK)
             return before
     except DBAPIError as error:
         raise unavailable(error.orig or error) from error

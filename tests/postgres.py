@@ -81,6 +81,16 @@ class PostgresServer:
         # FILE_COPY would wait for a checkpoint of everything.
         self.execute(f"CREATE DATABASE {name} TEMPLATE {like} STRATEGY WAL_LOG")
 
+    def dump(self, url: str) -> bytes:
+        """Return what pg_dump makes of a database."""
+        return self._call("pg_dump", "--format=custom", f"--dbname={url}").stdout
+
+    def restore(self, dump: bytes, name: str) -> str:
+        """Put a dump into a new database; returns its URL."""
+        self.create(name, like="template0")
+        self._call("pg_restore", f"--dbname={self.url(name)}", given=dump)
+        return self.url(name)
+
     def drop(self, url: str) -> None:
         self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
@@ -120,8 +130,9 @@ class PostgresServer:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _call(self, *command: str) -> None:
-        subprocess.run([self._bin / command[0], *command[1:]], check=True, capture_output=True, **self._owner)
+    def _call(self, *command: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        program = self._bin / command[0]
+        return subprocess.run([program, *command[1:]], check=True, capture_output=True, input=given, **self._owner)
 
 
 async def _empty(url: str) -> None:

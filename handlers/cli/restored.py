@@ -14,8 +14,8 @@ from bot.clock import monotonic_clock, set_by
 from bot.config import load_settings
 from bot.restoring import Restored, Restoring
 from handlers.cli.say import CommandFailed, say, shown
-from store.copies import copied_at, end_mark
-from store.opening import Database, is_there, open_database, prepare_database, unserved
+from store.copies import copied_at
+from store.opening import Database, end_mark, is_there, open_database, prepare_database, unserved
 from store.schema import current_revision
 from store.tables import Request
 from store.unit import StoreUnavailable
@@ -41,13 +41,12 @@ async def _deal_with(database: Database) -> tuple[datetime | None, Restored]:
     if isinstance(database, Path):
         made_at = _mark_of(database)
     elif await is_there(database):
-        made_at = None  # what PostgreSQL's own tools copy has no mark
+        made_at = None  # what PostgreSQL's own tools copy says not of when it is
     else:
         raise CommandFailed("There is no database with Signoff's tables: restore the backup first.")
     async with unserved(database):
         restored = await _finish(database, made_at)
-        if isinstance(database, Path) and made_at is not None:
-            end_mark(database)
+        await end_mark(database)
     return made_at, restored
 
 

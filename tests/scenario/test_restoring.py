@@ -14,6 +14,7 @@ from tests.conftest import START, House, submission
 from tests.passcode_support import STEP, enrol
 from tests.scenario.ahead_support import CHANGED, Acts, change, rows
 
+pytestmark = pytest.mark.both_databases
 BACKED_UP = START - timedelta(hours=1)
 
 

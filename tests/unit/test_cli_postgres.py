@@ -17,7 +17,8 @@ from handlers.findings import Level, Report
 from store import postgres as store_postgres
 from store.opening import unserved
 from store.postgres import PostgresStore
-from store.unit import StoreUnavailable
+from store.postgres_schema import prepare
+from store.unit import RestoredCopy, StoreUnavailable
 from tests.conftest import SAMPLE, START
 from tests.postgres import PostgresServer, rows_of
 
@@ -134,6 +135,25 @@ async def test_restored_waits_for_no_replica_and_keeps_each_from_starting(
     async with unserved(postgres_url):
         with pytest.raises(StoreUnavailable, match="is at work on it"):
             await PostgresStore.open(postgres_url, serves=True)
+
+
+async def test_what_was_put_back_from_a_dump_is_not_served_before_it_was_dealt_with(
+    config: Path, postgres: PostgresServer, postgres_url: str
+) -> None:
+    """The server gives tables that are made from a dump other numbers than the comment says."""
+    assert await run(config, "instance create till --agent refund-bot") == 0
+    await prepare(postgres_url, upgrade=True)
+    restored = postgres.restore(postgres.dump(postgres_url), "restored")
+    assert rows_of(restored, "SELECT name FROM instances") == [("till",)]
+    await prepare(restored, upgrade=False)  # the commands beside the server take it
+    with pytest.raises(RestoredCopy, match="signoff restored"):
+        await prepare(restored, upgrade=True)
+    assert await run(config, "restored", SIGNOFF_STORE_URL=restored) == 0
+    await prepare(restored, upgrade=True)
+    rows_of(restored, "COMMENT ON TABLE alembic_version IS NULL")  # as from a dump without comments
+    with pytest.raises(RestoredCopy):
+        await prepare(restored, upgrade=True)
+    postgres.drop(restored)
 
 
 async def test_the_record_is_shown_and_verified(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ Nothing here knows what is stored; see ``store.statements`` for that.
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -57,18 +57,17 @@ class PostgresUnit(Unit):
         super().__init__(head)
         self._connection = connection
         self._gathered = gathered
-        self.has_written = False
+        self.is_to_be_undone = False
+        """Whether it wrote anything, or the database refused something: after that PostgreSQL takes nothing more."""
 
     async def one(self, statement: Statement[R], /, **values: Any) -> R | None:
         form = statement.postgresql
-        row = await self._connection.fetchrow(form.sql, *form.bind(values))
-        self.has_written |= statement.is_write
+        row = await self._done(statement, self._connection.fetchrow(form.sql, *form.bind(values)))
         return None if row is None else form.load(row)
 
     async def all(self, statement: Statement[R], /, **values: Any) -> list[R]:
         form = statement.postgresql
-        rows = await self._connection.fetch(form.sql, *form.bind(values))
-        self.has_written |= statement.is_write
+        rows = await self._done(statement, self._connection.fetch(form.sql, *form.bind(values)))
         return [form.load(row) for row in rows]
 
     async def run(self, statement: Statement[Any], /, **values: Any) -> int:
@@ -76,9 +75,19 @@ class PostgresUnit(Unit):
         if statement.is_gathered and self._gathered is not None:
             self._gathered.append((form.sql, form.bind(values)))
             return 1
-        done: str = await self._connection.execute(form.sql, *form.bind(values))
-        self.has_written |= statement.is_write
+        done: str = await self._done(statement, self._connection.execute(form.sql, *form.bind(values)))
         return int(done.rpartition(" ")[2])  # such as UPDATE 1, INSERT 0 1
+
+    async def _done(self, statement: Statement[Any], running: Awaitable[Any]) -> Any:
+        """Await what a statement gives. Raises ``StoreUnavailable`` for the database's trouble."""
+        self.is_to_be_undone |= statement.is_write
+        try:
+            return await running
+        except Trouble as error:
+            self.is_to_be_undone = True
+            if is_trouble(error):
+                raise unavailable(error) from error
+            raise
 
 
 class PostgresStore(Announcer):
@@ -140,7 +149,10 @@ class PostgresStore(Announcer):
         async with self._reader() as connection:
             for _ in range(_LOOKS_AT_THE_CLOCK):
                 before = clock()
-                moment: datetime = await connection.fetchval("SELECT clock_timestamp()")
+                try:
+                    moment: datetime = await connection.fetchval("SELECT clock_timestamp()")
+                except Trouble as error:
+                    raise unavailable(error) from error
                 took = clock() - before
                 looks.append((took, moment - (before + took / 2)))
         return min(looks)[1]
@@ -225,11 +237,11 @@ class PostgresStore(Announcer):
             unit = PostgresUnit(connection, head, gathered)
             try:
                 job.result = await job.work(unit)
+            except StoreUnavailable:
+                raise
             except Exception as error:
-                if is_trouble(error):
-                    raise
                 job.error = error
-                if unit.has_written or isinstance(error, Trouble):  # a refused value ends the transaction
+                if unit.is_to_be_undone:
                     return False
                 del gathered[gathered_before:]  # it refused before it wrote anything: there is nothing to undo
                 continue
@@ -238,8 +250,6 @@ class PostgresStore(Announcer):
         try:
             await _write(connection, gathered)
         except Trouble as error:
-            if is_trouble(error):
-                raise
             if len(group) == 1:
                 group[0].result, group[0].error = None, error
             return False
@@ -257,9 +267,9 @@ class PostgresStore(Announcer):
             try:
                 job.result = await job.work(unit)
                 await _write(connection, gathered)
+            except StoreUnavailable:
+                raise
             except Exception as error:
-                if is_trouble(error):
-                    raise
                 job.error = error
                 await connection.execute("ROLLBACK TO unit")
             else:
@@ -297,16 +307,13 @@ class PostgresStore(Announcer):
             connection = await self._look()
             try:
                 yield connection
-                await connection.execute("ROLLBACK")
             except BaseException as error:
-                if not isinstance(error, Exception) or isinstance(error, Trouble):
+                if isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
+                    await self._give_back(connection)
+                else:
                     connection.terminate()  # in the middle of something, or the server is gone
-                    if is_trouble(error):
-                        raise unavailable(error) from error
-                    raise
-                await self._give_back(connection)
                 raise
-            self._idle.append(connection)
+            await self._give_back(connection)
         finally:
             self._may_read.release()
 
@@ -332,10 +339,14 @@ class PostgresStore(Announcer):
         return connection
 
     async def _give_back(self, connection: "asyncpg.Connection") -> None:
+        """Keep a connection for the next reader, if it is still good. What was read with it is good anyway."""
         try:
             await connection.execute("ROLLBACK")
+        except Trouble:
+            connection.terminate()
         except BaseException:
             connection.terminate()
+            raise
         else:
             self._idle.append(connection)
 
@@ -397,8 +408,13 @@ def _payload(topics: Iterable[str]) -> str:
 
 
 async def _write(connection: "asyncpg.Connection", gathered: _Gathered) -> None:
-    for sql, rows in groupby(gathered, itemgetter(0)):
-        await connection.executemany(sql, [values for _, values in rows])
+    try:
+        for sql, rows in groupby(gathered, itemgetter(0)):
+            await connection.executemany(sql, [values for _, values in rows])
+    except Trouble as error:
+        if is_trouble(error):
+            raise unavailable(error) from error
+        raise
 
 
 async def _close(connection: "asyncpg.Connection") -> None:

@@ -224,3 +224,21 @@ async def _store_version(unit: Unit, version: dict[str, Any]) -> None:
 
 async def _load_version(unit: Unit, digest: bytes) -> RuleVersion | None:
     return await unit.one(statements.RULE_VERSION_BY_DIGEST, digest=digest)
+
+
+async def test_a_use_cases_own_error_is_its_own_whatever_it_is(store: Store) -> None:
+    """Also one that the driver raises for a network that is gone."""
+
+    async def fail(unit: Unit) -> None:
+        await take("lost")(unit)
+        raise OSError("no such file")
+
+    for work in (store.write, store.read):
+        with pytest.raises(OSError, match="no such file"):
+            await work(fail if work == store.write else _fail_reading)
+    assert not await is_there(store, "lost")
+
+
+async def _fail_reading(unit: Unit) -> None:
+    await unit.one(statements.INTENT_COUNT)
+    raise OSError("no such file")

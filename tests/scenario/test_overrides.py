@@ -36,6 +36,8 @@ TWO = SAMPLE.replace('reviewers = ["finance"]', 'reviewers = ["finance"]\nquorum
 PASSCODE = SAMPLE.replace('reviewers = ["finance"]', 'reviewers = ["finance"]\nstep_up = "totp"')
 _serial = count()
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 async def instance(house: House) -> Instance:
@@ -162,6 +164,7 @@ async def test_what_is_over_cannot_be_revoked(house: House, asked: Request, acts
         await house.overrides.revoke(asked.number, acts("U0ALICE"), "no")
 
 
+@pytest.mark.sqlite_only  # there nobody waits for a network, and either may win
 async def test_revoke_and_consume_race_for_one_winner(house: House, instance: Instance, acts: Acts) -> None:
     won = {"revoke": 0, "consume": 0}
     for round_ in range(40):

@@ -142,6 +142,8 @@ async def _check_postgresql(report: Report, url: str) -> None:
         if await postgres_schema.current_revision(url) is None:
             report.ok("database", "PostgreSQL answers; `signoff serve` will make the tables at its first start")
             return
+        if await postgres_schema.is_restored(url):
+            report.fault("database", "it was put back from a dump", "run `signoff restored` once")
         await postgres_schema.prepare(url, upgrade=False)
     except OlderSchema:
         report.warning("database", "it is of an older version", "make a backup; then `signoff serve` migrates it")

@@ -57,6 +57,18 @@ async def prepare(url: str, *, upgrade: bool, is_restored: bool = False) -> Prep
     return Prepared(created=True) if before is None else Prepared(migrated_from=before)
 
 
+async def is_restored(url: str) -> bool:
+    """Whether a database with tables was put back from a dump, and that not dealt with. Raises ``StoreUnavailable``."""
+    try:
+        connection = await connect(url)
+        try:
+            return bool(await connection.fetchval(_IS_RESTORED))
+        finally:
+            await connection.close()
+    except Trouble as error:
+        raise unavailable(error) from error
+
+
 async def end_mark(url: str) -> None:
     """Make a database that was put back one like any other. Raises ``StoreUnavailable``."""
     try:

@@ -148,6 +148,9 @@ async def test_what_was_put_back_from_a_dump_is_not_served_before_it_was_dealt_w
     await prepare(restored, upgrade=False)  # the commands beside the server take it
     with pytest.raises(RestoredCopy, match="signoff restored"):
         await prepare(restored, upgrade=True)
+    report = Report()
+    await check_database(report, StoreSettings(url=restored), START)
+    assert [finding.remedy for finding in report.findings if finding.remedy] == ["run `signoff restored` once"]
     assert await run(config, "restored", SIGNOFF_STORE_URL=restored) == 0
     await prepare(restored, upgrade=True)
     rows_of(restored, "COMMENT ON TABLE alembic_version IS NULL")  # as from a dump without comments

@@ -77,6 +77,7 @@ async def test_a_denied_call_is_counted_in_its_thread_until_it_is_reopened(windo
     await expect(thread.locator(".msg")).to_have_count(2)  # the card and one reply
     near = await window.ask_freely('{"order": "A-1", "amount": 21}')
     await near.is_waiting()
+    await expect(window.cards()).to_have_count(2)
     await (await window.card()).says("Like #1, denied by @Alice Moreau", "~ amount: 21 (was 20)")
     await card.press("reopen")
     await card.says("Reopened by @Alice Moreau")

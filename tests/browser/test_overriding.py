@@ -81,4 +81,4 @@ async def test_report_reverse_force_and_revoke(window: Window, demo: Demo) -> No
     await card.says("Revoked by @Oliver Brandt", "The customer called")
     await card.has_buttons("details", "more")
     await choose(window, card, "why")
-    await (await window.modal(f"Request #{asked.number}")).says("Revoked by @Oliver Brandt")
+    await (await window.modal(f"Why? #{asked.number}")).says("Revoked by @Oliver Brandt", "The customer called")

@@ -9,6 +9,7 @@ import pytest
 
 from bot.changed_calls import changed_call_in
 from bot.errors import (
+    AgentPaused,
     AlreadyConsumed,
     AlreadyReported,
     AlreadyReversed,
@@ -23,9 +24,10 @@ from bot.errors import (
     Refusal,
     WrongPasscode,
 )
+from bot.halts import Target
 from bot.hearings import Act
 from store import statements
-from store.tables import DeciderKind, FullView, Instance, OutcomeStatus, Request, Status, VoteKind
+from store.tables import DeciderKind, FullView, HaltScope, Instance, OutcomeStatus, Request, Status, VoteKind
 from tests.conftest import SAMPLE, House, submission
 from tests.passcode_support import STEP, enrol
 from tests.scenario.ahead_support import ORIGINAL, Acts, change, rows, under
@@ -379,6 +381,23 @@ async def test_force_never_loosens_what_keeps_people_from_deciding(
     with pytest.raises(Refusal, match="deadline"):
         await house.overrides.force(own.number, acts("U0ADMIN"), VoteKind.APPROVE, "now")
     assert rows(house, "SELECT * FROM votes") == []
+
+
+async def test_what_is_paused_is_neither_forced_nor_reversed(
+    house: House, instance: Instance, asked: Request, acts: Acts
+) -> None:
+    other = await ask(house, instance, arguments='{"amount": 2}')
+    await deny(house, other, acts("U0ALICE"))
+    await house.halts.pause(Target(HaltScope.AGENT, "refund-bot"), acts("U0ADMIN"), "it misbehaves")
+    with pytest.raises(AgentPaused):
+        await house.overrides.force(asked.number, acts("U0ADMIN"), VoteKind.APPROVE, "now")
+    with pytest.raises(CannotReverse, match="it misbehaves"):
+        await house.overrides.reverse(other.number, acts("U0BOB"), "right")
+    with pytest.raises(CannotReverse, match="it misbehaves"):
+        await house.overrides.check_reverse(other.number, "U0BOB", None)
+    assert made(house) == []
+    denied = await house.overrides.force(asked.number, acts("U0ADMIN"), VoteKind.DENY, "it misbehaves")
+    assert denied.status is Status.DENIED
 
 
 # --- changed ----------------------------------------------------------------------------------------------

@@ -80,12 +80,12 @@ from handlers.slack.queue_posting import QUEUE_PACE
 from handlers.slack.reach import Reach
 from handlers.slack.rooms import make_rooms
 from handlers.webhooks import Webhooks
-from store import statements
+from store import statements, statements_delivery
 from store.engine import Store
 from store.lock import ServingLock
-from store.opening import Database, open_database, prepare_database
+from store.opening import Database, open_to_serve, prepare_database
 from store.tables import DeciderKind, Status
-from store.unit import StoreUnavailable
+from store.unit import StoreUnavailable, Unit
 
 _SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
 _PAYLOADS = timedelta(seconds=0.4)  # for Slack's payloads under way, and as much again for what follows from them
@@ -405,7 +405,13 @@ async def open_store(database: Database, clock: Clock) -> Store:
         log.info("database_created", path=path)
     if prepared.migrated_from is not None:
         log.warning("database_migrated", path=path, migrated_from=prepared.migrated_from, backup=prepared.backup)
-    return await open_database(database, serves=True)
+    return await open_to_serve(database, _free_leases)
+
+
+async def _free_leases(unit: Unit) -> None:
+    """Free what replicas held that are gone, as ``handlers.worker`` does where one process owns the database."""
+    await unit.run(statements.RELEASE_LEASES)
+    await unit.run(statements_delivery.RELEASE_NOTIFICATIONS)
 
 
 async def _clock_of(store: Store, clock: Clock) -> Clock:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from store import copies, schema
+from store.announcing import Work
 from store.engine import SqliteStore, Store
 from store.lock import ServingLock
 from store.schema import Prepared
@@ -30,16 +31,26 @@ async def prepare_database(database: Database, now: datetime, *, upgrade: bool, 
     return await postgres_schema.prepare(database, upgrade=upgrade, is_restored=is_restored)
 
 
-async def open_database(database: Database, *, serves: bool = False) -> Store:
-    """Open a database whose schema is today's. ``serves``: whether agents and people are to be served from it.
+async def open_database(database: Database) -> Store:
+    """Open a database whose schema is today's, beside whoever serves it. Raises ``StoreUnavailable``."""
+    if isinstance(database, Path):
+        return await SqliteStore.open(database)
+    from store.postgres import PostgresStore
 
-    Raises ``StoreUnavailable``.
+    return await PostgresStore.open(database)
+
+
+async def open_to_serve(database: Database, when_alone: Work[object]) -> Store:
+    """Open a database, whose schema is today's, to serve agents and people from it.
+
+    ``when_alone`` is written first where others might serve a PostgreSQL database, and nobody does. Whoever serves
+    SQLite's is alone as long as it has the lock. Raises ``StoreUnavailable``.
     """
     if isinstance(database, Path):
         return await SqliteStore.open(database)
     from store.postgres import PostgresStore
 
-    return await PostgresStore.open(database, serves=serves)
+    return await PostgresStore.open(database, serves=True, when_alone=when_alone)
 
 
 @asynccontextmanager

@@ -25,7 +25,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from store.announcing import BUSY_TIMEOUT_MS, MAX_GROUP, Announcer, ChangedElsewhere, Job, Unheard, Work, topic_of
 from store.compiled import Statement
-from store.postgres_connections import CONNECT_SECONDS, TURN, Trouble, connect, is_trouble, say_serving, unavailable
+from store.postgres_connections import (
+    CONNECT_SECONDS,
+    TURN,
+    Served,
+    Trouble,
+    connect,
+    is_trouble,
+    say_serving,
+    unavailable,
+    unserved,
+)
 from store.unit import StoreUnavailable, Unit
 
 if TYPE_CHECKING:
@@ -109,17 +119,24 @@ class PostgresStore(Announcer):
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, url: str, *, serves: bool = False) -> "PostgresStore":
+    async def open(cls, url: str, *, serves: bool = False, when_alone: Work[object] | None = None) -> "PostgresStore":
         """Open the database at ``url``, whose schema must be current (see ``store.postgres_schema``).
 
-        ``serves``: this is a replica; while there is one, nobody has the database alone. Raises ``StoreUnavailable``.
+        ``serves``: this is a replica; while there is one, nobody has the database alone. ``when_alone`` is written
+        before that, where no other replica serves. Raises ``StoreUnavailable``.
         """
         store = cls(url, serves=serves)
         store._connection = await connect(url)
-        store._tasks = [
-            store._loop.create_task(store._write_forever(), name="store-writer"),
-            store._loop.create_task(store._listen_forever(), name="store-listener"),
-        ]
+        store._tasks = [store._loop.create_task(store._write_forever(), name="store-writer")]
+        try:
+            if when_alone is not None:
+                with suppress(Served):
+                    async with unserved(url):
+                        await store.write(when_alone)
+        except BaseException:
+            await store.close()
+            raise
+        store._tasks.append(store._loop.create_task(store._listen_forever(), name="store-listener"))
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await store._is_listening.wait()  # what another replica commits from now on is heard
@@ -163,10 +180,11 @@ class PostgresStore(Announcer):
             return
         self._closed = True
         self._jobs.put_nowait(None)
-        writer, listener = self._tasks
+        writer, *listener = self._tasks
         await writer
-        listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
+        for task in listener:
+            task.cancel()
+        await asyncio.gather(*listener, return_exceptions=True)
         for connection in [*self._idle, self._connection]:
             if connection is not None:
                 await _close(connection)

@@ -64,19 +64,26 @@ async def connect(url: str) -> asyncpg.Connection:
         raise unavailable(error) from error
 
 
+class Served(StoreUnavailable):
+    """Somebody serves the database."""
+
+
 async def say_serving(connection: asyncpg.Connection) -> None:
     """Let nobody have the database alone for as long as ``connection`` lives. Raises ``StoreUnavailable``."""
-    if not await connection.fetchval(f"SELECT pg_try_advisory_lock_shared({SERVING})"):
-        raise StoreUnavailable("The database is not to be served yet: `signoff restored` is at work on it.")
+    try:
+        await connection.execute(f"SELECT pg_advisory_lock_shared({SERVING})")
+    except asyncpg.LockNotAvailableError as error:
+        raise StoreUnavailable("The database is not to be served yet: `signoff restored` is at work on it.") from error
 
 
 @asynccontextmanager
 async def unserved(url: str) -> AsyncIterator[None]:
-    """Keep every replica from starting. Raises ``StoreUnavailable`` while one serves."""
+    """Keep every replica from starting. Raises ``Served`` while one does."""
     connection = await connect(url)
     try:
         if not await connection.fetchval(f"SELECT pg_try_advisory_lock({SERVING})"):
-            raise StoreUnavailable("The database is being served. Stop all replicas first.")
+            raise Served("The database is being served. Stop all replicas first.")
         yield
+        await connection.close(timeout=CONNECT_SECONDS)  # which gives the lock back before this returns
     finally:
         connection.terminate()

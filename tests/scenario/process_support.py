@@ -21,7 +21,7 @@ from bot.instances import Instances
 from handlers.manifest import EVENTS_PATH
 from playground import Playground
 from playground.model import Message
-from store.engine import SqliteStore
+from store.opening import Database, open_database
 from tests.conftest import SAMPLE, StandingClock
 from tests.scenario.service_support import (
     PATIENCE_SECONDS,
@@ -98,7 +98,8 @@ class Site:
 
     starter: Starter
     slack: Playground
-    path: Path
+    path: Database
+    folder: Path
     mode: str
     text: str
     token: str
@@ -119,7 +120,7 @@ class Site:
 
     def configure(self, text: str) -> Path:
         """Write the configuration file, for this address and this Slack, and return where it is."""
-        config = self.path.with_name("config.toml")
+        config = self.folder / "config.toml"
         server = f'[server]\nhost = "127.0.0.1"\nport = {self.port}\npublic_url = "{self.url}"\n'
         text = text.replace('[server]\npublic_url = "http://127.0.0.1:8080"\n', server)
         config.write_text(config_for(self.slack, self.path, self.mode, text))
@@ -128,7 +129,7 @@ class Site:
     async def start(self, *, waits_for_slack: bool = True) -> None:
         """Start the process and wait until it serves."""
         config = self.configure(self.text)
-        log = self.path.with_name(f"{len(self._logs)}.log")
+        log = self.folder / f"{len(self._logs)}.log"
         self._logs.append(log)
         if self.mode == "http":
             self.slack.request_url = self.url + EVENTS_PATH
@@ -199,14 +200,21 @@ class Site:
 async def site_at(
     starter: Starter,
     slack: Playground,
-    database: Path,
+    database: Database,
     *,
     mode: str = "socket",
     text: str = SAMPLE,
     env: dict[str, str] | None = None,
+    folder: Path | None = None,
 ) -> AsyncIterator[Site]:
-    """Prepare a site with one instance's credential. Nothing runs yet; what runs at the end is killed."""
-    store = await SqliteStore.open(database)
+    """Prepare a site with one instance's credential. Nothing runs yet; what runs at the end is killed.
+
+    ``folder``: where configuration and logs are, where the database is no file.
+    """
+    if folder is None:
+        assert isinstance(database, Path)
+        folder = database.parent
+    store = await open_database(database)
     _, token = await Instances(store, StandingClock(), SECRET_KEY).create("till", "refund-bot")
     await store.close()
     secret = {
@@ -216,7 +224,9 @@ async def site_at(
         "SIGNOFF_SECRET_KEY": SECRET_KEY.decode(),
     }
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as session:
-        site = Site(starter, slack, database, mode, text, token, session, free_port(), {**secret, **(env or {})})
+        site = Site(
+            starter, slack, database, folder, mode, text, token, session, free_port(), {**secret, **(env or {})}
+        )
         try:
             yield site
         finally:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from store.postgres import READERS, PostgresStore
 from store.unit import StoreUnavailable
 from tests.conftest import SAMPLE
 from tests.postgres import PostgresServer
+from tests.scenario.process_support import Starter, site_at
 from tests.scenario.service_support import (
     Workplace,
     assert_sound,
@@ -205,3 +207,35 @@ async def test_a_database_that_is_not_there_is_a_failed_start(slack: Playground,
     with pytest.raises(StoreUnavailable):
         async with serving(slack, postgres_url + "_gone", secrets=secrets_for(slack)):
             pass
+
+
+async def test_processes_are_killed_started_again_and_join_each_other(
+    starter: Starter, slack: Playground, postgres_url: str, tmp_path: Path
+) -> None:
+    async with site_at(starter, slack, postgres_url, folder=tmp_path) as site:
+        await site.start()
+        request_id = await site.ask()
+        card = await site.card()
+        await site.kill()
+        await site.start()
+        async with serving(slack, postgres_url, token=site.token) as beside:
+            assert (await slack.click("U0ALICE", card.channel, card.ts, "approve")).ok
+            status, answer = await site.send("GET", f"/v1/requests/{request_id}?wait=30s")
+            assert (status, answer["status"]) == (200, "approved")
+            assert (await beside.send("POST", f"/v1/requests/{request_id}/consume", key="c"))[0] == 200
+            await site.until_delivered()
+            await site.terminate()
+    assert len(cards(slack)) == 1
+    assert_sound(postgres_url)
+
+
+async def test_whoever_starts_alone_frees_what_those_held_that_are_gone(slack: Playground, postgres_url: str) -> None:
+    async with serving(slack, postgres_url) as here:
+        await here.service.deliverer.stop(LEASE * 0)
+        await here.send("POST", "/v1/requests", REFUND, key="k")
+        assert len(await here.service.outbox.claim(10)) == 1
+        token = here.token
+    async with serving(slack, postgres_url, token=token) as again:
+        assert (await again.card()).channel == "C0REFUNDS"
+        await again.until_delivered()
+    assert len(cards(slack)) == 1

@@ -15,6 +15,7 @@ from handlers.check import check_database
 from handlers.cli import main
 from handlers.findings import Level, Report
 from store import postgres as store_postgres
+from store import postgres_connections
 from store.opening import unserved
 from store.postgres import PostgresStore
 from store.postgres_schema import prepare
@@ -131,7 +132,8 @@ async def test_restored_waits_for_no_replica_and_keeps_each_from_starting(
     assert await run(config, "restored") == 0
     assert "The database has no mark of a backup" in capsys.readouterr().out
     assert rows_of(postgres_url, "SELECT count(*) FROM events WHERE type = 'database.restored'") == [(1,)]
-    monkeypatch.setattr(store_postgres, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_connections, "BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr(store_postgres, "CONNECT_SECONDS", 1)
     async with unserved(postgres_url):
         with pytest.raises(StoreUnavailable, match="is at work on it"):
             await PostgresStore.open(postgres_url, serves=True)

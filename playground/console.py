@@ -212,7 +212,7 @@ def _said(request: Request, *, at_once: bool) -> tuple[str, datetime | None]:
     asked = "At once; nobody was asked." if at_once else ""
     if request.status == "approved" and request.decision and request.decision.expires_at:
         said = f"Note: {note}" if note else ""
-        return _join(asked or "Approved.", "It must be started by {moment}.", said), request.decision.expires_at
+        return _join(asked, "It must be started by {moment}.", said), request.decision.expires_at
     plain = {"denied": "Denied.", "expired": "Nobody decided in time.", "cancelled": "The request was withdrawn."}
     return _join(asked, note or plain.get(request.status, request.status)), None
 

@@ -1,4 +1,5 @@
-"""The short film at the head of the README: an agent asks, a card appears, a person approves, the call runs.
+"""The short film at the head of the README: an agent asks, a card appears, a person approves, the call runs; another
+call that nobody answers goes to whoever is on call.
 
 Its frames are photographs of the playground's page with a line of text below and a drawn pointer (a headless browser
 has none). ImageMagick puts them together; Signoff itself never needs it.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from playwright.async_api import Locator
 
-from tests.browser.browser_support import Window
+from tests.browser.browser_support import DEPLOYS, Window
 
 SIZE = (1240, 776)
 _LINE = 56  # px, the height of the text below the page
@@ -84,7 +85,8 @@ class Film:
         arguments = ["-loop", "0"]
         for path, seconds in self.frames:
             arguments += ["(", "-delay", str(round(seconds * 100)), str(path), ")"]
-        arguments += ["-dither", "None", "-layers", "OptimizeTransparency"]
+        # One small palette and no dots of nearly the same colour: it is the first thing that the README loads.
+        arguments += ["-dither", "None", "-colors", "24", "+map", "-fuzz", "4%", "-layers", "OptimizeTransparency"]
         process = await asyncio.create_subprocess_exec("convert", *arguments, str(to))
         if await process.wait():
             raise RuntimeError("ImageMagick could not put the film together")
@@ -102,14 +104,36 @@ async def play(film: Film, wait: Callable[..., Awaitable[None]]) -> None:
     run = await window.ask("refund")
     await run.is_waiting()
     card = await window.card()
-    await card.has_buttons("approve", "deny", "details")
+    await card.may_be_decided()
     await wait(seconds=24)
     await film.shoot("A card appears in Slack, for the people who may decide. The agent waits.", seconds=3.2)
     await film.shoot("Alice looks at the exact call, and approves it.", seconds=2.0, pointing=card.button("approve"))
     await card.press("approve")
     await run.ends("Ran", "asked", "waiting", "approved", "consumed", "ran", "reported")
     await card.says("succeeded")
-    await film.shoot("It runs once, as approved. Who decided what, and when, is on record.", seconds=4.5)
+    await film.shoot("It runs once, as approved. Who decided what, and when, is on record.", seconds=3.6)
+    await _escalate(film)
+
+
+async def _escalate(film: Film) -> None:
+    """What nobody answers, until somebody on call has it."""
+    window = film.window
+    call = '{"workspace": "production-eu", "destroy": 1}'  # a short one: the film is to load fast
+    await window.ask_freely(call, tool="terraform_apply", agent="deploy-bot", timeout="30m")
+    await window.at("free-toggle").click()
+    await window.become("U0IVY")
+    await window.go(DEPLOYS)
+    card = await window.card()
+    await card.may_be_decided()
+    await window.let_pass("10m", shown="10 min")
+    await card.says("1 reply")
+    await window.let_pass("5m", shown="15 min")
+    await card.says("@Ada Silva")
+    await window.become("U0ADMIN")
+    await window.go(window.demo.slack.messages("U0ADMIN")[-1].channel)
+    await (await window.card()).may_be_decided()
+    words = "Nobody answers a deploy? It goes to whoever is on call, who may then decide too."
+    await film.shoot(words, seconds=4.2)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from playwright.async_api import Browser, expect
 from bot.clock import MovableClock
 from handlers.demo import running_demo
 from scripts import film
-from tests.browser.browser_support import REFUNDS, SUPPORT, Surface, Window, find_browser, open_browser
+from tests.browser.browser_support import DEPLOYS, REFUNDS, SUPPORT, Surface, Window, find_browser, open_browser
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 MORNING = datetime(2026, 11, 23, 8, 12, 20, tzinfo=UTC)
@@ -83,7 +83,7 @@ async def dark(stage: Stage) -> None:
     window = stage.window
     await window.open("U0MIA", SUPPORT)
     await window.ask("email")
-    await (await window.card()).has_buttons("approve", "deny", "details")
+    await (await window.card()).may_be_decided()
     await stage.wait(seconds=25)
 
 
@@ -137,7 +137,7 @@ async def hostile(stage: Stage) -> None:
     window = stage.window
     await window.open()
     await window.ask("hostile")
-    await (await window.card()).has_buttons("approve", "deny", "details")
+    await (await window.card()).may_be_decided()
 
 
 async def waiting(stage: Stage) -> None:
@@ -145,7 +145,7 @@ async def waiting(stage: Stage) -> None:
     window = stage.window
     await window.open()
     run = await window.ask("refund")
-    await (await window.card()).has_buttons("approve", "deny", "details")
+    await (await window.card()).may_be_decided()
     await window.let_pass("10m", shown="10 min")
     await run.ends("Expired", "asked", "waiting", "expired")
     await (await window.card()).says("Expired")
@@ -157,7 +157,33 @@ async def deploy(stage: Stage) -> None:
     await window.open()
     run = await window.ask("deploy")
     await run.visit()
-    await (await window.card()).has_buttons("approve", "deny", "details")
+    await (await window.card()).may_be_decided()
+
+
+async def escalated(stage: Stage) -> None:
+    """A deploy that nobody answered: the reminder in the thread, more people who may decide, and somebody on it."""
+    window = stage.window
+    await window.open("U0IVY", DEPLOYS)
+    await window.page.get_by_label("Hide this hint").click()
+    await window.ask("deploy")
+    await (await window.card()).may_be_decided()
+    await window.let_pass("10m", shown="10 min")
+    await window.let_pass("5m", shown="15 min")
+    card = await window.card()
+    await card.says("@Ada Silva")
+    await card.press("claim")
+    await card.says("is on it")
+    await card.there.get_by_text("1 reply").click()
+    await expect(window.at("thread")).to_contain_text("still waits")
+
+
+async def burst(stage: Stage) -> None:
+    """Sixty calls at once, gathered on one message."""
+    window = stage.window
+    await window.open()
+    await window.ask_many("burst")
+    card = await window.queue_card()
+    await card.says("60 requests wait")
 
 
 async def phone(stage: Stage) -> None:
@@ -167,7 +193,7 @@ async def phone(stage: Stage) -> None:
     await window.at("tab-agent").click()
     await window.ask("refund")
     await window.at("tab-chat").click()
-    await (await window.card()).has_buttons("approve", "deny", "details")
+    await (await window.card()).may_be_decided()
 
 
 SCENES: dict[str, Scene] = {
@@ -180,6 +206,8 @@ SCENES: dict[str, Scene] = {
     "hostile": Scene(hostile),
     "waiting": Scene(waiting),
     "deploy": Scene(deploy),
+    "escalated": Scene(escalated),
+    "burst": Scene(burst),
     "phone": Scene(phone, PHONE),
 }
 

@@ -10,10 +10,10 @@ import { h } from "./vdom.js";
 
 /** @type {[string, string, number][]} test id → label → seconds */
 const STEPS = [
-  ["1m", "+1 min", 60],
-  ["5m", "+5 min", 300],
-  ["10m", "+10 min", 600],
-  ["1h", "+1 h", 3600],
+  ["1m", "1 min", 60],
+  ["5m", "5 min", 300],
+  ["10m", "10 min", 600],
+  ["1h", "1 h", 3600],
 ];
 
 /** "10 min", "1 h 10 min": how far the clock was moved. @param {number} seconds */
@@ -36,17 +36,12 @@ function clock() {
   const sending = ui.sending.has("clock");
   return h(
     "div",
-    { key: "clock", class: "time", role: "group", "aria-labelledby": "time-label" },
+    { key: "clock", class: "time", role: "group", "aria-label": "Time" },
     h(
       "div",
-      { class: "time-text" },
-      h("div", { class: "time-label", id: "time-label" }, icon("clock"), "Time"),
-      h(
-        "div",
-        { class: "preset-note", "data-testid": "clock-now", role: "status" },
-        h("span", null, timeText(now(), scope().me.tz)),
-        ahead ? h("b", { class: "time-ahead", "data-testid": "clock-ahead" }, `+${aheadText(ahead)}`) : null,
-      ),
+      { class: "time-text", "data-testid": "clock-now", role: "status" },
+      h("div", { class: "time-label" }, icon("clock"), timeText(now(), scope().me.tz)),
+      ahead ? h("b", { class: "time-ahead", "data-testid": "clock-ahead" }, `+${aheadText(ahead)}`) : null,
     ),
     STEPS.map(([key, label, seconds]) =>
       h(
@@ -55,12 +50,12 @@ function clock() {
           key,
           type: "button",
           class: "btn btn-small btn-time",
-          "aria-label": `Let time pass: ${label.slice(1)}`,
+          "aria-label": `Let time pass: ${label}`,
           "aria-disabled": sending ? "true" : null,
           "data-testid": `clock-${key}`,
           onclick: () => void moveClock(seconds),
         },
-        label,
+        `+${label.replace("min", "m")}`,
       ),
     ),
   );

@@ -211,6 +211,11 @@ class Surface:
         for text in texts:
             await expect(self.there).to_contain_text(text)
 
+    async def may_be_decided(self) -> None:
+        """Wait for the buttons that decide."""
+        for action in ("approve", "deny"):
+            await expect(self.button(action)).to_be_visible()
+
     async def has_buttons(self, *actions: str) -> None:
         """Check which buttons there are, in order, once they are."""
         buttons = self.there.locator("[data-testid^=button-]")

@@ -86,7 +86,7 @@ class Film:
         for path, seconds in self.frames:
             arguments += ["(", "-delay", str(round(seconds * 100)), str(path), ")"]
         # One small palette and no dots of nearly the same colour: it is the first thing that the README loads.
-        arguments += ["-dither", "None", "-colors", "24", "+map", "-fuzz", "4%", "-layers", "OptimizeTransparency"]
+        arguments += ["-dither", "None", "-colors", "24", "+map", "-fuzz", "5%", "-layers", "OptimizeTransparency"]
         process = await asyncio.create_subprocess_exec("convert", *arguments, str(to))
         if await process.wait():
             raise RuntimeError("ImageMagick could not put the film together")

@@ -26,7 +26,7 @@ def _words(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _words(item)
-    elif isinstance(value, dict):
+    elif isinstance(value, dict) and value.get("type") != "overflow":  # its choices are seen once it is opened
         if value.get("type") in ("text", "plain_text"):
             yield value["text"]
         for name, item in value.items():

@@ -45,7 +45,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 READERS = 8  # connections for reading, at most; with those that write and listen a replica has ten
-PULSE_SECONDS = 0.5  # how often the listening connection is tried, and how long it may take to answer
+PULSE_SECONDS = 0.5  # how often the listening connection is tried
+ANSWER_SECONDS = 1.0  # how long it may take to answer, or nobody is heard any more
 _UNHEARD_SECONDS = 0.2  # how often it is said, while nobody listens, and listening tried again
 _LOOKS_AT_THE_CLOCK = 5
 _CHANNEL = "signoff"
@@ -408,7 +409,7 @@ class PostgresStore(Announcer):
             with suppress(TimeoutError):
                 async with asyncio.timeout(PULSE_SECONDS):
                     await lost.wait()
-            await connection.execute("SELECT 1", timeout=PULSE_SECONDS)
+            await connection.execute("SELECT 1", timeout=ANSWER_SECONDS)
             self._resolve_doubt()
 
     def _hear(self, _connection: object, _process: int, _channel: str, payload: object) -> None:

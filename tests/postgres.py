@@ -91,9 +91,6 @@ class PostgresServer:
         self._call("pg_restore", f"--dbname={self.url(name)}", given=dump)
         return self.url(name)
 
-    def drop(self, url: str) -> None:
-        self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
-
     def execute(self, sql: str, database: str = "postgres") -> None:
         async def run() -> None:
             connection = await asyncpg.connect(self.url(database))

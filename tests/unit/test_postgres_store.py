@@ -279,3 +279,25 @@ async def test_a_url_that_leads_nowhere_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable) as refused:
         await PostgresStore.open("postgresql://signoff:secret@127.0.0.1:1/signoff")
     assert "secret" not in str(refused.value)
+
+
+async def test_a_line_that_falls_silent_is_noticed(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that goes away says nothing: no answer is the only sign."""
+    monkeypatch.setattr(store_postgres, "PULSE_SECONDS", 0.01)
+    monkeypatch.setattr(store_postgres, "ANSWER_SECONDS", 0.05)
+    async with opened(postgres_url) as store:
+        heard: list[type] = []
+        store.subscribe(lambda change: heard.append(type(change)))
+        answers = asyncpg.Connection.execute
+
+        async def never(connection: asyncpg.Connection, sql: str, *values: object, timeout: Any = None) -> Any:  # noqa: ASYNC109  # the driver's
+            if sql == "SELECT 1":
+                async with asyncio.timeout(timeout):
+                    await asyncio.Event().wait()
+            return await answers(connection, sql, *values, timeout=timeout)
+
+        monkeypatch.setattr(asyncpg.Connection, "execute", never)
+        await until(lambda: Unheard in heard)
+        monkeypatch.setattr(asyncpg.Connection, "execute", answers)
+        await until(lambda: ChangedElsewhere in heard)
+        assert await store.write(take("a")) == 1

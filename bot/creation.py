@@ -27,7 +27,7 @@ from bot.durations import parse_capped
 from bot.errors import BadCredential, FactsUnavailable, IdempotencyConflict, Limited
 from bot.escalation import columns_of, next_position
 from bot.events import EventType, append_event, commit
-from bot.halted import load_halts, ruling_under
+from bot.halted import ruling_now
 from bot.limits import Admission, Limits
 from bot.memory import count_try, recall
 from bot.people import Directory, Facts
@@ -181,8 +181,7 @@ class Creation:
         self._rulebook.refuse_outdated(call.edition)
         now = self._clock()
         instance, submission, rule = call.instance, call.submission, call.ruling.rule
-        halts = await load_halts(unit, instance.agent, rule.name if rule else None, now)
-        ruling = ruling_under(halts, call.ruling)
+        ruling = await ruling_now(unit, instance.agent, call.ruling, now)
         met = _NOTHING
         if ruling.course is Course.ASK:
             if foreseen is None:

@@ -58,6 +58,11 @@ def ruling_under(halts: Sequence[Halt], ruling: Ruling) -> Ruling:
     return replace(ruling, course=Course.DENY, code=STOPPED, reason=why)
 
 
+async def ruling_now(unit: Unit, agent: str, ruling: Ruling, now: datetime) -> Ruling:
+    """Return how a call of ``agent`` is to be treated with what is paused or stopped as this transaction sees it."""
+    return ruling_under(await load_halts(unit, agent, ruling.rule.name if ruling.rule else None, now), ruling)
+
+
 def can_ask(rule: Rule) -> bool:
     """Whether a rule names people who can be asked while it may not approve by itself."""
     return rule.channel is not None and bool(rule.seats)

@@ -29,7 +29,7 @@ from bot.errors import (
     UnknownRequest,
 )
 from bot.forcing import admins_needed, counts, judge_admin
-from bot.halted import load_halts, refuse_paused, ruling_under
+from bot.halted import refuse_paused, ruling_now
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
 from bot.lifecycle import State, state_of
 from bot.overrides import record_override
@@ -167,7 +167,9 @@ class Overrides:
             hearing = await self._hearings.preview(number, user_id, channel, _usergroups(ruling.rule))
         except AlreadyDecided as never_open:
             raise _why_not(never_open.request) from never_open
-        ruling = await self._store.peek(partial(_ruling_now, hearing=hearing, ruling=ruling))
+        ruling = await self._store.peek(
+            partial(ruling_now, agent=hearing.request.agent, ruling=ruling, now=hearing.now)
+        )
         return _rule_to_vote_under(hearing, user_id, ruling).step_up
 
     async def _rule_on_today(self, number: int) -> tuple[Edition, Ruling]:
@@ -202,7 +204,7 @@ class Overrides:
             return request, waiting[0] if waiting else None
         self._rulebook.refuse_outdated(edition)
         _refuse_unless_reversible(request)
-        rule = _rule_to_vote_under(hearing, act.user_id, await _ruling_now(unit, hearing, ruling))
+        rule = _rule_to_vote_under(hearing, act.user_id, await ruling_now(unit, request.agent, ruling, now))
         if act.full_view is None:
             raise NotSeenWhole
         if waiting:
@@ -307,12 +309,6 @@ def _why_not(request: Request) -> CannotReverse:
     return CannotReverse(
         f"A rule denied this, not a person: {reason} Only another configuration can change that.", code="denied_by_rule"
     )
-
-
-async def _ruling_now(unit: Unit, hearing: Hearing, ruling: Ruling) -> Ruling:
-    """Return how the call would be treated with what is paused or stopped now."""
-    rule = ruling.rule.name if ruling.rule is not None else None
-    return ruling_under(await load_halts(unit, hearing.request.agent, rule, hearing.now), ruling)
 
 
 def _rule_to_vote_under(hearing: Hearing, user_id: str, ruling: Ruling) -> Rule:

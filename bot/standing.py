@@ -19,6 +19,7 @@ from bot.config import FrozenRule, Rule
 from bot.decisions import StepUpCheck, ask_more, cast_vote, change_vote, wish_to_draw
 from bot.errors import ChangeRefused, NothingChanged, NotSeenWhole, Refusal, UnknownRequest
 from bot.events import EventType, append_event, commit, commit_to_text
+from bot.halted import ruling_now
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
 from bot.lifecycle import State
 from bot.overrides import record_override
@@ -123,6 +124,7 @@ class Standing:
             raise NotSeenWhole
         if call.digest == request.digest:
             raise NothingChanged
+        ruling = await ruling_now(unit, request.agent, ruling, now)
         rule = ruling.rule
         if ruling.course is Course.DENY or rule is None:
             raise ChangeRefused(f"The changed call would be denied. {ruling.reason}", code=ruling.code)

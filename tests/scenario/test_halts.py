@@ -13,6 +13,7 @@ import pytest
 from bot.errors import (
     AgentPaused,
     AlreadyHalted,
+    ChangeRefused,
     NotATime,
     NotHalted,
     NotYourPause,
@@ -23,9 +24,9 @@ from bot.events import commit
 from bot.halts import Target
 from store import statements, statements_halts
 from store.engine import SqliteStore
-from store.tables import DeciderKind, HaltEffect, HaltScope, Instance, Place, Rank, Request, Status, VoteKind
+from store.tables import DeciderKind, FullView, HaltEffect, HaltScope, Instance, Place, Rank, Request, Status, VoteKind
 from tests.conftest import House, StandingClock, Town, furnish, sample_settings, submission
-from tests.scenario.ahead_support import rows
+from tests.scenario.ahead_support import CHANGED, change, rows
 from tests.scenario.halts_support import (
     ADMIN,
     AGENT,
@@ -351,6 +352,37 @@ async def test_only_a_rule_that_approves_by_itself_can_be_stopped_and_once(house
     await house.halts.stop_rule(RULE.name, acts(BOB), "look at each")
     with pytest.raises(AlreadyHalted):
         await house.halts.stop_rule(RULE.name, acts(ALICE), "look at each")
+
+
+async def test_changing_a_call_to_what_a_stopped_rule_would_approve_leaves_a_vote(
+    house: House, instance: Instance, acts: Acts
+) -> None:
+    """The rule asks people now, so the one who changed the call has a say in it; while it is paused nobody has."""
+    small = """[[rules]]
+name = "small"
+agent = "refund-bot"
+tool = "issue_refund"
+when = "arguments.amount < 100"
+stage = "autonomous"
+channel = "C0REFUNDS"
+reviewers = ["finance"]
+
+[[rules]]
+name = "refunds\""""
+    text = COMPANY.replace('[[rules]]\nname = "refunds"', small, 1)
+    house = await furnish(house.store, house.clock, house.town, sample_settings(text))
+    asked, _ = await house.creation.submit(instance, submission(), "a")
+    assert asked.status is Status.PENDING
+    await house.halts.stop_rule("small", acts(BOB), "look at each")
+    await house.halts.pause(AGENT, acts(BOB), "wait")
+    with pytest.raises(ChangeRefused) as refused:
+        await change(house, asked, acts(ALICE, full_view=FullView.FORM))
+    assert refused.value.code == "agent_paused"
+    await house.halts.resume(AGENT, acts(BOB), "go on")
+    granted = await change(house, asked, acts(ALICE, full_view=FullView.FORM))
+    assert granted.standing is not None
+    again, _ = await house.creation.submit(instance, submission(arguments=CHANGED), "b")
+    assert (again.status, again.decided_by_kind) == (Status.APPROVED, DeciderKind.PERSON)
 
 
 async def test_a_stop_while_the_call_is_on_its_way(house: House, instance: Instance, acts: Acts) -> None:

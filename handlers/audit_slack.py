@@ -3,14 +3,14 @@
 A finished card shows the number and short hash of its request's last event; that is for the chain to agree with
 (``bot.chain``). Its first line, and who is named as having decided, must be the request's as it is stored, too. Cards
 are looked up where they were posted; one that was deleted, or that a free plan hides, is not there and says nothing.
+What stands there beside them is a witness as well: whoever takes events from the database takes their cards from it.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from bot.chain import Faults, Witness
@@ -27,6 +27,7 @@ from store.tables import DeciderKind, Request
 from store.unit import Unit
 
 _EARLIER = timedelta(minutes=1)  # Slack's clock is not ours
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 500
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)>")
 _SHORTCODE = re.compile(r":[a-z0-9_+-]+:")  # what Slack makes of a sign
@@ -37,22 +38,33 @@ _PEOPLE = (DeciderKind.PERSON, DeciderKind.ADMIN)
 class CardsSay:
     """What the cards said: those that vouch for an event, and how many were not there or vouch for nothing.
 
-    ``closed`` are channels that could not be read, with Slack's code.
+    ``unknown`` counts finished cards in Slack of which the database knows nothing. ``closed`` are channels that could
+    not be read, with Slack's code.
     """
 
     witnesses: list[Witness] = field(default_factory=list)
     read: int = 0
     not_there: int = 0
     silent: int = 0
+    unknown: int = 0
     closed: dict[str, str] = field(default_factory=dict)
 
 
-async def read_cards(store: Store, client: SlackClient, sleep: Sleep, faults: Faults) -> CardsSay:
-    """Read every finished card in Slack. Raises ``Unreachable`` where Slack does not answer."""
+async def read_cards(
+    store: Store, client: SlackClient, sleep: Sleep, faults: Faults, channels: Iterable[str] = ()
+) -> CardsSay:
+    """Read every finished card in Slack, also in ``channels`` of which the database knows none.
+
+    Raises ``Unreachable`` where Slack does not answer.
+    """
     reading = _Reading(store, client, sleep, faults)
-    cards = sorted(await reading.finished(), key=lambda card: card.channel)
-    for channel, group in groupby(cards, lambda card: card.channel):
-        await reading.read_channel(channel, {card.ts: card for card in group})
+    cards: dict[str, dict[str, FinishedCard]] = {channel: {} for channel in channels}
+    finished = await reading.finished()
+    for card in finished:
+        cards.setdefault(card.channel, {})[card.ts] = card
+    oldest = min((card.posted_at for card in finished), default=_EVER)
+    for channel, known in sorted(cards.items()):
+        await reading.read_channel(channel, known, min((card.posted_at for card in known.values()), default=oldest))
     return reading.say
 
 
@@ -70,9 +82,11 @@ class _Reading:
             cards += page
         return cards
 
-    async def read_channel(self, channel: str, cards: Mapping[str, FinishedCard]) -> None:
+    async def read_channel(self, channel: str, cards: Mapping[str, FinishedCard], oldest: datetime) -> None:
         try:
-            found = await self._find(channel, cards)
+            found = await self._find(channel, cards, max(oldest - _EARLIER, _EVER))
+            for ts in found.keys() - cards.keys():
+                await self._hear_unknown(found[ts])
             for ts, card in cards.items():
                 if ts not in found:
                     self.say.not_there += 1
@@ -82,17 +96,34 @@ class _Reading:
         except SlackTrouble as trouble:
             self.say.closed[channel] = trouble.code
 
-    async def _find(self, channel: str, cards: Mapping[str, FinishedCard]) -> dict[str, Sighting]:
-        """Look for messages in a channel, a page at a time, back to the oldest."""
-        since = min(card.posted_at for card in cards.values()) - _EARLIER
+    async def _find(self, channel: str, cards: Mapping[str, FinishedCard], since: datetime) -> dict[str, Sighting]:
+        """Look for ``cards`` in a channel, a page at a time, back to the oldest; and for whatever else vouches."""
         found: dict[str, Sighting] = {}
+        left = set(cards)
         cursor: str | None = None
         while True:
             page = partial(self._client.load_own_page, channel, since, cursor)
             sightings, cursor = await ask_patiently(page, self._sleep)
-            found |= {sighting.ts: sighting for sighting in sightings if sighting.ts in cards}
-            if cursor is None or len(found) == len(cards):
+            for sighting in sightings:
+                if sighting.ts in cards or read_witness(sighting.blocks) is not None:
+                    found[sighting.ts] = sighting
+                    left.discard(sighting.ts)
+            if cursor is None or (cards and not left):
                 return found
+
+    async def _hear_unknown(self, sighting: Sighting) -> None:
+        """Let a message vouch that is not among the finished cards, whatever the database makes of it."""
+        card = await self._store.read(
+            lambda unit: unit.one(statements.CARD_BY_MESSAGE, channel=sighting.channel, ts=sighting.ts)
+        )
+        mark = read_witness(sighting.blocks)
+        if mark is None:
+            return
+        self.say.read += 1
+        self.say.unknown += card is None
+        of = f"of #{card.request_number}" if card is not None else "that the database does not know"
+        words = f"a card {of} in {sighting.channel}, posted at {sighting.ts}"
+        self.say.witnesses.append(Witness(mark.number, mark.hash, words))
 
     async def _compare(self, card: FinishedCard, sighting: Sighting) -> None:
         where = f"the card of #{card.request_number} in {card.channel}"

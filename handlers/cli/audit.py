@@ -105,7 +105,8 @@ async def _ask_slack(store: Store, env: Mapping[str, str], settings: Settings, f
         raise CommandFailed("Slack cannot be asked: set SLACK_BOT_TOKEN, or SLACK_BOT_TOKEN_FILE.")
     client = SlackClient(settings.slack, token)
     try:
-        return await read_cards(store, client, asyncio.sleep, faults)
+        channels = (one for rule in settings.rules for one in (rule.channel, rule.fallback_channel) if one is not None)
+        return await read_cards(store, client, asyncio.sleep, faults, channels)
     except Unreachable as error:
         raise CommandFailed(f"Slack does not answer ({error}). Try again later, or without --slack.") from error
     finally:
@@ -138,6 +139,8 @@ def _witnesses_as_text(found: _Found) -> str:
     if cards is None:
         return f"{told}; Slack was not asked."
     told += f", {len(cards.witnesses)} of {cards.read} cards read in Slack ({cards.not_there} are not there any more)"
+    if cards.unknown:
+        told += f"; {cards.unknown} of these cards are unknown to the database"
     closed = ", ".join(f"{channel}: {code}" for channel, code in sorted(cards.closed.items()))
     return f"{told}; channels that could not be read: {closed}." if closed else f"{told}."
 
@@ -157,7 +160,7 @@ def _as_json(found: _Found) -> dict[str, object]:
         "checkpoints": found.checkpoints,
         "cards": cards and {
             "read": cards.read, "witnesses": len(cards.witnesses), "without_witness": cards.silent,
-            "not_there": cards.not_there, "channels_not_read": cards.closed,
+            "not_there": cards.not_there, "unknown": cards.unknown, "channels_not_read": cards.closed,
         },
         "witnessed_up_to": verdict.witnessed.number if verdict.witnessed else 0,
         "witnessed_by": verdict.witnessed.source if verdict.witnessed else None,

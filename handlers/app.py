@@ -31,6 +31,7 @@ from bot.digests import Digests
 from bot.escalations import Escalations
 from bot.halts import Halts
 from bot.hearings import Hearings
+from bot.homes import Homes
 from bot.instances import Instances
 from bot.lifecycle import state_of
 from bot.memory import Memory
@@ -166,7 +167,8 @@ class Service:
             digests=self.digests, passcodes=self.passcodes, oncall=self.oncall, absences=absences, links=links,
         )  # fmt: skip
         self.commands = Commands(self.client, self.afterwards, rooms.subcommands)
-        home = HomeTab(self.client, self.queries, clock)
+        homes = Homes(clock, rulebook, self.directory, self.queries, reports, ahead, self.halts)
+        home = HomeTab(self.client, self.queries, homes, links, clock)
         self.actions = Actions(
             self.client,
             self.decisions,

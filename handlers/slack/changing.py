@@ -135,3 +135,4 @@ class Changing:
         act = Act(click.act_id, click.user_id, click.team_id, click.surface, channel_of(card))
         await self._memory.reopen(card.request_number, act)
         log.info("reopened", request=card.request_number, user=click.user_id)
+        self._desk.refresh_home(click.user_id)

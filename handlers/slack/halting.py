@@ -5,33 +5,37 @@ by the rights of whoever sends it, as the same typed by hand would be. Reasons n
 """
 
 import json
-from collections.abc import Sequence
 
 import structlog
 
 from bot.clock import Clock
 from bot.digests import Digests
 from bot.errors import FactsUnavailable, ReasonMissing, Refusal, UnknownCard
-from bot.halted import can_ask, name_of
-from bot.halts import MAX_REASON, Halts, Resumed, Target
+from bot.halted import can_ask
+from bot.halts import Halts, Target
 from bot.hearings import Act
 from bot.people import Directory, zone_of
 from bot.rulebook import Rulebook
 from handlers.manifest import COMMAND
 from handlers.slack import digest_card
 from handlers.slack.actions import Actions
-from handlers.slack.blocks import Block, Message, View, context, modal, plain, quote, section
+from handlers.slack.blocks import Message, View, modal
 from handlers.slack.commands import Subcommand
+from handlers.slack.halt_answers import (
+    LIFT_SUBMITTED,
+    REASON_BLOCK,
+    REASON_INPUT,
+    STOP_SUBMITTED,
+    render_form,
+    render_in_force,
+    render_paused,
+    render_resumed,
+    render_stopped,
+)
 from handlers.slack.halt_words import USAGE, parse_target, parse_until, said_in, written
 from handlers.slack.payloads import BadPayload, Body, Click, Command, Submission
-from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention, without_hidden
-from store.tables import Digest, Halt, HaltEffect, HaltScope
-
-STOP_SUBMITTED = "halt_stop_submitted"
-LIFT_SUBMITTED = "halt_lift_submitted"
-REASON_BLOCK = REASON_INPUT = "halt_reason"
-_MOST_LISTED = 10
-_REASON_CHARACTERS, _REASON_LINES = 300, 4
+from handlers.slack.text import without_hidden
+from store.tables import Digest, HaltEffect, HaltScope
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +59,7 @@ class Halting:
 
     def join(self, actions: Actions) -> None:
         """Take the buttons of gathered notices, and their forms."""
-        self._open = actions.desk.open
+        self._desk = actions.desk
         actions.add_press("card", digest_card.STOP, self._ask_to_stop)
         actions.add_press("card", digest_card.LIFT, self._ask_to_lift)
         actions.add_form(STOP_SUBMITTED, self._stop)
@@ -74,6 +78,7 @@ class Halting:
                                 "Nothing changed.")  # fmt: skip
         halt = await self._halts.pause(target, _act(command), reason, until)
         log.info("paused", scope=target.scope.value, name=target.name, user=command.user_id, timed=until is not None)
+        self._desk.refresh_home(command.user_id)
         return render_paused(target, halt)
 
     async def _resume(self, command: Command, rest: str) -> Message:
@@ -85,6 +90,7 @@ class Halting:
             raise ReasonMissing(f"Say why, as in {COMMAND} resume {written(target)} it is repaired. Nothing changed.")
         resumed = await self._halts.resume(target, _act(command), reason)
         log.info("resumed", scope=target.scope.value, name=target.name, user=command.user_id, left=len(resumed.left))
+        self._desk.refresh_home(command.user_id)
         return render_resumed(target, resumed)
 
     async def _target(self, user_id: str, text: str) -> tuple[Target, str]:
@@ -116,7 +122,7 @@ class Halting:
             asks = rule is not None and can_ask(rule)
             return render_form(title, callback_id, digest.rule, asks=asks, modal_id=modal_id)
 
-        await self._open(click, title, build)
+        await self._desk.open(click, title, build)
 
     async def _pressed(self, click: Click) -> Digest:
         found = await self._digests.at(click.channel or "", click.ts or "")
@@ -135,7 +141,7 @@ class Halting:
         target = Target(HaltScope.RULE, _rule_in(submission.private_metadata))
         reason = submission.values.get(REASON_BLOCK, {}).get(REASON_INPUT) or ""
         if not without_hidden(reason).strip():
-            return _at_field(ReasonMissing())
+            return at_field(ReasonMissing())
         act = Act(submission.act_id, submission.user_id, submission.team_id, "modal")
         try:
             if stops:
@@ -143,12 +149,13 @@ class Halting:
             else:
                 said = render_resumed(target, await self._halts.resume(target, act, reason, HaltEffect.ASK))
         except (ReasonMissing, FactsUnavailable) as error:
-            return _at_field(error)
+            return at_field(error)
         log.info("stopped" if stops else "lifted", rule=target.name, user=submission.user_id)
+        self._desk.refresh_home(submission.user_id)
         return {"response_action": "update", "view": modal("Done", said.blocks)}
 
 
-def _at_field(error: Refusal) -> Body:
+def at_field(error: Refusal) -> Body:
     return {"response_action": "errors", "errors": {REASON_BLOCK: error.message}}
 
 
@@ -166,91 +173,3 @@ def _rule_in(private_metadata: str) -> str:
     if not isinstance(rule, str):
         raise BadPayload("private_metadata is not what we wrote")
     return rule
-
-
-# --- words ---
-
-
-def render_paused(target: Target, halt: Halt) -> Message:
-    """Say what a pause does, and how it ends."""
-    until = f"until {date(halt.until)}" if halt.until is not None else "until it is resumed"
-    return _told(
-        f"⏸ *{mrkdwn(str(target))} is paused* {until}.",
-        [halt],
-        "New calls are denied with this reason, nothing is approved, and no open approval is used. Deny still works.",
-        f"`{COMMAND} resume {mrkdwn(written(target))} REASON` lets it go on.",
-    )
-
-
-def render_stopped(target: Target, halt: Halt) -> Message:
-    """Say what stopping a rule does, and how it ends."""
-    return _told(
-        f"🛑 *{mrkdwn(str(target))} may not approve by itself* until that is lifted.",
-        [halt],
-        "What it has approved already can still be used: pause it as well if that is too much.",
-        f"`{COMMAND} resume {mrkdwn(written(target))} REASON` lifts it: an admin's or a reviewer's to say.",
-    )
-
-
-def render_resumed(target: Target, resumed: Resumed) -> Message:
-    """Say what goes on, and what somebody else stopped that does not."""
-    if not resumed.left:
-        lifted = all(halt.effect is HaltEffect.ASK for halt in resumed.ended)
-        words = "approves by itself again" if lifted and resumed.ended else "goes on"
-        return _told(f"▶️ *{mrkdwn(str(target))} {words}.*", [])
-    return _told(f"⏸ Your part is done, but *{mrkdwn(str(target))} does not go on yet*:", resumed.left[:_MOST_LISTED])
-
-
-def render_in_force(halts: Sequence[Halt], usage: str) -> Message:
-    """List what is paused and stopped, and say what can be typed."""
-    title = "This is stopped now:" if halts else "Nothing is paused or stopped that you could resume."
-    more = [f"{len(halts) - _MOST_LISTED} more are not listed here."] if len(halts) > _MOST_LISTED else []
-    return _told(title, halts[:_MOST_LISTED], *more, f"Type `{COMMAND} {mrkdwn(usage)}`.", named=True)
-
-
-def render_form(title: str, callback_id: str, rule: str, *, asks: bool, modal_id: str) -> View:
-    """Ask why a rule is to be stopped, or why that is lifted."""
-    if callback_id == STOP_SUBMITTED:
-        instead = "asks its reviewers about each call" if asks else "denies each call, as it names nobody to ask"
-        words = f"Rule *{mrkdwn(rule)}* then {instead}, until an admin or a reviewer lifts that."
-    else:
-        words = f"Rule *{mrkdwn(rule)}* then approves by itself again."
-    blocks: list[Block] = [
-        section(words, "what"),
-        {
-            "type": "input",
-            "block_id": REASON_BLOCK,
-            "label": plain("Why?"),
-            "hint": plain("It is kept on record; agents and people who meet the stop read it."),
-            "element": {
-                "type": "plain_text_input",
-                "action_id": REASON_INPUT,
-                "multiline": True,
-                "max_length": MAX_REASON,
-            },
-        },
-    ]
-    return modal(
-        title, blocks, external_id=modal_id, callback_id=callback_id, private_metadata=json.dumps({"rule": rule}),
-        submit=title, close="Cancel",
-    )  # fmt: skip
-
-
-def _told(words: str, halts: Sequence[Halt], *small: str, named: bool = False) -> Message:
-    blocks: list[Block] = [section(words, "answer")]
-    for halt in halts:
-        blocks.append(context([_who(halt, named=named)], f"halt_{halt.id}"))
-        part = excerpt(halt.reason, _REASON_CHARACTERS, _REASON_LINES)
-        blocks.append(quote(part.shown, f"reason_{halt.id}"))
-        if part.left_out:
-            blocks.append(context([f"{how_many(part.left_out, 'more character')} of it."], f"rest_{halt.id}"))
-    if small:
-        blocks.append(context(small, "more"))
-    return Message(words, blocks)
-
-
-def _who(halt: Halt, *, named: bool) -> str:
-    done = "paused" if halt.effect is HaltEffect.DENY else "stopped"
-    what = f"*{mrkdwn(name_of(halt.scope, halt.name))}* was {done}" if named else done.capitalize()
-    until = f", until {date(halt.until)}" if named and halt.until is not None else ""
-    return f"{what} by {user_mention(halt.user_id)}, {date(halt.at)}{until}:"

@@ -70,7 +70,7 @@ def _denial(one: HeldDenial, address: Address, page: int) -> list[Block]:
         context(
             [f"{words} · the same call is denied again without asking until {date(one.until)}"], f"{block_id}_facts"
         ),
-        *([] if is_changed else reason_of(request.note, f"{block_id}_reason")),
+        *reason_of(request.note, f"{block_id}_reason"),
         actions([button("Reopen", REOPEN, _value(request.number, page))], f"{block_id}_reopen"),
     ]
 

@@ -11,7 +11,11 @@ from handlers.slack.quorum import has_approved, score
 from handlers.slack.states import is_over
 
 MAX_SHOWN = 18
-MAX_SHOWN_GIVEN = 5
+MAX_SHOWN_GIVEN = 3
+MAX_BLOCKS = 100
+"""Slack's own limit for a view."""
+_PER_ITEM = 4
+_AROUND = 5  # titles, the rule above one, what says that nothing waits, and how many more there are
 
 
 def shown_of(waiting: Waiting) -> list[int]:
@@ -19,10 +23,17 @@ def shown_of(waiting: Waiting) -> list[int]:
     return [*waiting.for_them[:MAX_SHOWN], *waiting.given[:MAX_SHOWN_GIVEN]]
 
 
-def render_home(seen: Sequence[Seen], now: datetime, user_id: str = "", waiting: Waiting | None = None) -> View:
+def render_home(
+    seen: Sequence[Seen],
+    now: datetime,
+    user_id: str = "",
+    waiting: Waiting | None = None,
+    below: Sequence[Block] = (),
+) -> View:
     """Draw the Home tab of a person who sees these requests, soonest deadline first.
 
     ``waiting``: how many there are in all, where ``seen`` has only those that there is room for (``shown_of``).
+    ``below`` is what else the tab has; of what waits as many are shown as fit above it.
     """
     open_ = [one for one in seen if not is_over(one.drawing.request, now)]
     given = [one for one in open_ if has_approved(one.drawing, user_id)]
@@ -34,25 +45,28 @@ def render_home(seen: Sequence[Seen], now: datetime, user_id: str = "", waiting:
         all_given, all_mine = len(waiting.given), max(len(waiting.for_them) - gone, len(mine))
         all_ = max(len(waiting.all) - gone, all_mine + all_given)
     others = all_ - all_mine - all_given
+    shown_given = given[:MAX_SHOWN_GIVEN]
+    room = MAX_BLOCKS - len(below) - _AROUND - _PER_ITEM * len(shown_given)
+    shown = mine[: min(MAX_SHOWN, room // _PER_ITEM)]
     blocks: list[Block] = [line([said("Waiting for you", bold=True)], "title")]
     if not mine:
         blocks.append(section("Nothing waits for you.", "nothing"))
-    for one in mine[:MAX_SHOWN]:
+    for one in shown:
         blocks += _item(one)
     if given:
         blocks += [divider(), line([said("You approved; others are awaited", bold=True)], "given")]
-    for one in given[:MAX_SHOWN_GIVEN]:
+    for one in shown_given:
         blocks += _item(one, has_voted=True)
     rest = []
-    if (more := all_given - min(len(given), MAX_SHOWN_GIVEN)) > 0:
+    if (more := all_given - len(shown_given)) > 0:
         rest.append(f"{more:,} more that you approved wait for others.")
-    if (more := all_mine - min(len(mine), MAX_SHOWN)) > 0:
-        rest.append(f"{more:,} more wait for you; they appear here as these are decided.")
+    if (more := all_mine - len(shown)) > 0:
+        rest.append(f"{more:,} more wait for you; they appear here as these are decided. All: `/signoff pending mine`")
     if others:
         rest.append(f"Waiting for others: {others:,}, see `/signoff pending`.")
     if rest:
         blocks.append(context(rest, "rest"))
-    return {"type": "home", "blocks": blocks}
+    return {"type": "home", "blocks": [*blocks, *below]}
 
 
 def _item(one: Seen, *, has_voted: bool = False) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Draws people's Home tabs: when they open them, and again when they decided something that was listed there."""
+"""Draws people's Home tabs: when they open them, and again when they did something that it shows."""
 
 from collections import OrderedDict
 
@@ -6,10 +6,13 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import FactsUnavailable
+from bot.homes import Homes
 from bot.queries import Queries
 from handlers.slack.blocks import View, line, said
 from handlers.slack.client import SlackClient
 from handlers.slack.home import render_home, shown_of
+from handlers.slack.home_sections import render_below
+from handlers.slack.links import CardLinks
 from handlers.slack.trouble import SlackTrouble
 from store.unit import StoreUnavailable
 
@@ -22,9 +25,11 @@ log = structlog.get_logger(__name__)
 class HomeTab:
     """The Home tab of everybody who looks at it."""
 
-    def __init__(self, client: SlackClient, queries: Queries, clock: Clock) -> None:
+    def __init__(self, client: SlackClient, queries: Queries, homes: Homes, links: CardLinks, clock: Clock) -> None:
         self._client = client
         self._queries = queries
+        self._homes = homes
+        self._links = links
         self._clock = clock
         self._visitors: OrderedDict[str, None] = OrderedDict()
 
@@ -45,7 +50,9 @@ class HomeTab:
         try:
             waiting = await self._queries.waiting(user_id)
             seen = await self._queries.draw(waiting, shown_of(waiting))
-            view = render_home(seen, self._clock(), user_id, waiting)
+            overview = await self._homes.overview(user_id)
+            below = render_below(overview, await self._links.addresses()) if overview is not None else []
+            view = render_home(seen, self._clock(), user_id, waiting, below)
         except (FactsUnavailable, StoreUnavailable) as error:
             log.warning("home_unavailable", user=user_id, cause=type(error).__name__)
             view = View(type="home", blocks=[line([said(_CLOSED)], "closed")])

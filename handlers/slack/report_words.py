@@ -7,6 +7,7 @@ behind a bar, both cut where they are long, which is said.
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from bot.changed_calls import changed_call_in
 from bot.lifecycle import State
 from bot.queries import Seen
 from bot.reports import Decided, Figures, Overridden, OverrideRow, PersonFigures, Row, Stats, Wanted
@@ -179,6 +180,8 @@ def reason_of(text: str | None, block_id: str, *, forgotten: bool = False) -> li
         return [context(["The reason is no longer kept."], block_id)]
     if not text:
         return []
+    if changed_call_in(text) is not None:  # a call's arguments are on its card, and in no list
+        return [context(["The changed call stands on the card."], block_id)]
     part = excerpt(text, _REASON_CHARACTERS, _REASON_LINES)
     blocks = [quote(part.shown, block_id)]
     if part.left_out:

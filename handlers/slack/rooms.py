@@ -30,6 +30,7 @@ from handlers.slack.lifting import Lifting
 from handlers.slack.links import CardLinks
 from handlers.slack.oncall import OnCallCommands
 from handlers.slack.reporting import Reporting
+from handlers.slack.switching import Switching
 from store.engine import Store
 
 
@@ -83,5 +84,12 @@ def make_rooms(
             *halting.subcommands(),
             enrolment.subcommand(),
         ],
-        (reporting, lifting, halting, enrolment, Explaining(Timelines(store, rulebook, queries))),
+        (
+            reporting,
+            lifting,
+            halting,
+            Switching(halts, clock),
+            enrolment,
+            Explaining(Timelines(store, rulebook, queries)),
+        ),
     )

@@ -150,7 +150,8 @@ def _written(moment: Moment, block_id: str) -> Iterator[Block]:
     if not moment.words:
         return
     if changed_call_in(moment.words) is not None:
-        yield context(["The changed call: see Details."], block_id)
+        if moment.type == EventType.OVERRIDE_MADE:
+            yield context(["The changed call: see Details."], block_id)
         return
     part = excerpt(moment.words, _WORDS_CHARACTERS, _WORDS_LINES)
     is_agents = moment.type == EventType.OUTCOME_REPORTED

@@ -10,7 +10,7 @@ from bot.digests import SETTLED
 from bot.errors import AgentPaused
 from bot.hearings import Act
 from handlers.slack.digest_card import LIFT, STOP
-from handlers.slack.halting import REASON_BLOCK
+from handlers.slack.halt_answers import REASON_BLOCK
 from playground import Fault
 from playground.model import Message
 from store.tables import Request, Status

@@ -8,7 +8,7 @@ from bot.digests import Gathered
 from bot.halts import Resumed, Target
 from handlers.slack.blocks import Message
 from handlers.slack.digest_card import LIFT, STOP, render_digest
-from handlers.slack.halting import (
+from handlers.slack.halt_answers import (
     LIFT_SUBMITTED,
     STOP_SUBMITTED,
     render_form,

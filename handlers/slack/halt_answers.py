@@ -1,0 +1,108 @@
+"""What is said about pauses and stopped rules: answers, the form that asks why, and a line for each. Pure."""
+
+import json
+from collections.abc import Sequence
+
+from bot.halted import name_of
+from bot.halts import MAX_REASON, Resumed, Target
+from handlers.manifest import COMMAND
+from handlers.slack.blocks import Block, Message, View, context, modal, plain, quote, section
+from handlers.slack.halt_words import written
+from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention
+from store.tables import Halt, HaltEffect
+
+STOP_SUBMITTED = "halt_stop_submitted"
+LIFT_SUBMITTED = "halt_lift_submitted"
+REASON_BLOCK = REASON_INPUT = "halt_reason"
+_MOST_LISTED = 10
+_REASON_CHARACTERS, _REASON_LINES = 300, 4
+
+
+def render_paused(target: Target, halt: Halt) -> Message:
+    """Say what a pause does, and how it ends."""
+    until = f"until {date(halt.until)}" if halt.until is not None else "until it is resumed"
+    return _told(
+        f"⏸ *{mrkdwn(str(target))} is paused* {until}.",
+        [halt],
+        "New calls are denied with this reason, nothing is approved, and no open approval is used. Deny still works.",
+        f"`{COMMAND} resume {mrkdwn(written(target))} REASON` lets it go on.",
+    )
+
+
+def render_stopped(target: Target, halt: Halt) -> Message:
+    """Say what stopping a rule does, and how it ends."""
+    return _told(
+        f"🛑 *{mrkdwn(str(target))} may not approve by itself* until that is lifted.",
+        [halt],
+        "What it has approved already can still be used: pause it as well if that is too much.",
+        f"`{COMMAND} resume {mrkdwn(written(target))} REASON` lifts it: an admin's or a reviewer's to say.",
+    )
+
+
+def render_resumed(target: Target, resumed: Resumed) -> Message:
+    """Say what goes on, and what somebody else stopped that does not."""
+    if not resumed.left:
+        lifted = all(halt.effect is HaltEffect.ASK for halt in resumed.ended)
+        words = "approves by itself again" if lifted and resumed.ended else "goes on"
+        return _told(f"▶️ *{mrkdwn(str(target))} {words}.*", [])
+    return _told(f"⏸ Your part is done, but *{mrkdwn(str(target))} does not go on yet*:", resumed.left[:_MOST_LISTED])
+
+
+def render_in_force(halts: Sequence[Halt], usage: str) -> Message:
+    """List what is paused and stopped, and say what can be typed."""
+    title = "This is stopped now:" if halts else "Nothing is paused or stopped that you could resume."
+    more = [f"{len(halts) - _MOST_LISTED} more are not listed here."] if len(halts) > _MOST_LISTED else []
+    return _told(title, halts[:_MOST_LISTED], *more, f"Type `{COMMAND} {mrkdwn(usage)}`.", named=True)
+
+
+def render_form(title: str, callback_id: str, rule: str, *, asks: bool, modal_id: str) -> View:
+    """Ask why a rule is to be stopped, or why that is lifted."""
+    if callback_id == STOP_SUBMITTED:
+        instead = "asks its reviewers about each call" if asks else "denies each call, as it names nobody to ask"
+        words = f"Rule *{mrkdwn(rule)}* then {instead}, until an admin or a reviewer lifts that."
+    else:
+        words = f"Rule *{mrkdwn(rule)}* then approves by itself again."
+    blocks: list[Block] = [
+        section(words, "what"),
+        reason_block(),
+    ]
+    return modal(
+        title, blocks, external_id=modal_id, callback_id=callback_id, private_metadata=json.dumps({"rule": rule}),
+        submit=title, close="Cancel",
+    )  # fmt: skip
+
+
+def reason_block() -> Block:
+    """The field that asks why something is stopped, or goes on."""
+    return {
+        "type": "input",
+        "block_id": REASON_BLOCK,
+        "label": plain("Why?"),
+        "hint": plain("It is kept on record; agents and people who meet the stop read it."),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": REASON_INPUT,
+            "multiline": True,
+            "max_length": MAX_REASON,
+        },
+    }
+
+
+def _told(words: str, halts: Sequence[Halt], *small: str, named: bool = False) -> Message:
+    blocks: list[Block] = [section(words, "answer")]
+    for halt in halts:
+        blocks.append(context([who_stopped(halt, named=named)], f"halt_{halt.id}"))
+        part = excerpt(halt.reason, _REASON_CHARACTERS, _REASON_LINES)
+        blocks.append(quote(part.shown, f"reason_{halt.id}"))
+        if part.left_out:
+            blocks.append(context([f"{how_many(part.left_out, 'more character')} of it."], f"rest_{halt.id}"))
+    if small:
+        blocks.append(context(small, "more"))
+    return Message(words, blocks)
+
+
+def who_stopped(halt: Halt, *, named: bool) -> str:
+    done = "paused" if halt.effect is HaltEffect.DENY else "stopped"
+    what = f"*{mrkdwn(name_of(halt.scope, halt.name))}* was {done}" if named else done.capitalize()
+    until = f", until {date(halt.until)}" if named and halt.until is not None else ""
+    return f"{what} by {user_mention(halt.user_id)}, {date(halt.at)}{until}:"

@@ -352,6 +352,14 @@ def _lifted(facts: Facts) -> str:
     return f"*{_who(facts)}'s vote ahead ended*{_LIFTED.get(str(facts.get('code')), '')}"
 
 
+_PLACES_LOOKED_AT = ("details", "review", "changes", "why", "show")
+
+
+def _of(facts: Facts) -> str:
+    """Where somebody looked, in a word of ours."""
+    return f": {facts['what']}" if facts.get("what") in _PLACES_LOOKED_AT else ""
+
+
 _TOLD: dict[str, Callable[[Facts], str]] = {
     EventType.REQUEST_MADE: _made,
     EventType.REQUEST_DECIDED: _decided,
@@ -361,7 +369,7 @@ _TOLD: dict[str, Callable[[Facts], str]] = {
     EventType.REQUEST_OVERDUE: lambda facts: "🚨 *No outcome in time*",
     EventType.REQUEST_CLAIMED: _claimed,
     EventType.REQUEST_FORGOTTEN: lambda facts: "🧹 *Arguments and notes removed*, as the retention says",
-    EventType.REQUEST_LOOKED_AT: lambda facts: f"👀 {_who(facts)} looked at it",
+    EventType.REQUEST_LOOKED_AT: lambda facts: f"👀 {_who(facts)} looked at it{_of(facts)}",
     EventType.OUTCOME_REPORTED: lambda facts: f"🏁 *The agent says it {_text(facts.get('outcome'))}*",
     EventType.VOTE_CAST: _vote,
     EventType.VOTE_WITHDRAWN: lambda facts: f"🔄 *{_who(facts)} took their vote back*",
@@ -378,10 +386,12 @@ _TOLD: dict[str, Callable[[Facts], str]] = {
     EventType.STEP_SKIPPED: lambda facts: "A step was skipped: outside its hours",
     EventType.STEP_FAILED: lambda facts: f"🔕 *Nobody could be told* ({', '.join(_list(facts, 'codes', _text))})",
     EventType.SEAT_WIDENED: _widened,
-    EventType.PAGES_OPENED: lambda facts: f"📖 {_who(facts)} opened the pages of the review",
+    EventType.PAGES_OPENED: lambda facts: f"📖 {_who(facts)} opened every page{_of(facts)}",
     EventType.CARD_POSTED: _posted,
     EventType.CARD_LOST: lambda facts: "The card was deleted in Slack",
-    EventType.NOTIFICATION_SENT: lambda facts: "Told in Slack",
-    EventType.NOTIFICATION_FAILED: lambda facts: f"🔕 Slack did not take a message ({_text(facts.get('code'))})",
+    EventType.NOTIFICATION_SENT: lambda facts: f"🔔 Told {joined(_list(facts, 'to', user_mention)) or 'people'}",
+    EventType.NOTIFICATION_FAILED: lambda facts: (
+        f"🔕 Not told: {joined(_list(facts, 'to', user_mention)) or 'a message'} ({_text(facts.get('code'))})"
+    ),
     EventType.RECORD_EXPORTED: lambda facts: f"📦 Exported on the command line ({_text(facts.get('what'))})",
 }

@@ -12,6 +12,8 @@ from store.tables import FullView, Instance, Request, Status, VoteKind
 from tests.conftest import SAMPLE, House, submission
 from tests.scenario.ahead_support import Acts, change, rows, under
 
+pytestmark = pytest.mark.both_databases
+
 TWO_ADMINS = SAMPLE.replace('users = ["U0ADMIN"]', 'users = ["U0ADMIN", "U0OWNER"]')
 
 

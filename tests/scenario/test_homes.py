@@ -12,6 +12,8 @@ from tests.conftest import House, submission
 from tests.scenario.ahead_support import Acts, under
 from tests.scenario.halts_support import ADMIN, AGENT, ALICE, ALL, BOB, BOTH, COMPANY, OTHER, OWNER, RULE, STRANGER
 
+pytestmark = pytest.mark.both_databases
+
 
 def homes(house: House) -> Homes:
     reports = Reports(house.store, house.rulebook, Redactor(b"k" * 32))

@@ -14,6 +14,8 @@ from tests.conftest import SAMPLE, House, sample_settings, submission
 from tests.scenario.ahead_support import Acts, change, under
 from tests.stores import database_of, rows_at
 
+pytestmark = pytest.mark.both_databases
+
 SMALL = SAMPLE.replace(
     '[[rules]]\nname = "refunds"',
     '[[rules]]\nname = "small"\nagent = "refund-bot"\ntool = "issue_refund"\nstage = "autonomous"\n'

@@ -90,6 +90,10 @@ def test_every_event_of_a_request_has_words() -> None:
         (EventType.STANDING_LIFTED, {"user": "U0BOB", "by": "U0ALICE"}, "<@U0ALICE> lifted <@U0BOB>'s vote ahead"),
         (EventType.STANDING_LIFTED, {"user": "U0BOB", "by": "U0BOB"}, "<@U0BOB> lifted their vote ahead"),
         (EventType.STANDING_LIFTED, {"user": "U0BOB", "code": "voted_since"}, "there is a newer vote"),
+        (EventType.REQUEST_LOOKED_AT, {"user": "U0BOB", "what": "review"}, "<@U0BOB> looked at it: review"),
+        (EventType.PAGES_OPENED, {"user": "U0BOB", "what": "<b>"}, "<@U0BOB> opened every page"),
+        (EventType.NOTIFICATION_SENT, {"to": "U0BOB, U0ALICE"}, "Told <@U0BOB> and <@U0ALICE>"),
+        (EventType.NOTIFICATION_FAILED, {"to": "U0BOB", "code": "user_not_found"}, "Not told: <@U0BOB> (user_not"),
         (EventType.CARD_POSTED, {"place": "dm", "channel": "D0BOB"}, "Card sent as a direct message"),
     ],
 )  # fmt: skip

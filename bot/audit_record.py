@@ -70,14 +70,14 @@ def differences(request: Request, links: list[Link], votes: list[Vote], override
     if len(made) != 1:
         yield "that it was made is on record " + (f"{len(made)} times" if made else "nowhere")
         return
-    yield from _otherwise(made[0], _as_made(request))
+    yield from otherwise(made[0], _as_made(request))
     for kind, column in _ONCE.items():
         times = len(told.get(kind, ()))
         if times != (getattr(request, column) is not None):
             yield f"{column} is {'stored' if times == 0 else 'not stored so'}, and on record {times} times"
             continue
         for facts in told.get(kind, ()):
-            yield from _otherwise(facts, _as_it_happened(request, kind))
+            yield from otherwise(facts, _as_it_happened(request, kind))
     if (request.status is Status.PENDING) != (request.decided_at is None):
         yield "its status is not what its times say"
     yield from _of_votes(request, told, votes)
@@ -135,7 +135,7 @@ def _of_votes(request: Request, told: Mapping[str, list[Facts]], votes: list[Vot
         }  # fmt: skip
         if request.forgotten_at is None:
             stored["note"] = commit_to_text(request, vote.note)
-        yield from _otherwise(facts, stored, f" of the vote of {facts.get('user')}")
+        yield from otherwise(facts, stored, f" of the vote of {facts.get('user')}")
     on_record = Counter(facts.get("user") for facts in told.get(EventType.VOTE_WITHDRAWN, ()))
     if on_record != Counter(vote.user_id for vote in votes if vote.withdrawn_at is not None):
         yield "the votes that were withdrawn are others than on record"
@@ -152,10 +152,10 @@ def _of_overrides(request: Request, told: list[Facts], overrides: list[Override]
         }  # fmt: skip
         if request.forgotten_at is None:
             stored["reason"] = commit_to_text(request, one.reason)
-        yield from _otherwise(facts, stored, f" of override {one.id}")
+        yield from otherwise(facts, stored, f" of override {one.id}")
 
 
-def _otherwise(facts: Facts, stored: Facts, of: str = "") -> Iterator[str]:
+def otherwise(facts: Facts, stored: Facts, of: str = "") -> Iterator[str]:
     """Name the facts that are stored otherwise; what is null is left out on record."""
     for name, value in stored.items():
         if facts.get(name) != value:

@@ -22,9 +22,9 @@ from bot.decisions import close_request
 from bot.events import EventType, append_event
 from bot.lifecycle import State, state_of
 from bot.notices import NoticeKind, tell_admins
-from bot.policy import FORBIDDEN, Policy
+from bot.policy import FORBIDDEN
 from bot.revocation import revoke_open, tell_revoked
-from bot.rulebook import Rulebook
+from bot.rulebook import Edition, Rulebook
 from store import statements, statements_config
 from store.engine import Store
 from store.tables import DeciderKind, Request, Status
@@ -85,7 +85,7 @@ class Reloads:
         """At the start: record which file is in force, if it is another than the last one; end what it forbids."""
 
         async def work(unit: Unit) -> None:
-            facts = _facts_of(self._rulebook.policy.settings)
+            facts = _facts_of(self._rulebook.policy.settings) | {"wordings": self._rulebook.wordings}
             known = await last_known(unit)
             if known is None or any(known.get(name) != value for name, value in facts.items()):
                 await append_event(unit, self._clock(), EventType.CONFIG_LOADED, **facts)
@@ -134,8 +134,8 @@ class Reloads:
             except StoreUnavailable as error:  # nobody can use them anyway; the next reload or start ends them
                 return Reload(Result.TAKEN, facts, cause=error)
 
-    async def _record(self, unit: Unit, policy: Policy, old: Settings, new: Settings) -> dict[str, str | int]:
-        now = self._clock()
+    async def _record(self, unit: Unit, edition: Edition, old: Settings, new: Settings) -> dict[str, str | int]:
+        now, policy = self._clock(), edition.policy
         forbidden = dict.fromkeys((Status.PENDING, Status.APPROVED), 0)
         for calls in await unit.all(statements_config.LIVE_CALLS):
             if policy.forbids(calls.agent, calls.tool):
@@ -148,7 +148,7 @@ class Reloads:
         }
         await append_event(
             unit, now, EventType.CONFIG_RELOADED, None,
-            before=old.digest, effective=effective_digest(new), **facts,
+            before=old.digest, effective=effective_digest(new), wordings=edition.wordings, **facts,
         )  # fmt: skip
         await tell_admins(unit, now, NoticeKind.CONFIG_RELOADED, facts)
         return facts

@@ -54,6 +54,12 @@ class Edition:
         """Return the id of the stored version of one of these rules."""
         return self.versions[rule.name]
 
+    @property
+    def wordings(self) -> str:
+        """Every rule's stored version with the SHA-256 of its wording, for the record."""
+        digests = {self.versions[rule.name]: _digest_of(rule.frozen()).hex() for rule in self.policy.settings.rules}
+        return ", ".join(f"{version}:{digest}" for version, digest in sorted(digests.items()))
+
 
 class Rulebook:
     """Today's rules with their stored versions. Made by ``load``."""
@@ -67,6 +73,11 @@ class Rulebook:
     async def load(cls, store: Store, settings: Settings, clock: Clock) -> "Rulebook":
         """Write down the versions of the rules that are new, and return the rulebook."""
         return cls(await _store_edition(store, settings, clock))
+
+    @property
+    def wordings(self) -> str:
+        """What the record has of the rules in force, see ``Edition.wordings``."""
+        return self._edition.wordings
 
     @property
     def policy(self) -> Policy:
@@ -85,7 +96,7 @@ class Rulebook:
             raise RulesChanged
 
     async def replace(
-        self, store: Store, settings: Settings, clock: Clock, record: Callable[[Unit, Policy], Awaitable[T]]
+        self, store: Store, settings: Settings, clock: Clock, record: Callable[[Unit, Edition], Awaitable[T]]
     ) -> T:
         """Put other rules in force, in the transaction in which ``record`` says so; returns what that does.
 
@@ -101,7 +112,7 @@ class Rulebook:
         self._coming = settled = asyncio.Event()
 
         async def work(unit: Unit) -> T:
-            done = await record(unit, edition.policy)
+            done = await record(unit, edition)
             self._edition = edition
             return done
 
@@ -148,12 +159,16 @@ def _joined(widening: SeatWidening) -> Joined:
     return Joined(widening.seat, widening.source, tuple(users), tuple(usergroups))
 
 
+def _digest_of(body: str) -> bytes:
+    return hashlib.sha256(body.encode()).digest()
+
+
 async def _store_edition(store: Store, settings: Settings, clock: Clock) -> Edition:
     async def work(unit: Unit) -> dict[str, int]:
         versions = {}
         for rule in settings.rules:
             body = rule.frozen()
-            digest = hashlib.sha256(body.encode()).digest()
+            digest = _digest_of(body)
             await unit.run(statements.INSERT_RULE_VERSION, digest=digest, name=rule.name, body=body, seen_at=clock())
             stored = await unit.one(statements.RULE_VERSION_BY_DIGEST, digest=digest)
             if stored is None:

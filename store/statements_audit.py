@@ -9,8 +9,11 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, null, or_, select
 
 from store import tables as t
+from store.among import among
 from store.compiled import Statement
-from store.statements import cards, events, outbox, requests, votes
+from store.statements import cards, events, outbox, requests, rule_versions, votes
+from store.statements_ahead import standing_votes
+from store.statements_halts import halts
 from store.statements_overrides import overrides
 
 
@@ -114,3 +117,10 @@ OVERRIDES_BETWEEN = Statement(
 )
 LAST_REQUEST = Statement(select(func.max(requests.c.number)), lambda number: number)
 LAST_REQUEST_ON_RECORD = Statement(select(func.max(events.c.request_number)), lambda number: number)
+
+# --- what gives a say, against what is on record of it ------------------------------------------------------
+
+EVENTS_OF_TYPES = Statement(select(*_link).where(among(events.c.type, "types")).order_by(events.c.number), Link)
+EVERY_STANDING = Statement(select(standing_votes).order_by(standing_votes.c.id), t.StandingVote)
+EVERY_HALT = Statement(select(halts).order_by(halts.c.id), t.Halt)
+EVERY_RULE_VERSION = Statement(select(rule_versions).order_by(rule_versions.c.id), t.RuleVersion)

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from bot.audit import Audit
 from bot.audit_record import check_record
+from bot.audit_rights import check_rights
 from bot.chain import Fault, Faults, Verdict, Witness
 from bot.checkpoints import BadCheckpoint, PublicKey, Signer
 from bot.clock import Clock
@@ -64,7 +65,10 @@ async def _verify(args: Namespace, env: Mapping[str, str], settings: Settings) -
     witnesses = _kept(args, env, settings, faults)
     async with _opened(settings) as (store, clock):
         cards = await _ask_slack(store, env, settings, faults) if args.slack else None
-        requests = await check_record(store, faults) if args.stored else None
+        requests = None
+        if args.stored:
+            requests = await check_record(store, faults)
+            await check_rights(store, faults)
         verdict = await Audit(store, clock).verify([*witnesses, *(cards.witnesses if cards else ())], faults)
     found = _Found(verdict, requests, len(witnesses), cards)
     print(json.dumps(_as_json(found), indent=2) if args.json else "\n".join(map(shown, _as_text(found))))

@@ -43,7 +43,7 @@ def add_audit(commands: Any) -> None:
     )  # fmt: skip
     verify.add_argument(
         "--stored", action="store_true",
-        help="compare requests, votes and overrides, too, with what is on record of them",
+        help="compare requests, votes, overrides, votes ahead and halts, too, with what is on record of them",
     )  # fmt: skip
     config_option(verify)
     json_option(verify)

@@ -4,11 +4,11 @@ The tables here are written by hand from the design, so that a mistake in ``bot.
 """
 
 import json
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from store.opening import Database
+from tests.stores import rows_at
 
 STEPS = {
     ("", "request.made"): "pending",
@@ -25,6 +25,10 @@ STEPS = {
     ("overdue", "succeeded"): "succeeded",
     ("overdue", "failed"): "failed",
 }
+REQUEST_COLUMNS = [
+    "number", "status", "decided_by", "decision_code", "outcome", "consumed_at", "overdue_at", "revoked_at", "lapsed_at"
+]  # fmt: skip
+VOTE_COLUMNS = ["request_number", "user_id", "kind", "withdrawn_at"]
 _SAID_BY = {"request.decided": "status", "outcome.reported": "outcome"}
 
 
@@ -59,25 +63,22 @@ class History:
             self.decided, self.at_decision = body, frozenset(self.approving)
 
 
-def replay(database: Path, *, after: int = 0) -> dict[int, History]:
+def replay(database: Database, *, after: int = 0) -> dict[int, History]:
     """Read the events of all requests with a number above ``after``."""
     histories: dict[int, History] = {}
-    with closing(sqlite3.connect(database)) as connection:
-        found = connection.execute(
-            "SELECT request_number, type, body FROM events WHERE request_number > ? ORDER BY number", (after,)
-        )
-        for number, kind, body in found:
-            histories.setdefault(number, History()).add(kind, json.loads(body))
+    found = rows_at(
+        database, "SELECT request_number, type, body FROM events WHERE request_number > ? ORDER BY number", after
+    )
+    for number, kind, body in found:
+        histories.setdefault(number, History()).add(kind, json.loads(body))
     return histories
 
 
-def assert_events_agree(database: Path, *, after: int = 0) -> dict[int, History]:
+def assert_events_agree(database: Database, *, after: int = 0) -> dict[int, History]:
     """The rows are what their events say: state, decider and standing votes. Returns the histories."""
     histories = replay(database, after=after)
-    with closing(sqlite3.connect(database)) as connection:
-        connection.row_factory = sqlite3.Row
-        rows = connection.execute("SELECT * FROM requests WHERE number > ?", (after,)).fetchall()
-        votes = connection.execute("SELECT * FROM votes WHERE request_number > ?", (after,)).fetchall()
+    rows = _records(database, "requests", REQUEST_COLUMNS, "number", after)
+    votes = _records(database, "votes", VOTE_COLUMNS, "request_number", after)
     assert {row["number"] for row in rows} == set(histories)
     for row in rows:
         told = histories[row["number"]]
@@ -88,6 +89,11 @@ def assert_events_agree(database: Path, *, after: int = 0) -> dict[int, History]
         assert sorted(told.approving) == sorted(vote["user_id"] for vote in live if vote["kind"] == "approve")
         assert sorted(told.denying) == sorted(vote["user_id"] for vote in live if vote["kind"] == "deny")
     return histories
+
+
+def _records(database: Database, table: str, columns: list[str], number: str, after: int) -> list[dict[str, Any]]:
+    found = rows_at(database, f"SELECT {', '.join(columns)} FROM {table} WHERE {number} > ?", after)
+    return [dict(zip(columns, row, strict=True)) for row in found]
 
 
 def state_in(row: Any) -> str:

@@ -11,15 +11,15 @@ import pytest
 
 def examples(short: int) -> int:
     """How many examples a property is tried on: ``short`` of them, or that many for each seed asked for."""
-    return short * len(_asked_for() or [0])
+    return short * len(asked_for() or [0])
 
 
 def seeds(short: int) -> pytest.MarkDecorator:
     """Run a test with each seed: ``short`` of them, unless ``SIGNOFF_FAULT_SEEDS`` names others."""
-    return pytest.mark.parametrize("seed", _asked_for() or range(short))
+    return pytest.mark.parametrize("seed", asked_for() or range(short))
 
 
-def _asked_for() -> range | None:
+def asked_for() -> range | None:
     asked = os.environ.get("SIGNOFF_FAULT_SEEDS")
     if not asked:
         return None

@@ -51,12 +51,15 @@ class Starter:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def start(self, argv: list[str], env: dict[str, str], log: Path) -> int:
-        """Start one; returns its process id. Blocks for a moment, the first time for the imports."""
+    def start(self, argv: list[str], env: dict[str, str], log: Path, dies_at: str | None = None) -> int:
+        """Start one; returns its process id. Blocks for a moment, the first time for the imports.
+
+        ``dies_at``: where it kills itself, see ``tests.faults.dying``.
+        """
         assert self._process.stdin is not None
         with self._told:
             before = len(self._pids)
-            order = {"argv": argv, "env": env, "log": str(log)}
+            order = {"argv": argv, "env": env, "log": str(log), "dies_at": dies_at}
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
             assert self._told.wait_for(lambda: len(self._pids) > before, PATIENCE_SECONDS)
@@ -128,15 +131,25 @@ class Site:
 
     async def start(self, *, waits_for_slack: bool = True) -> None:
         """Start the process and wait until it serves."""
+        await self.launch()
+        await until(lambda: self._has_logged("serving"))
+        if waits_for_slack:
+            await until(lambda: self._has_logged("slack_connected" if self.mode == "socket" else "slack_authorized"))
+
+    async def launch(self, dies_at: str | None = None) -> None:
+        """Start the process, and wait for nothing. ``dies_at``: see ``tests.faults.dying``."""
         config = self.configure(self.text)
         log = self.folder / f"{len(self._logs)}.log"
         self._logs.append(log)
         if self.mode == "http":
             self.slack.request_url = self.url + EVENTS_PATH
-        self.pid = await asyncio.to_thread(self.starter.start, ["serve", "--config", str(config)], self.env, log)
-        await until(lambda: self._has_logged("serving"))
-        if waits_for_slack:
-            await until(lambda: self._has_logged("slack_connected" if self.mode == "socket" else "slack_authorized"))
+        argv = ["serve", "--config", str(config)]
+        self.pid = await asyncio.to_thread(self.starter.start, argv, self.env, log, dies_at)
+
+    @property
+    def has_died(self) -> bool:
+        """Whether the process that was started last has ended."""
+        return self.pid is None or self.starter.has_ended(self.pid)
 
     async def kill(self) -> None:
         """End the process as a power cut would."""
@@ -206,17 +219,19 @@ async def site_at(
     text: str = SAMPLE,
     env: dict[str, str] | None = None,
     folder: Path | None = None,
+    token: str | None = None,
 ) -> AsyncIterator[Site]:
     """Prepare a site with one instance's credential. Nothing runs yet; what runs at the end is killed.
 
-    ``folder``: where configuration and logs are, where the database is no file.
+    ``folder``, for its files, must be named where the database is not one. Without ``token`` an instance is made.
     """
     if folder is None:
         assert isinstance(database, Path)
         folder = database.parent
-    store = await open_database(database)
-    _, token = await Instances(store, StandingClock(), SECRET_KEY).create("till", "refund-bot")
-    await store.close()
+    if token is None:
+        store = await open_database(database)
+        _, token = await Instances(store, StandingClock(), SECRET_KEY).create("till", "refund-bot")
+        await store.close()
     secret = {
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,
@@ -224,9 +239,8 @@ async def site_at(
         "SIGNOFF_SECRET_KEY": SECRET_KEY.decode(),
     }
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as session:
-        site = Site(
-            starter, slack, database, folder, mode, text, token, session, free_port(), {**secret, **(env or {})}
-        )
+        env = {**secret, **(env or {})}
+        site = Site(starter, slack, database, folder, mode, text, token, session, free_port(), env)
         try:
             yield site
         finally:

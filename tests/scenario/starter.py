@@ -1,6 +1,7 @@
 """Starts ``signoff`` processes fast: has its code imported already, and forks one for each line on stdin.
 
-A line is JSON: ``argv``, ``env``, ``log`` (the file that takes the process's stderr). Answers in lines: ``started PID``
+A line is JSON: ``argv``, ``env``, ``log`` (the file that takes the process's stderr), ``dies_at`` (see
+``tests.faults.dying``). Answers in lines: ``started PID``
 and later ``ended PID CODE``, negative for a signal. When stdin ends, every process is killed. What runs in a forked
 process is the command's own ``main``; only the imports were done before.
 """
@@ -72,6 +73,10 @@ def _become(order: dict[str, Any]) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for target, source in ((0, nowhere), (1, nowhere), (2, log)):
             os.dup2(source, target)
+        if order["dies_at"] is not None:
+            from tests.faults.dying import arm
+
+            arm(order["dies_at"])
         code = main(order["argv"], order["env"])
         sys.stderr.flush()
     finally:

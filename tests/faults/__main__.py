@@ -1,0 +1,95 @@
+"""The long form: ``uv run --group test python -m tests.faults --rounds 1000``, for as long as one has time.
+
+Plays the rounds of every scenario, a seed after the other, until each has so many. What was played is kept in a file,
+so that whoever breaks it off goes on from there; a failure is told with its seed and does not end it. At the end, or
+with ``--rounds 0``, a table says how many rounds there were, which failed, and what that says of all others.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import traceback
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.faults.bounds import upper_bound
+from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.stage import Stage
+
+STATE = Path("faults-state.json")
+
+
+@dataclass
+class Tally:
+    """How many rounds of a scenario were played, from the first seed on, and which of them failed."""
+
+    rounds: int = 0
+    failed: list[int] = field(default_factory=list)
+
+
+class State:
+    """What was played so far, kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        self.tallies = {name: Tally(**tally) for name, tally in kept.items()}
+
+    def of(self, scenario: Scenario) -> Tally:
+        return self.tallies.setdefault(str(scenario), Tally())
+
+    def save(self) -> None:
+        """Write it whole, or not at all."""
+        draft = self._path.with_name(f"{self._path.name}.new")
+        draft.write_text(json.dumps({name: asdict(tally) for name, tally in self.tallies.items()}, indent=1))
+        draft.replace(self._path)
+
+
+async def play(scenarios: list[Scenario], rounds: int, state: State, stage: Stage) -> None:
+    """Play until each scenario has ``rounds``, one of each in turn."""
+    for seed in range(rounds):
+        for scenario in scenarios:
+            tally = state.of(scenario)
+            if tally.rounds > seed:
+                continue
+            try:
+                await stage.play(scenario.round, scenario.kind, seed)
+            except Exception:
+                tally.failed.append(seed)
+                sys.stderr.write(f"{scenario}, seed {seed}:\n{traceback.format_exc()}\n")
+            tally.rounds = seed + 1
+            state.save()
+            stage.clear()
+
+
+def table(state: State) -> str:
+    """What was played, in Markdown."""
+    lines = ["| scenario | rounds | failures | at most, with 95 % confidence |", "| --- | --- | --- | --- |"]
+    for name, tally in sorted(state.tallies.items()):
+        failures = len(tally.failed)
+        seeds = f" (seeds {', '.join(map(str, tally.failed[:10]))})" if failures else ""
+        lines.append(f"| {name} | {tally.rounds} | {failures}{seeds} | {upper_bound(tally.rounds, failures):.2%} |")
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> int:
+    """Play, and print the table. 1 if any round failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Plays rounds of faults.")
+    parser.add_argument("--rounds", type=int, default=100, help="of each scenario, those that were played included")
+    parser.add_argument("--only", default="", metavar="WORD", help="scenarios whose names have it")
+    parser.add_argument("--state", type=Path, default=STATE, help=f"where to go on from; {STATE} if left out")
+    asked = parser.parse_args(argv)
+    state, stage = State(asked.state), Stage()
+    try:
+        asyncio.run(play([one for one in SCENARIOS if asked.only in str(one)], asked.rounds, state, stage))
+    except KeyboardInterrupt:
+        sys.stderr.write("broken off; the same command goes on from here\n")
+    finally:
+        stage.close()
+    sys.stdout.write(f"{table(state)}\n")
+    return 1 if any(tally.failed for tally in state.tallies.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

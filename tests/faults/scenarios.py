@@ -1,0 +1,30 @@
+"""The scenarios whose rounds the long form plays (``python -m tests.faults``), and the suite a few of."""
+
+from dataclasses import dataclass
+
+from tests.faults.doubt_rounds import database_fails
+from tests.faults.kill_rounds import one_killed, one_of_two_killed
+from tests.faults.stage import POSTGRESQL, SQLITE, Round
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Rounds of one sort on one kind of database."""
+
+    name: str
+    kind: str
+    round: Round
+    in_suite: int
+    """How many seeds the suite plays."""
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.kind}"
+
+
+SCENARIOS = [
+    Scenario("the process killed", SQLITE, one_killed, 3),
+    Scenario("the process killed", POSTGRESQL, one_killed, 2),
+    Scenario("one of two replicas killed", POSTGRESQL, one_of_two_killed, 1),
+    Scenario("the database fails", SQLITE, database_fails, 2),
+    Scenario("the database fails", POSTGRESQL, database_fails, 2),
+]

@@ -13,6 +13,7 @@ from bot.chain import ChainCheck, Faults, Verdict, Witness
 from bot.checkpoints import Checkpoint
 from bot.clock import Clock
 from bot.events import EventType, append_event
+from bot.references import find_request
 from store import statements, statements_audit, statements_config
 from store.engine import Store
 from store.statements_audit import Link
@@ -91,14 +92,6 @@ class Audit:
             await append_event(unit, now, EventType.RECORD_EXPORTED, request, what=what, by=by, **facts)
 
         await self._store.write(note)
-
-
-async def find_request(unit: Unit, reference: str) -> Request | None:
-    """Return a request by its number, with or without ``#``, or by its id."""
-    wanted = reference.strip().lstrip("#").lower()
-    if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
-        return await unit.one(statements.REQUEST, number=int(wanted))
-    return await unit.one(statements.REQUEST_BY_ID, id=wanted) if len(wanted) == 36 else None
 
 
 async def _page(unit: Unit, after: int, limit: int = PAGE) -> list[Link]:

@@ -14,6 +14,7 @@ from bot.drawings import Drawing, load_drawing
 from bot.people import Directory, Facts
 from bot.policy import Parties, judge, reviewer_usergroups, reviews
 from bot.redaction import Redactor
+from bot.references import find_request
 from bot.rulebook import Rulebook
 from bot.sight import Sights
 from bot.tellings import record_look, record_pages
@@ -51,14 +52,6 @@ class Waiting:
     may_decide: frozenset[int]
     given: tuple[int, ...]
     untold: int = 0
-
-
-async def find_request(unit: Unit, reference: str) -> Request | None:
-    """Return the request of a number or an id as people write them; None if there is none."""
-    wanted = reference.strip().lstrip("#").lower()
-    if wanted.isascii() and wanted.isdigit() and len(wanted) < 19:
-        return await unit.one(statements.REQUEST, number=int(wanted))
-    return await unit.one(statements.REQUEST_BY_ID, id=wanted) if len(wanted) == 36 else None
 
 
 class Queries:

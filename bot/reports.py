@@ -310,6 +310,12 @@ class Reports:
 
         return await self._store.read(work)
 
+    async def made_count(self, sight: Sight, wanted: Wanted) -> int:
+        """Count the requests made in the period, whatever became of them."""
+        values = wanted.values("agent", "tool", "rule", "by", "status")
+        given = {**_span(wanted), **sight.parameters, **values}
+        return await self._store.read(lambda unit: unit.one(sql.made_count(sight.filters.union(values)), **given)) or 0
+
     # --- rows ---
 
     async def row(self, unit: Unit, number: int) -> tuple[Row, Redacted]:

@@ -366,17 +366,24 @@ _without_claims = [
 ROW = Statement(select(*_without_claims).where(requests.c.number == _p("number", requests.c.number)), t.Request)
 
 
+_came_in = (
+    requests.c.created_at >= _p("since", requests.c.created_at),
+    requests.c.created_at < _p("until", requests.c.created_at),
+)
+
+
+@cache
+def made_count(filters: Filters) -> Statement[int]:
+    """Count the requests made in a period."""
+    return Statement(select(func.count()).select_from(requests).where(*_came_in, *_narrowed(filters)), int)
+
+
 @cache
 def made_page(filters: Filters) -> Statement[t.Request]:
     """Some of the requests made in a period, the newest first, from one that is before ``before``."""
     return Statement(
         select(*_without_claims)
-        .where(
-            requests.c.created_at >= _p("since", requests.c.created_at),
-            requests.c.created_at < _p("until", requests.c.created_at),
-            requests.c.number < _p("before", requests.c.number),
-            *_narrowed(filters),
-        )
+        .where(*_came_in, requests.c.number < _p("before", requests.c.number), *_narrowed(filters))
         .order_by(requests.c.number.desc())
         .limit(bindparam("limit")),
         t.Request,

@@ -27,7 +27,7 @@ from bot.periods import parse_period
 from bot.secrets import load_bot_token, load_secret_key
 from handlers.audit_slack import CardsSay, read_cards
 from handlers.check_slack import Unreachable
-from handlers.cli.beside import named, open_beside, stamp
+from handlers.cli.beside import named, open_beside, operator, stamp
 from handlers.cli.say import CommandFailed, say, shown
 from handlers.cli.table import Cell, cell
 from handlers.recordkeeping import append_line, take
@@ -242,7 +242,7 @@ async def _export(args: Namespace, env: Mapping[str, str], settings: Settings) -
         audit, after = Audit(store, clock), 0
         if args.since is not None:
             after = await audit.first_since(parse_period(args.since, clock(), ZoneInfo("UTC")).since)
-        await audit.note_export("events", _who(), format=args.format, after=after)
+        await audit.note_export("events", operator(), format=args.format, after=after)
         write = _write_csv if args.format == "csv" else _write_jsonl
         count = 0
         async for links in audit.pages(after):
@@ -289,9 +289,9 @@ async def _evidence(args: Namespace, env: Mapping[str, str], settings: Settings)
     async with _opened(settings) as (store, clock):
         audit = Audit(store, clock)
         request = await _found(audit, args.id)
-        await audit.note_export("evidence", _who(), request)
+        await audit.note_export("evidence", operator(), request)
         evidence = await store.read(lambda unit: load_evidence(unit, rulebook, redactor, request))
-        now, by = clock(), _who()
+        now, by = clock(), operator()
     for suffix, text in (("json", render_json(evidence, now, by)), ("html", render_page(evidence, now, by))):
         path = args.to / f"signoff-{request.number}.{suffix}"
         _write_private(path, text)
@@ -322,11 +322,6 @@ async def _found(audit: Audit, reference: str) -> Request:
     if request is None:
         raise CommandFailed(f"There is no request {shown(reference)}.")
     return request
-
-
-def _who() -> str:
-    """Who runs this, as the host knows them."""
-    return f"uid {os.getuid()}"
 
 
 def _read(path: Path) -> bytes:

@@ -5,6 +5,7 @@ Nothing here ever migrates: the server may be running on the schema that is ther
 
 import asyncio
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -152,6 +153,11 @@ def hand_out(token: str, if_lost: str) -> None:
         raise CommandFailed(
             f"The token could not be written ({error.strerror}), though it was made. {if_lost}"
         ) from error
+
+
+def operator() -> str:
+    """Who runs this, as the host knows them: for the record."""
+    return f"uid {os.getuid()}"
 
 
 def stamp(moment: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ KINDS = ("changed", "revoked", "reversed", "reported", "forced")
 
 _TIMES = (
     "Times are as people write them (7d, monday, november, 2026-11-01..2026-11-07), in the zone that TZ names, else in "
-    "UTC. What a rule hides is hidden here too. Only reads, also while the server runs."
+    "UTC. What a rule hides is hidden here too. That somebody asked is put on record."
 )
 
 

@@ -1,6 +1,7 @@
-"""``signoff requests | overrides | stats | show``: the records, for whoever has the database anyway. Only reads.
+"""``signoff requests | overrides | stats | show``: the records, for whoever has the database anyway.
 
-What a rule hides is hidden here, too: a list is copied around.
+Nothing is changed; that somebody asked is put on record before anything is shown. What a rule hides is hidden here,
+too: a list is copied around.
 """
 
 import asyncio
@@ -19,16 +20,18 @@ from bot.config import BadConfig, Settings, load_settings
 from bot.drawings import Drawing, load_drawing
 from bot.errors import NotATime
 from bot.lifecycle import state_of
+from bot.lookups import Lookups
 from bot.people import zone_named
 from bot.periods import Period, parse_period
 from bot.policy import Policy
-from bot.queries import Seen, find_request
+from bot.queries import Seen
 from bot.redaction import Redactor
+from bot.references import find_request
 from bot.reports import Figures, OverrideRow, PersonFigures, Reports, Row, Stats, Wanted
 from bot.rulebook import Edition, Rulebook
 from bot.secrets import load_secret_key
 from bot.sight import EVERYTHING
-from handlers.cli.beside import expect_database, open_beside, stamp
+from handlers.cli.beside import expect_database, open_beside, operator, stamp
 from handlers.cli.say import CommandFailed, say, shown
 from handlers.cli.table import Format, printing
 from handlers.slack.answers import render_show
@@ -77,6 +80,7 @@ class _Desk:
     rulebook: Rulebook
     redactor: Redactor
     reports: Reports
+    lookups: Lookups
 
 
 @asynccontextmanager
@@ -85,7 +89,7 @@ async def _open(env: Mapping[str, str], settings: Settings) -> AsyncIterator[_De
     # Only to read rules as they were: today's are not written down for it.
     rulebook = Rulebook(Edition(Policy(settings), {}))
     async with open_beside(settings) as (store, clock):
-        yield _Desk(store, clock, rulebook, redactor, Reports(store, rulebook, redactor))
+        yield _Desk(store, clock, rulebook, redactor, Reports(store, rulebook, redactor), Lookups(store, clock))
 
 
 def _key(env: Mapping[str, str], settings: Settings) -> bytes:
@@ -103,6 +107,8 @@ async def _requests(args: Namespace, env: Mapping[str, str], settings: Settings)
     how = _format(args)
     async with _open(env, settings) as desk:
         wanted = _wanted(args, env, desk.clock())
+        found = await desk.reports.made_count(EVERYTHING, wanted)
+        await desk.lookups.note_query("requests", found, by=operator(), wanted=wanted)
         with printing(REQUEST_COLUMNS, "requests", how, _request_line) as print_row:
             before, left = MAX_NUMBER, args.limit or MAX_NUMBER
             while left > 0:
@@ -123,6 +129,8 @@ async def _overrides(args: Namespace, env: Mapping[str, str], settings: Settings
         with printing(OVERRIDE_COLUMNS, "overrides", _format(args), _override_line) as print_row:
             while True:
                 found = await desk.reports.overridden(EVERYTHING, wanted, offset=at, limit=min(left, _AT_ONCE))
+                if at == 0:
+                    await desk.lookups.note_query("overrides", found.page.total, by=operator(), wanted=wanted)
                 for row in found.page.rows:
                     print_row(override_row(row, desk.clock()))
                 at, left = at + len(found.page.rows), left - len(found.page.rows)
@@ -191,6 +199,7 @@ FIGURES = (
 async def _stats(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
     async with _open(env, settings) as desk:
         stats = await desk.reports.stats(EVERYTHING, _wanted(args, env, desk.clock()))
+        await desk.lookups.note_query("stats", stats.total.decided, by=operator(), wanted=stats.wanted)
     how = _format(args)
     if how == "json":
         period = stats.wanted.period
@@ -255,6 +264,7 @@ async def _show(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
         if found is None:
             raise CommandFailed(f"There is no request {shown(args.id)}.")
         drawing, cards = found
+        await desk.lookups.note_look(drawing.request.number, operator(), "show")
         row = request_row(Row(drawing.request, drawing.rule, None))
         how = _format(args)
         if how == "json":

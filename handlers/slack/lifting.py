@@ -10,6 +10,7 @@ import structlog
 from bot.ahead import Ahead
 from bot.errors import NotAQuestion, UnknownCard
 from bot.hearings import Act
+from bot.lookups import Lookups
 from bot.memory import Memory
 from handlers.manifest import COMMAND
 from handlers.slack.actions import Actions
@@ -31,10 +32,11 @@ log = structlog.get_logger(__name__)
 class Lifting:
     """The subcommand ``standing``, and its buttons."""
 
-    def __init__(self, client: SlackClient, ahead: Ahead, memory: Memory, links: CardLinks) -> None:
+    def __init__(self, client: SlackClient, ahead: Ahead, memory: Memory, lookups: Lookups, links: CardLinks) -> None:
         self._client = client
         self._ahead = ahead
         self._memory = memory
+        self._lookups = lookups
         self._links = links
 
     def subcommand(self) -> Subcommand:
@@ -63,6 +65,8 @@ class Lifting:
         if held.offset and not held.shown:
             last = max(-(-held.total // ROWS), 1)
             held = await self._ahead.held(user_id, offset=(last - 1) * ROWS, limit=ROWS)
+        if not done:  # else the answer that was given is drawn again
+            await self._lookups.note_query("standing", held.total, user=user_id, page=held.offset // ROWS + 1)
         return render_held(held, await self._links.addresses(), done)
 
     async def _turn(self, click: Click) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from bot.clock import Clock
 from bot.errors import UnknownCard
+from bot.lookups import Lookups
 from bot.queries import Queries
 from bot.reports import Decided, Overridden, Reports, Wanted
 from bot.sight import Sight
@@ -54,10 +55,19 @@ class Ask(Protocol[C]):
 class Reporting:
     """Answers the four subcommands."""
 
-    def __init__(self, client: SlackClient, queries: Queries, reports: Reports, links: CardLinks, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: SlackClient,
+        queries: Queries,
+        reports: Reports,
+        lookups: Lookups,
+        links: CardLinks,
+        clock: Clock,
+    ) -> None:
         self._client = client
         self._queries = queries
         self._reports = reports
+        self._lookups = lookups
         self._links = links
         self._clock = clock
 
@@ -92,6 +102,7 @@ class Reporting:
             stats = await self._reports.stats(sight, wanted)
             if not stats.agents and (nearer := await self._nearer(question, sight, wanted)):
                 return await self._ask(nearer, sight, asker)
+            await self._note(question, asker, stats.total.decided)
             return render_stats(question, stats, asker, sight.untold)
         if question.about is About.OVERRIDES:
             return await self._paged(question, sight, wanted, self._reports.overridden, render_overridden)
@@ -105,15 +116,27 @@ class Reporting:
         if last != question.page:
             question = question.on_page(last)
             answer = await ask(sight, wanted, offset=(last - 1) * ROWS, limit=ROWS)
+        await self._note(question, sight.user_id or "", answer.page.total)
         return render(question, answer, await self._links.addresses(), sight.untold)
 
     async def _waiting(self, question: Question, asker: str) -> Message:
         waiting = await self._queries.waiting(asker, to=question.user, channel=question.channel, agent=question.agent)
         numbers = waiting.for_them if question.is_mine or question.user is not None else waiting.all
         page, _ = page_of(question, len(numbers))
+        await self._note(question.on_page(page), asker, len(numbers))
         seen = await self._queries.draw(waiting, numbers[(page - 1) * ROWS : page * ROWS])
         address = await self._links.addresses()
         return render_waiting(replace(question, page=page), seen, len(numbers), address, waiting.untold)
+
+    async def _note(self, question: Question, asker: str, found: int) -> None:
+        narrowed = {"agent": question.agent, "person": question.user, "channel": question.channel}
+        if question.is_mine:
+            narrowed["person"] = asker
+        if question.wanted is not None:
+            narrowed = {}  # what it has is in ``wanted``
+        await self._lookups.note_query(
+            question.about, found, user=asker, page=question.page, wanted=question.wanted, **narrowed
+        )
 
     async def _nearer(self, question: Question, sight: Sight, wanted: Wanted) -> Question | None:
         """The same question of the agent or tool that was meant, where there is none of the name that was typed."""

@@ -12,6 +12,7 @@ from bot.ahead import Ahead
 from bot.clock import Clock
 from bot.digests import Digests
 from bot.halts import Halts
+from bot.lookups import Lookups
 from bot.memory import Memory
 from bot.passcodes import Passcodes
 from bot.people import Directory
@@ -71,8 +72,9 @@ def make_rooms(
     links: CardLinks,
 ) -> Rooms:
     """Make them all."""
-    reporting = Reporting(client, queries, reports, links, clock)
-    lifting = Lifting(client, ahead, memory, links)
+    lookups = Lookups(store, clock)
+    reporting = Reporting(client, queries, reports, lookups, links, clock)
+    lifting = Lifting(client, ahead, memory, lookups, links)
     halting = Halting(halts, digests, rulebook, directory, clock)
     enrolment = Enrolment(client, passcodes, directory, clock)
     return Rooms(

@@ -369,7 +369,9 @@ _TOLD: dict[str, Callable[[Facts], str]] = {
     EventType.REQUEST_OVERDUE: lambda facts: "🚨 *No outcome in time*",
     EventType.REQUEST_CLAIMED: _claimed,
     EventType.REQUEST_FORGOTTEN: lambda facts: "🧹 *Arguments and notes removed*, as the retention says",
-    EventType.REQUEST_LOOKED_AT: lambda facts: f"👀 {_who(facts)} looked at it{_of(facts)}",
+    EventType.REQUEST_LOOKED_AT: lambda facts: (
+        "👀 Looked at on the command line" if "by" in facts else f"👀 {_who(facts)} looked at it{_of(facts)}"
+    ),
     EventType.OUTCOME_REPORTED: lambda facts: f"🏁 *The agent says it {_text(facts.get('outcome'))}*",
     EventType.VOTE_CAST: _vote,
     EventType.VOTE_WITHDRAWN: lambda facts: f"🔄 *{_who(facts)} took their vote back*",

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from bot.events import EventType
+from bot.lookups import Lookups
 from playground import Fault
-from store import statements
+from store import statements, statements_audit
 from store.tables import Request
+from store.unit import StoreUnavailable
 from tests.scenario.slack_support import Bot, long_arguments, running_bot
 
 
@@ -38,6 +40,52 @@ async def test_who_looked_at_what_is_on_record(bot: Bot) -> None:
         {"user": "U0ALICE", "what": "details", "channel": "C0REFUNDS"},
         {"user": "U0BOB", "what": "show"},
     ]
+
+
+async def test_who_asked_what_across_requests_is_on_record_before_it_is_answered(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bot.card(await bot.submit())
+    for line in (
+        "pending mine", "pending <#C0REFUNDS|refunds> agent:refund-bot", "recent 2d tool:issue_refund by:me all",
+        "overrides kind:revoked", "stats 30d", "standing",
+    ):  # fmt: skip
+        await bot.slack.slash("U0ALICE", "C0REFUNDS", f"/signoff {line}")
+    asked = await queries_of(bot)
+    spans = [(one.pop("since", None), one.pop("until", None)) for one in asked]
+    assert [since is not None and until is not None for since, until in spans] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert asked == [
+        {"user": "U0ALICE", "what": "pending", "found": 1, "person": "U0ALICE"},
+        {"user": "U0ALICE", "what": "pending", "found": 1, "channel": "C0REFUNDS", "agent": "refund-bot"},
+        {"user": "U0ALICE", "what": "recent", "found": 0, "tool": "issue_refund", "person": "U0ALICE"},
+        {"user": "U0ALICE", "what": "overrides", "found": 0, "kind": "revoked"},
+        {"user": "U0ALICE", "what": "stats", "found": 0},
+        {"user": "U0ALICE", "what": "standing", "found": 0},
+    ]
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable("disk full")
+
+    monkeypatch.setattr(Lookups, "note_query", refuse)
+    for line in ("pending", "recent", "overrides", "stats", "standing"):
+        before = len(bot.slack.ephemerals("U0ALICE"))
+        await bot.slack.slash("U0ALICE", "C0REFUNDS", f"/signoff {line}")
+        await bot.slack.until(lambda before=before: len(bot.slack.ephemerals("U0ALICE")) > before)
+        assert "issue_refund" not in bot.slack.ephemerals("U0ALICE")[-1].all_text()
+    assert len(await queries_of(bot)) == len(asked)
+
+
+async def queries_of(bot: Bot) -> list[dict[str, Any]]:
+    links = await bot.store.read(lambda unit: unit.all(statements_audit.LINKS_AFTER, number=0, limit=1_000))
+    bodies = [json.loads(link.body) for link in links if link.type == EventType.RECORD_QUERIED]
+    return [{name: value for name, value in body.items() if name not in ("v", "type", "at")} for body in bodies]
 
 
 async def test_that_somebody_opened_every_page_is_on_record_once(bot: Bot) -> None:

@@ -158,7 +158,6 @@ async def test_what_was_put_back_from_a_dump_is_not_served_before_it_was_dealt_w
     rows_of(restored, "COMMENT ON TABLE alembic_version IS NULL")  # as from a dump without comments
     with pytest.raises(RestoredCopy):
         await prepare(restored, upgrade=True)
-    postgres.drop(restored)
 
 
 async def test_the_record_is_shown_and_verified(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

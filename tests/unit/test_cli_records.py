@@ -1,9 +1,11 @@
 """`signoff requests | overrides | stats | show`, and cells of CSV that no spreadsheet runs."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,15 +16,17 @@ import pytest
 
 from bot.clock import monotonic_clock
 from bot.decisions import Act
+from bot.events import EventType
 from bot.lifecycle import State
+from bot.lookups import Lookups
 from bot.overrides import record_override
 from handlers.cli import main, parser_records
+from handlers.cli.beside import operator
 from handlers.cli.table import cell
-from store import statements
 from store.engine import SqliteStore
 from store.schema import prepare
 from store.tables import DeciderKind, OverrideKind, Status, VoteKind
-from store.unit import Unit
+from store.unit import StoreUnavailable, Unit
 from tests.conftest import SAMPLE, StandingClock, Town, furnish, sample_settings, submission
 
 EVIL = '=HYPERLINK("http://x","y")'
@@ -156,20 +160,45 @@ def test_what_a_rule_hides_is_hidden(filled: Run, command: str, form: str) -> No
     assert "hunter2" not in ran.out + ran.err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_it_only_reads(filled: Run, tmp_path: Path, command: str) -> None:
-    def rows() -> list[Any]:
-        async def read() -> list[Any]:
-            store = await SqliteStore.open(tmp_path / "signoff.db")
-            found = await store.read(lambda unit: unit.all(statements.CHAIN_HEAD))
-            await store.close()
-            return found
+@pytest.mark.parametrize(
+    ("command", "on_record"),
+    [
+        ("requests --status denied", {"what": "requests", "status": "denied", "found": 1}),
+        ("requests --limit 1", {"what": "requests", "found": 2}),
+        ("overrides --agent refund-bot --by U0BOB", {
+            "what": "overrides", "agent": "refund-bot", "person": "U0BOB", "found": 1,
+        }),
+        ("stats", {"what": "stats", "found": 2}),
+        ("show 1", {"what": "show", "number": 1}),
+    ],
+)  # fmt: skip
+def test_who_asked_is_on_record_and_nothing_else_changes(
+    filled: Run, tmp_path: Path, command: str, on_record: dict[str, Any]
+) -> None:
+    def events() -> list[dict[str, Any]]:
+        with contextlib.closing(sqlite3.connect(tmp_path / "signoff.db")) as database:
+            return [json.loads(body) for (body,) in database.execute("SELECT body FROM events ORDER BY number")]
 
-        return asyncio.run(read())
-
-    before = rows()
+    before = events()
     assert filled(command).code == 0
-    assert rows() == before
+    *others, added = events()
+    assert others == before
+    assert added["type"] == (EventType.REQUEST_LOOKED_AT if command == "show 1" else EventType.RECORD_QUERIED)
+    assert added["by"] == operator()
+    assert ("since" in added) is (command != "show 1")
+    common = ("v", "type", "at", "by", "since", "until", "request")
+    assert {name: value for name, value in added.items() if name not in common} == on_record
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_cannot_be_put_on_record_is_not_shown(filled: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable("disk full")
+
+    monkeypatch.setattr(Lookups, "note_query", refuse)
+    monkeypatch.setattr(Lookups, "note_look", refuse)
+    ran = filled(command)
+    assert (ran.code != 0, ran.out) == (True, "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

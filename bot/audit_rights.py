@@ -158,15 +158,17 @@ def _of_halt(halt: Halt, told: _Told) -> Iterator[str]:
     stored: Facts = {
         "effect": halt.effect.value, "scope": halt.scope.value, "name": halt.name or None, "user": halt.user_id,
         "team": halt.team_id, "rank": halt.rank.value, "until": halt.until.isoformat() if halt.until else None,
-        "reason": commit(halt.salt, halt.reason.encode()),
     }  # fmt: skip
+    is_kept = bool(halt.salt) or halt.ended_at is None  # retention removes reasons with their salt
+    if is_kept:
+        stored["reason"] = commit(halt.salt, halt.reason.encode())
     yield from otherwise(begun[0].facts, stored)
     if len(ended) != (halt.ended_at is not None):
         yield "that it ended is not stored as it is on record"
         return
     for event in ended:
         why = commit(halt.salt, halt.end_reason.encode()) if halt.end_reason is not None else None
-        yield from otherwise(event.facts, {"user": halt.ended_by, "reason": why})
+        yield from otherwise(event.facts, {"user": halt.ended_by} | ({"reason": why} if is_kept else {}))
 
 
 def wordings_in(facts: Facts) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""Retention: forgetting what was written about requests that are long over.
+"""Retention: forgetting what was written about requests, and about pauses and stopped rules, that are long over.
 
 Removed are the arguments, context and reasoning, every note and reason, and what any of it could be guessed from: the
 salt and the plain digests. What stays is who asked, who decided and when, and the record with its commitments, which
@@ -42,6 +42,7 @@ class Retention:
         if keeping is None:
             return 0
         now = self._clock()
+        await self._store.write(lambda unit: unit.run(statements_retention.FORGET_HALTS, before=now - keeping))
         draw_at, after, count = now, _EVER, 0
         while True:
             old = await self._store.read(partial(_load_old, after=after, before=now - keeping, now=now))

@@ -6,11 +6,12 @@ The conventions are those of ``store.statements``. Whatever else a row holds sta
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, bindparam, exists, select, update
+from sqlalchemy import Column, bindparam, exists, literal, select, update
 
 from store.compiled import Statement
 from store.statements import requests, votes
 from store.statements_ahead import standing_votes
+from store.statements_halts import halts
 from store.statements_overrides import overrides
 
 NOTHING = b""
@@ -76,4 +77,10 @@ FORGET_STANDING = Statement(
     update(standing_votes)
     .where(standing_votes.c.id == _p("standing_id", standing_votes.c.id))
     .values(note=None, digest=_p("digest_", standing_votes.c.digest))
+)
+# Why something was stopped and let go on again; that it was, by whom and until when, stays.
+FORGET_HALTS = Statement(
+    update(halts)
+    .where(halts.c.ended_at < _p("before", halts.c.ended_at), halts.c.reason != literal(""))
+    .values(reason="", end_reason=None, salt=NOTHING)
 )

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bot.audit import Audit
+from bot.audit_rights import check_rights
 from bot.call import Submission, parse_submission
+from bot.chain import Faults
 from bot.config import Settings
 from bot.decisions import Act
 from bot.drawings import load_drawing
@@ -24,6 +26,7 @@ from store import statements, statements_ahead, statements_overrides
 from store.tables import Event, FullView, Instance, OutcomeStatus, OverrideKind, Request, Status, VoteKind
 from store.unit import Unit
 from tests.conftest import SAMPLE, TEAM, House, sample_settings
+from tests.scenario.halts_support import AGENT
 from tests.scenario.slack_support import running_bot
 
 Acts = Callable[..., Act]
@@ -113,6 +116,27 @@ async def test_what_was_written_is_nowhere_in_the_database_and_the_chain_verifie
     assert verdict.fault_count == 0
     # Once is enough.
     assert await retention.forget_old() == 0
+
+
+async def test_why_something_was_stopped_is_forgotten_once_it_is_long_over(
+    house: House, retention: Retention, acts: Acts
+) -> None:
+    for reason in ("the-reason", "the-note"):
+        await house.halts.pause(AGENT, acts("U0ALICE"), reason)
+        await house.halts.resume(AGENT, acts("U0ALICE"), "the-outcome")
+    await house.halts.pause(AGENT, acts("U0ALICE"), "it goes on")
+    house.clock.advance(days=89)
+    await retention.forget_old()
+    assert all(word in everything_in(house.store.path) for word in ("the-reason", "the-note", "the-outcome"))
+    house.clock.advance(days=2)
+    await retention.forget_old()
+    left = everything_in(house.store.path)
+    assert [word for word in WRITTEN if word in left] == []
+    assert "it goes on" in left
+    assert [halt.reason for halt in await house.halts.in_force()] == ["it goes on"]
+    faults = Faults()
+    await check_rights(house.store, faults)
+    assert (faults.count, (await Audit(house.store, house.clock).verify()).fault_count) == (0, 0)
 
 
 async def test_it_leaves_no_trace_in_the_file(

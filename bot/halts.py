@@ -180,7 +180,9 @@ class Halts:
         target, act, now = case.target, case.act, case.now
         alike = [halt for halt in case.halts if halt.effect is effect]
         own = next((halt for halt in alike if halt.user_id == act.user_id), None)
-        if case.is_repeat and own is not None:
+        if case.is_repeat:
+            if own is None:
+                raise NotHalted(f"You stopped that before, and {target} goes on again since. Nothing changed.")
             return own
         if not case.touched.is_known:
             raise UnknownTarget(f"There is no {target.scope} {target.name} in the configuration.")

@@ -259,6 +259,15 @@ async def test_a_repeated_act_changes_nothing(house: House, acts: Acts) -> None:
     assert rows(house, "SELECT count(*) FROM events WHERE type LIKE 'halt.%'") == [(3,)]
 
 
+async def test_an_act_that_comes_again_stops_nothing_that_was_resumed_since(house: House, acts: Acts) -> None:
+    again = acts(BOB)
+    await house.halts.pause(AGENT, again, "wait")
+    await house.halts.resume(AGENT, acts(ALICE), "go on")
+    with pytest.raises(NotHalted, match="goes on again since"):
+        await house.halts.pause(AGENT, again, "wait")
+    assert await house.halts.in_force() == []
+
+
 @pytest.mark.parametrize("reason", ["", "   ", "\u200b", "\u200b \u2060\n", "\N{RIGHT-TO-LEFT OVERRIDE}"])
 async def test_a_reason_must_be_seen(house: House, acts: Acts, reason: str) -> None:
     for act in (house.halts.pause(AGENT, acts(BOB), reason), house.halts.resume(AGENT, acts(BOB), reason)):

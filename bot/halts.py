@@ -30,6 +30,7 @@ from bot.errors import (
 from bot.events import EventType, append_event, commit
 from bot.halted import name_of
 from bot.hearings import Act
+from bot.overrides import is_reason
 from bot.people import Directory, Facts
 from bot.policy import Policy, barred, reviewer_usergroups, reviews
 from bot.rulebook import Rulebook
@@ -359,7 +360,7 @@ _ABOVE = {Rank.OWNER: "owners, reviewers and admins", Rank.REVIEWER: "reviewers 
 def _checked(reason: str) -> str:
     """Return a reason on one line. Raises ``ReasonMissing``."""
     said = " ".join(reason.split())
-    if not any(char.isprintable() and not char.isspace() for char in said):
+    if not is_reason(said):
         raise ReasonMissing
     if len(said) > MAX_REASON:
         raise ReasonMissing(

@@ -26,6 +26,11 @@ class Actor(Protocol):
     def surface(self) -> str: ...
 
 
+def is_reason(text: str) -> bool:
+    """Whether there is something to be read in what somebody gave as a reason."""
+    return any(char.isprintable() and not char.isspace() for char in text)
+
+
 async def record_override(
     unit: Unit, request: Request, kind: OverrideKind, by: Actor, reason: str, now: datetime, *,
     displaced: State, displaced_by_kind: DeciderKind | None = None, displaced_by: str | None = None,

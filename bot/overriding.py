@@ -32,7 +32,7 @@ from bot.forcing import admins_needed, counts, judge_admin
 from bot.halted import refuse_paused, ruling_now
 from bot.hearings import Act, Hearing, Hearings, refuse_unless_open
 from bot.lifecycle import State, state_of
-from bot.overrides import record_override
+from bot.overrides import is_reason, record_override
 from bot.policy import FORBIDDEN, Course, Ruling, barred, judge, reviewer_usergroups
 from bot.revocation import REVOKED_BY_PERSON, revoke_open, tell_revoked
 from bot.rulebook import Edition, Rulebook, RulesChanged
@@ -376,7 +376,7 @@ def _refuse_unless_admin(hearing: Hearing, user_id: str) -> None:
 
 def _given(reason: str | None) -> str:
     given = (reason or "").strip()
-    if not given:
+    if not is_reason(given):
         raise MoreIsAsked("This takes a reason. Nothing was changed.", code="reason_missing")
     return given
 

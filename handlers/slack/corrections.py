@@ -56,11 +56,7 @@ def corrections(drawing: Drawing, block_id: str) -> list[Block]:
 
 def _told(override: Override, drawing: Drawing, block_id: str) -> Iterator[Block]:
     yield section(words_of(override), block_id)
-    if override.reason:
-        part = excerpt(override.reason, MAX_REASON_CHARACTERS, MAX_REASON_LINES)
-        yield quote(part.shown, f"{block_id}_reason")
-        if part.left_out:
-            yield context([f"{how_many(part.left_out, 'more character')} of it: see Details."], f"{block_id}_rest")
+    yield from _reason(override.reason, block_id)
     standing = next((one for one in drawing.granted if one.id == override.standing_id), None)
     if standing is not None:
         yield context([vote_ahead(standing)], f"{block_id}_ahead")
@@ -82,7 +78,16 @@ def forced_so_far(drawing: Drawing) -> list[Block]:
     far = f"{len(forced)} of {admins_needed(drawing.rule)} admins"
     blocks: list[Block] = [section(f"⚠️ *{far}* would approve this past its reviewers:", "forced")]
     for vote in forced:
-        part = excerpt(vote.note or "", MAX_REASON_CHARACTERS, MAX_REASON_LINES)
         blocks.append(context([f"{user_mention(vote.user_id)}, {ago(vote.cast_at)}:"], f"forced_{vote.id}"))
-        blocks.append(quote(part.shown, f"forced_{vote.id}_reason"))
+        blocks += _reason(vote.note, f"forced_{vote.id}")
     return blocks
+
+
+def _reason(reason: str | None, block_id: str) -> Iterator[Block]:
+    """Somebody's reason behind a bar, cut where it is long, which is said."""
+    if not reason:
+        return
+    part = excerpt(reason, MAX_REASON_CHARACTERS, MAX_REASON_LINES)
+    yield quote(part.shown, f"{block_id}_reason")
+    if part.left_out:
+        yield context([f"{how_many(part.left_out, 'more character')} of it: see Details."], f"{block_id}_rest")

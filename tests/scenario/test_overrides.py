@@ -364,8 +364,9 @@ async def test_force_never_loosens_what_keeps_people_from_deciding(
     force = house.overrides.force
     with pytest.raises(NotSeenWhole):
         await force(asked.number, acts("U0ADMIN", full_view=None), VoteKind.APPROVE, "now")
-    with pytest.raises(MoreIsAsked, match="reason"):
-        await force(asked.number, acts("U0ADMIN"), VoteKind.APPROVE, "  ")
+    for nothing in ("  ", "\u200b", "\u2060 \u200d"):
+        with pytest.raises(MoreIsAsked, match="reason"):
+            await force(asked.number, acts("U0ADMIN"), VoteKind.APPROVE, nothing)
     for user, why in (("U0ALICE", "Only admins"), ("U0OWNER", "Only admins")):
         with pytest.raises(NotYourDecision, match=why):
             await force(asked.number, acts(user), VoteKind.DENY, "now")

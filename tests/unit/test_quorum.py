@@ -122,6 +122,13 @@ def test_twenty_people_in_twenty_seats_still_fit() -> None:
     check_modal(approve_form.render_approve(one, "m"))
 
 
+def test_a_forced_vote_s_reason_that_is_cut_says_so() -> None:
+    forced = vote(user="U0ADMIN", note="x" * 1000, is_forced=True)
+    card = render_card(drawing(frozen=TWO, votes=(forced,)), NOW)
+    check_message(card)
+    assert "700 more characters of it: see Details." in text_in(card.blocks)
+
+
 def test_the_decided_card_names_everybody_and_their_reasons() -> None:
     votes = (vote(note="I saw the receipt"), vote(user="U0BOB", note="Agreed"))
     one = drawing(frozen=TWO, votes=votes, **(APPROVED | {"decided_by": "U0BOB", "note": "Agreed"}))

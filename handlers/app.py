@@ -21,8 +21,7 @@ from bot.absences import Absences
 from bot.ahead import Ahead
 from bot.approvals import Approvals
 from bot.call import MAX_BODY_BYTES
-from bot.changes import RequestChanged
-from bot.clock import Clock, monotonic_clock, set_by
+from bot.clock import Clock, monotonic_clock
 from bot.config import Settings
 from bot.creation import Creation
 from bot.deadlines import Deadlines
@@ -33,7 +32,6 @@ from bot.halts import Halts
 from bot.hearings import Hearings
 from bot.homes import Homes
 from bot.instances import Instances
-from bot.lifecycle import state_of
 from bot.memory import Memory
 from bot.notifications import Notifications
 from bot.outbox import Outbox
@@ -45,7 +43,7 @@ from bot.queries import Queries
 from bot.queues import Queues
 from bot.receivers import Signing
 from bot.redaction import Redactor
-from bot.reload import Ended, Reload, Reloads, Result
+from bot.reload import Reload, Reloads, Result
 from bot.reports import Reports
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
@@ -53,6 +51,7 @@ from bot.standing import Standing
 from handlers.address_book import AddressBook
 from handlers.agents import AgentsApi
 from handlers.calendar_feeds import CalendarReader
+from handlers.change_log import log_change, log_ended
 from handlers.clock import SweepClock
 from handlers.delivery import Deliverer
 from handlers.health import Health, build_health
@@ -61,6 +60,7 @@ from handlers.instances_api import InstancesApi
 from handlers.metrics import Metrics, count_answers, metrics_route
 from handlers.oncall import OnCallSources
 from handlers.openapi import openapi_routes
+from handlers.opening import clock_of, open_store
 from handlers.outbound import OperatorOutbound, Outbound
 from handlers.pacing import Pace
 from handlers.pagers import PageEnds, Pagers
@@ -81,18 +81,15 @@ from handlers.slack.queue_posting import QUEUE_PACE
 from handlers.slack.reach import Reach
 from handlers.slack.rooms import make_rooms
 from handlers.webhooks import Webhooks
-from store import statements, statements_delivery
+from store import statements
 from store.engine import Store
 from store.lock import ServingLock
-from store.opening import Database, open_to_serve, prepare_database
-from store.tables import DeciderKind, Status
-from store.unit import StoreUnavailable, Unit
+from store.unit import StoreUnavailable
 
 _SENDING = timedelta(seconds=0.5)  # for what is under way to Slack when we stop; the rest is sent after the next start
 _PAYLOADS = timedelta(seconds=0.4)  # for Slack's payloads under way, and as much again for what follows from them
 _HTTP = 1.0  # seconds for agents' requests under way, a thousand answered long polls among them
 _LONGEST_HOST_CHARS = 60
-_CLOCKS_AGREE = timedelta(seconds=1)  # this machine's and the database's
 _BACKLOG = 1024  # connections not yet taken: after a restart every agent comes back at once
 
 log = structlog.get_logger(__name__)
@@ -244,7 +241,7 @@ class Service:
         self.base_url = ""
         # Last, so that whoever waits for a change hears of it before it is counted and logged.
         store.subscribe(self.metrics.on_change)
-        store.subscribe(_log_change)
+        store.subscribe(log_change)
 
     @classmethod
     async def start(
@@ -273,7 +270,7 @@ class Service:
             store = await open_store(database, clock)
             undo.push_async_callback(store.close)
             if given is None:
-                clock = await _clock_of(store, clock)
+                clock = await clock_of(store, clock)
             rulebook = await Rulebook.load(store, settings, clock)
             service = cls(settings, secrets, clock, store, rulebook, tempo or Tempo())
             service._lock = lock
@@ -290,7 +287,7 @@ class Service:
         await refuse_forgetful(self.store, self.clock, self.settings, self.secrets.secret_key)
         # What came due while the process was down is done before anybody can ask about it or decide it.
         await self.sweeper.start()
-        _log_ended(await self.reloads.begin())
+        log_ended(await self.reloads.begin())
         self._runner = await self._listen(port)
         self.oncall.start()
         self.heartbeat.start()
@@ -329,7 +326,7 @@ class Service:
             self.oncall.follow()
             if reload.cause is not None:
                 log.error("forbidden_not_ended", exc_info=reload.cause)
-        _log_ended(reload.ended)
+        log_ended(reload.ended)
         return reload
 
     def note_fault(self, code: str) -> None:
@@ -397,53 +394,3 @@ class Service:
         await self.store.close()
         if self._lock is not None:
             self._lock.release()
-
-
-async def open_store(database: Database, clock: Clock) -> Store:
-    """Bring ``database`` to today's schema and open it. Raises ``StoreUnavailable`` or ``NewerSchema``."""
-    prepared = await prepare_database(database, clock(), upgrade=True)
-    path = database if isinstance(database, Path) else None  # an address may hold a password
-    if prepared.created:
-        log.info("database_created", path=path)
-    if prepared.migrated_from is not None:
-        log.warning("database_migrated", path=path, migrated_from=prepared.migrated_from, backup=prepared.backup)
-    return await open_to_serve(database, _free_leases)
-
-
-async def _free_leases(unit: Unit) -> None:
-    """Free what replicas held that are gone, as ``handlers.worker`` does where one process owns the database."""
-    await unit.run(statements.RELEASE_LEASES)
-    await unit.run(statements_delivery.RELEASE_NOTIFICATIONS)
-
-
-async def _clock_of(store: Store, clock: Clock) -> Clock:
-    """Return the clock that all replicas go by: that of their database."""
-    ahead = await store.offset_of(clock)
-    if abs(ahead) > _CLOCKS_AGREE:
-        log.warning("clock_differs", database_ahead_seconds=round(ahead.total_seconds(), 3))
-    return set_by(clock, ahead) if ahead else clock
-
-
-def _log_ended(ended: Ended) -> None:
-    if ended.cancelled or ended.revoked:
-        log.warning("forbidden_ended", cancelled=ended.cancelled, revoked=ended.revoked)
-    for number, error in ended.stuck.items():
-        log.error("forbidden_stuck", request=number, exc_info=error)
-
-
-def _log_change(change: object) -> None:
-    """Log each step of a request by its ids, but for what rules approve by themselves: that is the bulk of it."""
-    if not isinstance(change, RequestChanged):
-        return
-    request = change.request
-    if request.decided_by_kind is DeciderKind.RULE and request.status is Status.APPROVED:
-        return
-    log.info(
-        f"request_{state_of(request)}",
-        number=request.number,
-        request=request.id,
-        agent=request.agent,
-        instance=request.instance_id,
-        by=request.decided_by_kind.value if request.decided_by_kind else None,
-        code=request.decision_code,
-    )

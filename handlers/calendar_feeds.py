@@ -26,7 +26,7 @@ from bot.calendars import MAX_CALENDAR_BYTES, Expanded, NotACalendar, expand_cal
 from bot.clock import Clock
 from bot.config import OnCall
 from bot.config_plans import feed_address
-from bot.secrets import NamedSecrets
+from bot.named_secrets import NamedSecrets
 from handlers.address_book import AddressBook
 from handlers.outbound import Answer, CallFailed, OperatorOutbound, Outbound
 from handlers.turns import Busy

@@ -22,7 +22,8 @@ from bot.config import (
     is_loopback_host,
     load_settings,
 )
-from bot.secrets import METRICS_TOKEN, SECRET_KEY, Secrets, key_file, load_secrets
+from bot.secret_reader import METRICS_TOKEN, SECRET_KEY, key_file
+from bot.secrets import Secrets, load_secrets
 from handlers.check_plans import check_plans
 from handlers.check_slack import Sleep, check_slack
 from handlers.findings import Report

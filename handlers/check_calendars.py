@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.calendars import Expanded
 from bot.config import OnCall
-from bot.secrets import NamedSecrets
+from bot.named_secrets import NamedSecrets
 from handlers.calendar_feeds import CalendarReader, FeedTrouble, expand_within
 from handlers.outbound import OperatorOutbound, Outbound
 from handlers.slack.text import how_many, visible

@@ -14,7 +14,7 @@ import structlog
 
 from bot.addresses import BadAddress
 from bot.config import Settings
-from bot.secrets import NamedSecrets
+from bot.named_secrets import NamedSecrets
 from handlers.outbound import CallFailed, OperatorOutbound
 from handlers.turns import Busy
 from store.unit import StoreUnavailable

@@ -20,9 +20,9 @@ import structlog
 from bot.addresses import BadAddress
 from bot.config import Pager, Plan, Settings
 from bot.drawings import Drawing
+from bot.named_secrets import NamedSecrets, webhook_key
 from bot.notices import facts_of
 from bot.outbox import Job, Outbox, Task
-from bot.secrets import NamedSecrets, webhook_key
 from handlers.delivery import Carrier, NotNow
 from handlers.outbound import Answer, CallFailed, OperatorOutbound, parse_retry_after
 from handlers.signing import signed_headers

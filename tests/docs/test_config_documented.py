@@ -11,7 +11,7 @@ import pytest
 from bot.config import STORE_URL_VARIABLE, TABLES, BadConfig, load_settings, parse_settings
 from bot.config_plans import StepTable
 from bot.durations import render_duration
-from bot.secrets import VARIABLES
+from bot.secret_reader import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"

@@ -18,7 +18,7 @@ import yaml  # type: ignore[import-untyped]  # it ships no types
 
 from bot.call import MAX_BODY_BYTES
 from bot.config import STORE_URL_VARIABLE, parse_settings
-from bot.secrets import VARIABLES
+from bot.secret_reader import VARIABLES
 from handlers.cli.parser import build_parser
 from handlers.cli.parts import CONFIG_VARIABLE
 from handlers.cli.running import _FILES

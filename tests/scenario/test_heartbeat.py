@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from bot.config import Settings
 from bot.config_plans import EscalationSettings
-from bot.secrets import NamedSecrets
+from bot.named_secrets import NamedSecrets
 from handlers.heartbeat import MOST_OVERDUE, Heartbeat
 from handlers.metrics import Metrics
 from handlers.outbound import OperatorOutbound

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from bot.calendars import MAX_CALENDAR_BYTES
 from bot.config import BadConfig, OnCall, SlackSettings
 from bot.config_plans import feed_address
+from bot.named_secrets import NamedSecrets
 from bot.oncall import OnCallNow, OnCallSource, OnCallTrouble
-from bot.secrets import NamedSecrets
 from handlers.address_book import AddressBook
 from handlers.calendar_feeds import THREAD, CalendarReader, FeedTrouble, expand_within
 from handlers.oncall import CalendarState, OnCallSources

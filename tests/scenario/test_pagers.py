@@ -18,8 +18,8 @@ from bot.call import parse_submission
 from bot.config import Settings
 from bot.decisions import Act
 from bot.drawings import Drawing
+from bot.named_secrets import NamedSecrets
 from bot.outbox import Job
-from bot.secrets import NamedSecrets
 from handlers.delivery import NotNow
 from handlers.outbound import OperatorOutbound
 from handlers.pagers import MOST_SUMMARY, TELL_FOR, PageEnds, Pagers, PagerTrouble

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config import BadConfig, Settings
+from bot.named_secrets import NamedSecrets
 from bot.reload import Result
-from bot.secrets import NamedSecrets
 from handlers.slack.links import CardLinks
 from playground import Fault, Playground
 from store.tables import Request

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import OperatorError
-from bot.secrets import VARIABLES
+from bot.secret_reader import VARIABLES
 from handlers.cli import main
 from handlers.cli.parser import build_parser, help_of
 from handlers.cli.say import shown

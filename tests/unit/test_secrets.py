@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from bot.config import BadConfig, Fault, Settings, SlackSettings, StoreSettings, parse_settings
-from bot.secrets import Secrets, key_file, load_secret_key, load_secrets
+from bot.secret_reader import key_file
+from bot.secrets import Secrets, load_secret_key, load_secrets
 
 KEY = "0123456789abcdef0123456789abcdef"
 SOCKET = {"SLACK_BOT_TOKEN": "xoxb-1-bot", "SLACK_APP_TOKEN": "xapp-1-app", "SIGNOFF_SECRET_KEY": KEY}

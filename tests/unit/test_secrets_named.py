@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bot.config import BadConfig, Fault, Settings, parse_settings
-from bot.secrets import NamedSecrets, load_secrets, webhook_key
+from bot.named_secrets import NamedSecrets, webhook_key
+from bot.secrets import load_secrets
 
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 WHSEC = "whsec_" + "c2VjcmV0" * 4

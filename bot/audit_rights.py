@@ -13,7 +13,7 @@ from bot.audit_record import Facts, otherwise
 from bot.call import canonical_call, load_json
 from bot.chain import Faults
 from bot.events import EventType, commit, commit_to_text
-from store import statements, statements_audit
+from store import statements, statements_audit, statements_instances
 from store.among import as_list
 from store.engine import Store
 from store.statements_audit import Link
@@ -75,7 +75,7 @@ async def _differences(unit: Unit) -> list[str]:
         found.append(f"Halt {gone} is on record and not stored")
     for version in await unit.all(statements_audit.EVERY_RULE_VERSION):
         found += [f"Rule version {version.id}: {words}" for words in _of_wording(version, told)]
-    for instance in await unit.all(statements.ALL_INSTANCES):
+    for instance in await unit.all(statements_instances.ALL_INSTANCES):
         found += [f"Instance {instance.id}: {words}" for words in _of_instance(instance, told)]
     return found
 

@@ -34,7 +34,7 @@ from bot.people import Directory, Facts
 from bot.policy import DEFAULT_TIMEOUT, Course, Parties, Ruling, reviewer_usergroups
 from bot.rulebook import Edition, Rulebook, RulesChanged
 from bot.standing import may_count, take_standing
-from store import statements, statements_ahead
+from store import statements, statements_ahead, statements_instances
 from store.compiled import make_record
 from store.engine import Store
 from store.tables import DeciderKind, Instance, Place, Request, StandingVote, Status
@@ -320,5 +320,5 @@ async def refuse_revoked(unit: Unit, instance: Instance) -> None:
     That may have been another process's doing a moment ago. It cancelled what was pending, and must not be followed by
     a new request, nor by the use of an approval.
     """
-    if await unit.one(statements.LIVE_INSTANCE, instance_id=instance.id) is None:
+    if await unit.one(statements_instances.LIVE_INSTANCE, instance_id=instance.id) is None:
         raise BadCredential

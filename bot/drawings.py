@@ -13,7 +13,7 @@ from bot.policy import Parties
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import load_granted, load_taken
-from store import statements, statements_audit, statements_overrides
+from store import statements, statements_audit, statements_instances, statements_overrides
 from store.statements_audit import EventMark
 from store.tables import Instance, Override, Request, StandingVote, Status, Vote
 from store.unit import Unit
@@ -77,7 +77,7 @@ async def load_drawing(
 
     Here, and nowhere else, what people may see is parted from what is stored.
     """
-    instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
+    instance = await unit.one(statements_instances.INSTANCE_BY_ID, instance_id=request.instance_id)
     if instance is None:
         raise LookupError(f"request {request.id} has no instance")
     rule = await rulebook.rule_of(unit, request)

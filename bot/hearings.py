@@ -25,7 +25,7 @@ from bot.errors import (
 from bot.people import Directory, Facts
 from bot.policy import FORBIDDEN, Parties, Ruling, judge, reviewer_usergroups
 from bot.rulebook import Rulebook
-from store import statements
+from store import statements, statements_instances
 from store.engine import Store
 from store.tables import FullView, Request, Status, Vote
 from store.unit import Unit
@@ -194,7 +194,7 @@ class Hearings:
     async def _gather(self, unit: Unit, ballot: Ballot, facts: Facts, *, is_repeat: bool = False) -> Hearing:
         policy = self._rulebook.policy
         request = ballot.request
-        instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=request.instance_id)
+        instance = await unit.one(statements_instances.INSTANCE_BY_ID, instance_id=request.instance_id)
         if instance is None:
             raise LookupError(f"request {request.id} has no instance")
         return Hearing(

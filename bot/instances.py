@@ -16,6 +16,7 @@ from bot.events import EventType, append_event
 from bot.notifications import end_delivery
 from bot.tokens import instance_token, looks_like_instance_token, looks_like_provisioner_token, token_hash
 from store import statements, statements_delivery
+from store import statements_instances as sql
 from store.announcing import ChangedElsewhere, Unheard
 from store.engine import Store
 from store.tables import Credential, DeciderKind, Instance, Request, Status
@@ -61,7 +62,7 @@ class Instances:
         if not looks_like_instance_token(token):
             raise BadCredential
         generation = self._generation
-        instance = await self._store.peek(lambda unit: unit.one(statements.INSTANCE_BY_TOKEN, token_hash=hashed))
+        instance = await self._store.peek(lambda unit: unit.one(sql.INSTANCE_BY_TOKEN, token_hash=hashed))
         if instance is None:
             raise BadCredential
         # A revocation during the look-up has cleared what is known; this answer may be older than that.
@@ -76,13 +77,13 @@ class Instances:
         """
 
         async def work(unit: Unit) -> tuple[Instance, str]:
-            if await unit.one(statements.LIVE_INSTANCES_NAMED, name=name) is not None:
+            if await unit.one(sql.LIVE_INSTANCES_NAMED, name=name) is not None:
                 raise OperatorError(
                     f"There is an instance named {name} already. Choose another name, or revoke that one first."
                 )
             now = self._clock()
             instance = Instance(id=str(uuid7()), name=name, agent=agent, person=person, created_at=now)
-            await unit.run(statements.INSERT_INSTANCE, **dict(instance))
+            await unit.run(sql.INSERT_INSTANCE, **dict(instance))
             await append_event(
                 unit, now, EventType.INSTANCE_CREATED, instance=instance.id, name=name, agent=agent, person=person
             )
@@ -95,8 +96,8 @@ class Instances:
 
         async def work(unit: Unit) -> list[InstanceListing]:
             return [
-                InstanceListing(instance, tuple(await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)))
-                for instance in await unit.all(statements.ALL_INSTANCES)
+                InstanceListing(instance, tuple(await unit.all(sql.CREDENTIALS_OF, instance_id=instance.id)))
+                for instance in await unit.all(sql.ALL_INSTANCES)
             ]
 
         return await self._store.read(work)
@@ -114,7 +115,7 @@ class Instances:
 
         async def work(unit: Unit) -> int:
             instance = await self._named(unit, name)
-            credentials = await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)
+            credentials = await unit.all(sql.CREDENTIALS_OF, instance_id=instance.id)
             live = [credential for credential in credentials if credential.revoked_at is None]
             return await _revoke_credentials(unit, instance, live[:-1], self._clock())
 
@@ -133,9 +134,9 @@ class Instances:
         return await self._store.write(work)
 
     async def _named(self, unit: Unit, name: str) -> Instance:
-        named = await unit.all(statements.LIVE_INSTANCES_NAMED, name=name)
+        named = await unit.all(sql.LIVE_INSTANCES_NAMED, name=name)
         if not named:  # names may be taken twice over the wire; an id never is
-            named = await unit.all(statements.LIVE_INSTANCE_WITH_ID, instance_id=name)
+            named = await unit.all(sql.LIVE_INSTANCE_WITH_ID, instance_id=name)
         if not named:
             raise OperatorError(
                 f"There is no live instance named {name}. `signoff instance list` shows those there are."
@@ -158,7 +159,7 @@ async def add_credential(unit: Unit, secret_key: bytes, instance: Instance, now:
     credential_id = str(uuid7())
     token = instance_token(secret_key, credential_id)
     await unit.run(
-        statements.INSERT_CREDENTIAL,
+        sql.INSERT_CREDENTIAL,
         id=credential_id,
         instance_id=instance.id,
         token_hash=token_hash(token),
@@ -173,9 +174,9 @@ async def end_instance(unit: Unit, instance: Instance, now: datetime, by_kind: D
 
     Nobody is notified of these cancellations: the receiver goes with the instance (agent-api.md).
     """
-    await unit.run(statements.REVOKE_INSTANCE, instance_id=instance.id, revoked_at_=now)
+    await unit.run(sql.REVOKE_INSTANCE, instance_id=instance.id, revoked_at_=now)
     await end_delivery(unit, instance.id, now)
-    credentials = await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id)
+    credentials = await unit.all(sql.CREDENTIALS_OF, instance_id=instance.id)
     live = [credential for credential in credentials if credential.revoked_at is None]
     await _revoke_credentials(unit, instance, live, now)
     await append_event(unit, now, EventType.INSTANCE_REVOKED, instance=instance.id)
@@ -189,7 +190,7 @@ async def end_instance(unit: Unit, instance: Instance, now: datetime, by_kind: D
 
 async def _revoke_credentials(unit: Unit, instance: Instance, credentials: list[Credential], now: datetime) -> int:
     for credential in credentials:
-        await unit.run(statements.REVOKE_CREDENTIAL, credential_id=credential.id, revoked_at_=now)
+        await unit.run(sql.REVOKE_CREDENTIAL, credential_id=credential.id, revoked_at_=now)
         await append_event(unit, now, EventType.CREDENTIAL_REVOKED, instance=instance.id, credential=credential.id)
     unit.announce(CredentialsChanged())
     return len(credentials)

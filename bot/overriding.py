@@ -38,7 +38,7 @@ from bot.revocation import REVOKED_BY_PERSON, revoke_open, tell_revoked
 from bot.rulebook import Edition, Rulebook, RulesChanged
 from bot.standing import grant_standing
 from bot.wishes import add_intent, wish_to_draw
-from store import statements, statements_ahead
+from store import statements, statements_ahead, statements_instances
 from store.engine import Store
 from store.tables import (
     DeciderKind,
@@ -211,7 +211,7 @@ class Overrides:
             raise AlreadyReversed
         if digest_of(request.tool, request.server, request.arguments) != request.digest:
             raise CallAltered
-        if await unit.one(statements.LIVE_INSTANCE, instance_id=request.instance_id) is None:
+        if await unit.one(statements_instances.LIVE_INSTANCE, instance_id=request.instance_id) is None:
             raise CannotReverse("The instance of the agent that asked was revoked; nobody will send this call again.")
         refused = await ask_more(unit, self._step_up, rule.as_frozen, act.user_id, reason, passcode, now)
         if refused is not None:

@@ -6,8 +6,8 @@ from bot.clock import Clock
 from bot.errors import BadCredential, OperatorError, WrongCredential
 from bot.events import EventType, append_event
 from bot.tokens import looks_like_instance_token, looks_like_provisioner_token, provisioner_token, token_hash
-from store import statements
 from store import statements_delivery as wire
+from store import statements_instances
 from store.delivery_tables import Provisioner
 from store.engine import Store
 from store.unit import Unit
@@ -29,7 +29,7 @@ class Provisioners:
 
         async def work(unit: Unit) -> Provisioner | None:
             if looks_like_instance_token(token):
-                if await unit.one(statements.INSTANCE_BY_TOKEN, token_hash=hashed) is not None:
+                if await unit.one(statements_instances.INSTANCE_BY_TOKEN, token_hash=hashed) is not None:
                     raise WrongCredential("An instance's credential makes requests; it manages no instances.")
                 return None
             if not looks_like_provisioner_token(token):

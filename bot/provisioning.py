@@ -41,8 +41,8 @@ from bot.receivers import (
     verify_receiver,
 )
 from bot.tokens import instance_token
-from store import statements
 from store import statements_delivery as wire
+from store import statements_instances
 from store.delivery_tables import Delivery, Provisioner
 from store.engine import Store
 from store.tables import DeciderKind, Instance
@@ -210,7 +210,7 @@ class Provisioning:
             raise IdempotencyConflict
         if instance.revoked_at is not None:
             raise InstanceDeleted
-        first = (await unit.all(statements.CREDENTIALS_OF, instance_id=instance.id))[0]
+        first = (await unit.all(statements_instances.CREDENTIALS_OF, instance_id=instance.id))[0]
         return Made(instance.creation_answer or "", instance_token(self._secret_key, first.id), is_new=False)
 
     async def _create(
@@ -233,7 +233,7 @@ class Provisioning:
             creation_digest=proposal.digest,
             creation_answer=_render(instance_id, name, delivery),
         )
-        await unit.run(statements.INSERT_INSTANCE, **dict(instance))
+        await unit.run(statements_instances.INSERT_INSTANCE, **dict(instance))
         await append_event(
             unit, now, EventType.INSTANCE_CREATED,
             instance=instance_id, name=name, agent=provisioner.agent, provisioner=provisioner.id,
@@ -311,7 +311,7 @@ class Provisioning:
 
     @staticmethod
     async def _own(unit: Unit, provisioner: Provisioner, instance_id: str) -> Instance:
-        instance = await unit.one(statements.INSTANCE_BY_ID, instance_id=instance_id)
+        instance = await unit.one(statements_instances.INSTANCE_BY_ID, instance_id=instance_id)
         if instance is None or instance.provisioner_id != provisioner.id:
             raise UnknownInstance
         return instance

@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    Column,
     Select,
-    Table,
     Text,
     and_,
     bindparam,
@@ -31,6 +29,7 @@ from sqlmodel import SQLModel
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import given, param, set_to
 
 CHAIN_START = bytes(32)  # what the first event is chained to
 
@@ -48,77 +47,17 @@ outbox = SQLModel.metadata.tables["outbox"]
 events = SQLModel.metadata.tables["events"]
 
 
-def _given(table: Table, *, left_out: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A parameter for each column, but those that the database fills or that start as null."""
-    return {column.name: bindparam(column.name, type_=column.type) for column in table.c if column.name not in left_out}
-
-
-def _set(table: Table, *names: str) -> dict[str, Any]:
-    """A parameter for each of the columns that an UPDATE sets."""
-    return {name: bindparam(f"{name}_", type_=table.c[name].type) for name in names}
-
-
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
-
-
-_now = _p("now", requests.c.created_at)
-
-# --- instances and credentials ----------------------------------------------------------------------------
-
-INSERT_INSTANCE = Statement(insert(instances).values(_given(instances, left_out=("revoked_at",))))
-LIVE_INSTANCES_NAMED = Statement(
-    select(instances).where(instances.c.name == _p("name", instances.c.name), instances.c.revoked_at.is_(None)),
-    t.Instance,
-)
-ALL_INSTANCES = Statement(select(instances).order_by(instances.c.created_at, instances.c.id), t.Instance)
-REVOKE_INSTANCE = Statement(
-    update(instances)
-    .where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None))
-    .values(_set(instances, "revoked_at"))
-)
-INSERT_CREDENTIAL = Statement(insert(credentials).values(_given(credentials, left_out=("revoked_at",))))
-CREDENTIALS_OF = Statement(
-    select(credentials)
-    .where(credentials.c.instance_id == _p("instance_id", credentials.c.instance_id))
-    .order_by(credentials.c.created_at, credentials.c.id),
-    t.Credential,
-)
-REVOKE_CREDENTIAL = Statement(
-    update(credentials)
-    .where(credentials.c.id == _p("credential_id", credentials.c.id), credentials.c.revoked_at.is_(None))
-    .values(_set(credentials, "revoked_at"))
-)
-# The instance that a token opens, if neither the credential nor the instance was revoked.
-INSTANCE_BY_TOKEN = Statement(
-    select(instances)
-    .join(credentials, credentials.c.instance_id == instances.c.id)
-    .where(
-        credentials.c.token_hash == _p("token_hash", credentials.c.token_hash),
-        credentials.c.revoked_at.is_(None),
-        instances.c.revoked_at.is_(None),
-    ),
-    t.Instance,
-)
-LIVE_INSTANCE = Statement(
-    select(instances.c.id).where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None)),
-    str,
-)
-LIVE_INSTANCE_WITH_ID = Statement(
-    select(instances).where(instances.c.id == _p("instance_id", instances.c.id), instances.c.revoked_at.is_(None)),
-    t.Instance,
-)
-INSTANCE_BY_ID = Statement(select(instances).where(instances.c.id == _p("instance_id", instances.c.id)), t.Instance)
+_now = param("now", requests.c.created_at)
 
 # --- rules as they were -----------------------------------------------------------------------------------
 
-INSERT_RULE_VERSION = Statement(
-    upsert(rule_versions).values(_given(rule_versions, left_out=("id",))).on_conflict_do_nothing()
-)
+INSERT_RULE_VERSION = Statement(upsert(rule_versions).values(given(rule_versions, "id")).on_conflict_do_nothing())
 RULE_VERSION_BY_DIGEST = Statement(
-    select(rule_versions).where(rule_versions.c.digest == _p("digest", rule_versions.c.digest)), t.RuleVersion
+    select(rule_versions).where(rule_versions.c.digest == param("digest", rule_versions.c.digest)), t.RuleVersion
 )
-RULE_VERSION = Statement(select(rule_versions).where(rule_versions.c.id == _p("id", rule_versions.c.id)), t.RuleVersion)
+RULE_VERSION = Statement(
+    select(rule_versions).where(rule_versions.c.id == param("id", rule_versions.c.id)), t.RuleVersion
+)
 
 # --- requests ---------------------------------------------------------------------------------------------
 
@@ -126,7 +65,7 @@ _AFTER_CREATION = (
     "reopened_at", "reopened_by", "revoked_at", "revoked_code", "consumed_at", "consume_key", "lapsed_at", "overdue_at",
     "outcome", "outcome_note", "outcome_at", "forgotten_at",
 )  # fmt: skip
-_new_request = _given(requests, left_out=("number", *_AFTER_CREATION))
+_new_request = given(requests, "number", *_AFTER_CREATION)
 # Touches no row for an instance that was revoked, or whose key was used before.
 INSERT_REQUEST = Statement(
     upsert(requests)
@@ -134,7 +73,7 @@ INSERT_REQUEST = Statement(
         list(_new_request),
         select(*_new_request.values()).where(
             exists().where(
-                instances.c.id == _p("instance_id", requests.c.instance_id), instances.c.revoked_at.is_(None)
+                instances.c.id == param("instance_id", requests.c.instance_id), instances.c.revoked_at.is_(None)
             )
         ),
     )
@@ -144,33 +83,33 @@ INSERT_REQUEST = Statement(
 )
 REQUEST_BY_KEY = Statement(
     select(requests).where(
-        requests.c.instance_id == _p("instance_id", requests.c.instance_id),
-        requests.c.create_key == _p("create_key", requests.c.create_key),
+        requests.c.instance_id == param("instance_id", requests.c.instance_id),
+        requests.c.create_key == param("create_key", requests.c.create_key),
     ),
     t.Request,
 )
-REQUEST_BY_ID = Statement(select(requests).where(requests.c.id == _p("id", requests.c.id)), t.Request)
+REQUEST_BY_ID = Statement(select(requests).where(requests.c.id == param("id", requests.c.id)), t.Request)
 # Only of the instance that asks, and only while it is not revoked.
 REQUEST_OF_LIVE_INSTANCE = Statement(
     select(requests)
     .join(instances, instances.c.id == requests.c.instance_id)
     .where(
-        requests.c.id == _p("id", requests.c.id),
-        requests.c.instance_id == _p("instance_id", requests.c.instance_id),
+        requests.c.id == param("id", requests.c.id),
+        requests.c.instance_id == param("instance_id", requests.c.instance_id),
         instances.c.revoked_at.is_(None),
     ),
     t.Request,
 )
-REQUEST = Statement(select(requests).where(requests.c.number == _p("number", requests.c.number)), t.Request)
+REQUEST = Statement(select(requests).where(requests.c.number == param("number", requests.c.number)), t.Request)
 
 # Spelled out rather than bound, so that SQLite sees that the partial index serves.
 _is_pending = text("requests.status = 'pending'")
-_this = requests.c.number == _p("number", requests.c.number)
+_this = requests.c.number == param("number", requests.c.number)
 DECIDE = Statement(
     update(requests)
     .where(_this, requests.c.status == t.Status.PENDING)
     .values(
-        _set(
+        set_to(
             requests,
             "status",
             "decided_at",
@@ -189,7 +128,7 @@ DECIDE = Statement(
 REPORT_OUTCOME = Statement(
     update(requests)
     .where(_this, requests.c.consumed_at.is_not(None), requests.c.outcome.is_(None))
-    .values(_set(requests, "outcome", "outcome_note", "outcome_at", "due_at"))
+    .values(set_to(requests, "outcome", "outcome_note", "outcome_at", "due_at"))
 )
 LAPSE = Statement(
     update(requests)
@@ -199,7 +138,7 @@ LAPSE = Statement(
         requests.c.consumed_at.is_(None),
         requests.c.lapsed_at.is_(None),
     )
-    .values(_set(requests, "lapsed_at", "due_at"))
+    .values(set_to(requests, "lapsed_at", "due_at"))
     .returning(requests),
     t.Request,
 )
@@ -211,7 +150,7 @@ MARK_OVERDUE = Statement(
         requests.c.outcome.is_(None),
         requests.c.overdue_at.is_(None),
     )
-    .values(_set(requests, "overdue_at", "due_at"))
+    .values(set_to(requests, "overdue_at", "due_at"))
     .returning(requests),
     t.Request,
 )
@@ -242,12 +181,12 @@ LAST_APPROVED = Statement(
     .join(rule_versions, rule_versions.c.id == requests.c.rule_id)
     .where(
         _was_approved,
-        requests.c.agent == _p("agent", requests.c.agent),
-        requests.c.tool == _p("tool", requests.c.tool),
-        requests.c.number < _p("number", requests.c.number),
-        requests.c.decided_at <= _p("asked_at", requests.c.created_at),
+        requests.c.agent == param("agent", requests.c.agent),
+        requests.c.tool == param("tool", requests.c.tool),
+        requests.c.number < param("number", requests.c.number),
+        requests.c.decided_at <= param("asked_at", requests.c.created_at),
         requests.c.forgotten_at.is_(None),
-        rule_versions.c.name == _p("rule", rule_versions.c.name),
+        rule_versions.c.name == param("rule", rule_versions.c.name),
     )
     .order_by(requests.c.number.desc())
     .limit(1),
@@ -263,95 +202,93 @@ class Waiting(NamedTuple):
 
 
 _waiting = select(func.count(), func.min(requests.c.deadline_at)).where(
-    _is_pending, requests.c.agent == _p("agent", requests.c.agent)
+    _is_pending, requests.c.agent == param("agent", requests.c.agent)
 )
 PENDING_OF_AGENT = Statement(_waiting, Waiting)
 PENDING_OF_AGENTS_INSTANCE = Statement(
-    _waiting.where(requests.c.instance_id == _p("instance_id", requests.c.instance_id)), Waiting
+    _waiting.where(requests.c.instance_id == param("instance_id", requests.c.instance_id)), Waiting
 )
 PENDING_OF_INSTANCE = Statement(
     select(requests).where(
         _is_pending,
-        requests.c.instance_id == _p("instance_id", requests.c.instance_id),
+        requests.c.instance_id == param("instance_id", requests.c.instance_id),
     ),
     t.Request,
 )
 
 # --- votes and acts ---------------------------------------------------------------------------------------
 
-INSERT_VOTE = Statement(insert(votes).values(_given(votes, left_out=("id", "withdrawn_at"))).returning(votes), t.Vote)
+INSERT_VOTE = Statement(insert(votes).values(given(votes, "id", "withdrawn_at")).returning(votes), t.Vote)
 VOTES_OF = Statement(
     select(votes)
-    .where(votes.c.request_number == _p("request_number", votes.c.request_number), votes.c.withdrawn_at.is_(None))
+    .where(votes.c.request_number == param("request_number", votes.c.request_number), votes.c.withdrawn_at.is_(None))
     .order_by(votes.c.id),
     t.Vote,
 )
 # Withdrawn ones too, for those who look at what happened; never for a decision.
 EVERY_VOTE_OF = Statement(
-    select(votes).where(votes.c.request_number == _p("request_number", votes.c.request_number)).order_by(votes.c.id),
+    select(votes).where(votes.c.request_number == param("request_number", votes.c.request_number)).order_by(votes.c.id),
     t.Vote,
 )
 WITHDRAW_VOTE = Statement(
     update(votes)
-    .where(votes.c.id == _p("vote_id", votes.c.id), votes.c.withdrawn_at.is_(None))
-    .values(_set(votes, "withdrawn_at"))
+    .where(votes.c.id == param("vote_id", votes.c.id), votes.c.withdrawn_at.is_(None))
+    .values(set_to(votes, "withdrawn_at"))
 )
 # Touches a row only the first time an act is seen.
-TAKE_ACT = Statement(upsert(acts).values(_given(acts)).on_conflict_do_nothing())
-FORGET_ACT = Statement(delete(acts).where(acts.c.id == _p("id", acts.c.id)))
-FORGET_ACTS = Statement(delete(acts).where(acts.c.at < _p("before", acts.c.at)))
+TAKE_ACT = Statement(upsert(acts).values(given(acts)).on_conflict_do_nothing())
+FORGET_ACT = Statement(delete(acts).where(acts.c.id == param("id", acts.c.id)))
+FORGET_ACTS = Statement(delete(acts).where(acts.c.at < param("before", acts.c.at)))
 
 # --- cards and modals -------------------------------------------------------------------------------------
 
 INSERT_CARD = Statement(
-    insert(cards)
-    .values(_given(cards, left_out=("id", "channel", "ts", "attempted_at", "posted_at", "queue_id")))
-    .returning(cards),
+    insert(cards).values(given(cards, "id", "channel", "ts", "attempted_at", "posted_at", "queue_id")).returning(cards),
     t.Card,
 )
-CARD = Statement(select(cards).where(cards.c.id == _p("card_id", cards.c.id)), t.Card)
+CARD = Statement(select(cards).where(cards.c.id == param("card_id", cards.c.id)), t.Card)
 CARD_BY_MESSAGE = Statement(
-    select(cards).where(cards.c.channel == _p("channel", cards.c.channel), cards.c.ts == _p("ts", cards.c.ts)),
+    select(cards).where(cards.c.channel == param("channel", cards.c.channel), cards.c.ts == param("ts", cards.c.ts)),
     t.Card,
 )
 CARDS_OF = Statement(
-    select(cards).where(cards.c.request_number == _p("request_number", cards.c.request_number)).order_by(cards.c.id),
+    select(cards).where(cards.c.request_number == param("request_number", cards.c.request_number)).order_by(cards.c.id),
     t.Card,
 )
-_card = cards.c.id == _p("card_id", cards.c.id)
+_card = cards.c.id == param("card_id", cards.c.id)
 # Touches no row for a card that was gathered on a queue card since it was looked at.
 MARK_CARD_ATTEMPTED = Statement(
     update(cards)
     .where(_card, cards.c.state == t.CardState.POSTING, cards.c.queue_id.is_(None))
-    .values(_set(cards, "attempted_at"))
+    .values(set_to(cards, "attempted_at"))
 )
 MARK_CARD_POSTED = Statement(
     update(cards)
     .where(_card, cards.c.state == t.CardState.POSTING)
-    .values(state=t.CardState.LIVE, **_set(cards, "channel", "ts", "posted_at"))
+    .values(state=t.CardState.LIVE, **set_to(cards, "channel", "ts", "posted_at"))
 )
 MARK_CARD_GONE = Statement(update(cards).where(_card).values(state=t.CardState.GONE))
 
-INSERT_MODAL = Statement(insert(modals).values(_given(modals)))
-MODAL = Statement(select(modals).where(modals.c.id == _p("modal_id", modals.c.id)), t.Modal)
+INSERT_MODAL = Statement(insert(modals).values(given(modals)))
+MODAL = Statement(select(modals).where(modals.c.id == param("modal_id", modals.c.id)), t.Modal)
 # A page may be opened only from the one before it or after; touches no row where one was left out.
 SEE_PAGE = Statement(
     update(modals)
-    .where(modals.c.id == _p("modal_id", modals.c.id), modals.c.pages_seen >= _p("page", modals.c.pages_seen))
+    .where(modals.c.id == param("modal_id", modals.c.id), modals.c.pages_seen >= param("page", modals.c.pages_seen))
     .values(
         pages_seen=case(
-            (modals.c.pages_seen > _p("page", modals.c.pages_seen), modals.c.pages_seen),
-            else_=_p("page", modals.c.pages_seen) + 1,
+            (modals.c.pages_seen > param("page", modals.c.pages_seen), modals.c.pages_seen),
+            else_=param("page", modals.c.pages_seen) + 1,
         )
     )
 )
-FORGET_MODALS = Statement(delete(modals).where(modals.c.opened_at < _p("before", modals.c.opened_at)))
+FORGET_MODALS = Statement(delete(modals).where(modals.c.opened_at < param("before", modals.c.opened_at)))
 
 # --- the outbox -------------------------------------------------------------------------------------------
 
 INSERT_INTENT = Statement(
     insert(outbox).values(
-        _given(outbox, left_out=("id", "attempts", "leased_by", "leased_until", "fence")) | {"attempts": 0, "fence": 0}
+        given(outbox, "id", "attempts", "leased_by", "leased_until", "fence") | {"attempts": 0, "fence": 0}
     )
 )
 _earlier = outbox.alias("earlier")
@@ -367,7 +304,7 @@ def _claim(which: Select[Any]) -> Statement[t.Intent]:
         .values(
             attempts=outbox.c.attempts + 1,
             fence=outbox.c.fence + 1,
-            **_set(outbox, "leased_by", "leased_until"),
+            **set_to(outbox, "leased_by", "leased_until"),
         )
         .returning(outbox),
         t.Intent,
@@ -389,23 +326,23 @@ CLAIM_INTENTS = _claim(
     .where(_claimable)
     .order_by(_turn, outbox.c.due_at, outbox.c.id)
 )
-_leased = and_(outbox.c.id == _p("intent_id", outbox.c.id), outbox.c.fence == _p("is_fence", outbox.c.fence))
+_leased = and_(outbox.c.id == param("intent_id", outbox.c.id), outbox.c.fence == param("is_fence", outbox.c.fence))
 FINISH_INTENT = Statement(delete(outbox).where(_leased))
 POSTPONE_INTENT = Statement(
-    update(outbox).where(_leased).values(leased_by=None, leased_until=None, **_set(outbox, "due_at", "attempts"))
+    update(outbox).where(_leased).values(leased_by=None, leased_until=None, **set_to(outbox, "due_at", "attempts"))
 )
 # The newest wish to draw a card; whoever draws it now fulfils all up to this one.
 LAST_DRAW_OF_CARD = Statement(
     select(func.max(outbox.c.id)).where(
-        outbox.c.card_id == _p("card_id", outbox.c.card_id), outbox.c.kind == t.IntentKind.DRAW_CARD
+        outbox.c.card_id == param("card_id", outbox.c.card_id), outbox.c.kind == t.IntentKind.DRAW_CARD
     ),
     lambda last: last,
 )
 FORGET_DRAWS = Statement(
     delete(outbox).where(
-        outbox.c.lane == _p("lane", outbox.c.lane),
+        outbox.c.lane == param("lane", outbox.c.lane),
         outbox.c.kind == t.IntentKind.DRAW_CARD,
-        outbox.c.id <= _p("last", outbox.c.id),
+        outbox.c.id <= param("last", outbox.c.id),
     )
 )
 NEXT_INTENT_DUE = Statement(
@@ -419,7 +356,7 @@ RELEASE_LEASES = Statement(update(outbox).values(leased_by=None, leased_until=No
 # --- the audit chain --------------------------------------------------------------------------------------
 
 CHAIN_HEAD = Statement(select(events.c.hash).order_by(events.c.number.desc()).limit(1), bytes)
-_new_event = _given(events, left_out=("number",))
+_new_event = given(events, "number")
 # SQLite numbers events without a gap by itself. PostgreSQL's sequences lose numbers to what is rolled back, and a
 # missing number looks like an event that somebody removed.
 INSERT_EVENT = Statement(
@@ -431,14 +368,7 @@ INSERT_EVENT = Statement(
 )
 EVENTS_OF = Statement(
     select(events)
-    .where(events.c.request_number == _p("request_number", events.c.request_number))
+    .where(events.c.request_number == param("request_number", events.c.request_number))
     .order_by(events.c.number),
-    t.Event,
-)
-EVENTS_AFTER = Statement(
-    select(events)
-    .where(events.c.number > _p("number", events.c.number))
-    .order_by(events.c.number)
-    .limit(bindparam("limit")),
     t.Event,
 )

@@ -4,23 +4,19 @@ The conventions are those of ``store.statements``.
 """
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Column, Text, bindparam, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import Text, bindparam, func, insert, literal_column, or_, select, text, update
 from sqlmodel import SQLModel
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import param
 from store.statements import cards, instances, outbox, requests
 
 standing_votes = SQLModel.metadata.tables["standing_votes"]
 
 
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
-
-
-_now = _p("now", requests.c.created_at)
+_now = param("now", requests.c.created_at)
 
 # --- standing votes ---------------------------------------------------------------------------------------
 
@@ -28,7 +24,7 @@ _BY_ITSELF = ("id", "taken_at", "taken_by", "lifted_at")
 INSERT_STANDING = Statement(
     insert(standing_votes)
     .values(
-        {column.name: _p(column.name, column) for column in standing_votes.c if column.name not in _BY_ITSELF},
+        {column.name: param(column.name, column) for column in standing_votes.c if column.name not in _BY_ITSELF},
     )
     .returning(standing_votes),
     t.StandingVote,
@@ -36,9 +32,9 @@ INSERT_STANDING = Statement(
 # Spelled out rather than bound, so that SQLite sees that the partial index serves.
 _is_alive = text("standing_votes.taken_at IS NULL AND standing_votes.lifted_at IS NULL")
 _of_call = (
-    standing_votes.c.instance_id == _p("instance_id", standing_votes.c.instance_id),
-    standing_votes.c.digest == _p("digest", standing_votes.c.digest),
-    standing_votes.c.canonical_version == _p("canonical_version", standing_votes.c.canonical_version),
+    standing_votes.c.instance_id == param("instance_id", standing_votes.c.instance_id),
+    standing_votes.c.digest == param("digest", standing_votes.c.digest),
+    standing_votes.c.canonical_version == param("canonical_version", standing_votes.c.canonical_version),
 )
 STANDING_FOR = Statement(
     select(standing_votes)
@@ -49,16 +45,18 @@ STANDING_FOR = Statement(
 # What one person granted on a request; also what was taken, lifted or has expired.
 STANDING_GRANTED_ON = Statement(
     select(standing_votes)
-    .where(standing_votes.c.request_number == _p("request_number", standing_votes.c.request_number))
+    .where(standing_votes.c.request_number == param("request_number", standing_votes.c.request_number))
     .order_by(standing_votes.c.id),
     t.StandingVote,
 )
-STANDING = Statement(select(standing_votes).where(standing_votes.c.id == _p("id", standing_votes.c.id)), t.StandingVote)
+STANDING = Statement(
+    select(standing_votes).where(standing_votes.c.id == param("id", standing_votes.c.id)), t.StandingVote
+)
 # Also one that has expired: it would be in the way of a new one.
 LIFT_STANDING = Statement(
     update(standing_votes)
-    .where(_is_alive, *_of_call, standing_votes.c.user_id == _p("user_id", standing_votes.c.user_id))
-    .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
+    .where(_is_alive, *_of_call, standing_votes.c.user_id == param("user_id", standing_votes.c.user_id))
+    .values(lifted_at=param("lifted_at_", standing_votes.c.lifted_at))
     .returning(standing_votes),
     t.StandingVote,
 )
@@ -68,32 +66,32 @@ LIFT_STANDING_OF_AGENT = Statement(
     .where(
         _is_alive,
         standing_votes.c.instance_id.in_(
-            select(instances.c.id).where(instances.c.agent == _p("agent", instances.c.agent)).scalar_subquery()
+            select(instances.c.id).where(instances.c.agent == param("agent", instances.c.agent)).scalar_subquery()
         ),
         *_of_call[1:],
     )
-    .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
+    .values(lifted_at=param("lifted_at_", standing_votes.c.lifted_at))
     .returning(standing_votes),
     t.StandingVote,
 )
 LIFT_STANDING_OF_CALL = Statement(
     update(standing_votes)
     .where(_is_alive, *_of_call)
-    .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
+    .values(lifted_at=param("lifted_at_", standing_votes.c.lifted_at))
     .returning(standing_votes),
     t.StandingVote,
 )
 TAKE_STANDING = Statement(
     update(standing_votes)
     .where(
-        standing_votes.c.id == _p("standing_id", standing_votes.c.id),
+        standing_votes.c.id == param("standing_id", standing_votes.c.id),
         standing_votes.c.taken_at.is_(None),
         standing_votes.c.lifted_at.is_(None),
         standing_votes.c.expires_at > _now,
     )
     .values(
-        taken_at=_p("taken_at_", standing_votes.c.taken_at),
-        taken_by=_p("taken_by_", standing_votes.c.taken_by),
+        taken_at=param("taken_at_", standing_votes.c.taken_at),
+        taken_by=param("taken_by_", standing_votes.c.taken_by),
     )
 )
 
@@ -102,17 +100,17 @@ TAKE_STANDING = Statement(
 _was_denied = text("requests.status = 'denied' AND requests.decided_by_kind = 'person'")
 _denied_since = (
     _was_denied,
-    requests.c.agent == _p("agent", requests.c.agent),
-    requests.c.tool == _p("tool", requests.c.tool),
-    requests.c.decided_at > _p("since", requests.c.created_at),
+    requests.c.agent == param("agent", requests.c.agent),
+    requests.c.tool == param("tool", requests.c.tool),
+    requests.c.decided_at > param("since", requests.c.created_at),
 )
 # The newest denial of a call, whether it was reopened or not: what is older than a reopened one is forgotten with it.
 LAST_DENIED = Statement(
     select(requests)
     .where(
         *_denied_since,
-        requests.c.digest == _p("digest", requests.c.digest),
-        requests.c.canonical_version == _p("canonical_version", requests.c.canonical_version),
+        requests.c.digest == param("digest", requests.c.digest),
+        requests.c.canonical_version == param("canonical_version", requests.c.canonical_version),
     )
     .order_by(requests.c.decided_at.desc(), requests.c.number.desc())
     .limit(1),
@@ -121,13 +119,13 @@ LAST_DENIED = Statement(
 REOPEN = Statement(
     update(requests)
     .where(
-        requests.c.number == _p("number", requests.c.number),
+        requests.c.number == param("number", requests.c.number),
         requests.c.status == t.Status.DENIED,
         requests.c.reopened_at.is_(None),
     )
     .values(
-        reopened_at=_p("reopened_at_", requests.c.reopened_at),
-        reopened_by=_p("reopened_by_", requests.c.reopened_by),
+        reopened_at=param("reopened_at_", requests.c.reopened_at),
+        reopened_by=param("reopened_by_", requests.c.reopened_by),
     )
     .returning(requests),
     t.Request,
@@ -141,7 +139,7 @@ def _tries(count: int, last: datetime | None) -> tuple[int, datetime | None]:
 # How often a denied call was asked again, and when last.
 TRIES = Statement(
     select(func.count(), func.max(requests.c.created_at)).where(
-        text("requests.repeats IS NOT NULL"), requests.c.repeats == _p("number", requests.c.number)
+        text("requests.repeats IS NOT NULL"), requests.c.repeats == param("number", requests.c.number)
     ),
     _tries,
 )
@@ -153,8 +151,8 @@ DENIALS_BEFORE = Statement(
     select(*_without_claims)
     .where(
         *_denied_since,
-        requests.c.decided_at <= _p("until", requests.c.created_at),
-        requests.c.number < _p("number", requests.c.number),
+        requests.c.decided_at <= param("until", requests.c.created_at),
+        requests.c.number < param("number", requests.c.number),
     )
     .order_by(requests.c.decided_at.desc(), requests.c.number.desc())
     .limit(bindparam("limit")),
@@ -164,7 +162,7 @@ DENIALS_BEFORE = Statement(
 WAITING_DRAW = Statement(
     select(outbox.c.id)
     .where(
-        outbox.c.card_id == _p("card_id", outbox.c.card_id),
+        outbox.c.card_id == param("card_id", outbox.c.card_id),
         outbox.c.leased_until.is_(None),
         or_(outbox.c.kind == t.IntentKind.POST_CARD, outbox.c.kind == t.IntentKind.DRAW_CARD),
     )
@@ -174,8 +172,8 @@ WAITING_DRAW = Statement(
 CARDS_IN_PLACE = Statement(
     select(cards)
     .where(
-        cards.c.request_number == _p("request_number", cards.c.request_number),
-        cards.c.place == _p("place", cards.c.place),
+        cards.c.request_number == param("request_number", cards.c.request_number),
+        cards.c.place == param("place", cards.c.place),
     )
     .order_by(cards.c.id),
     t.Card,

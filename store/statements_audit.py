@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, null, or_, select
 from store import tables as t
 from store.among import among
 from store.compiled import Statement
+from store.parameters import param
 from store.statements import cards, events, outbox, requests, rule_versions, votes
 from store.statements_ahead import standing_votes
 from store.statements_halts import halts
@@ -33,16 +34,15 @@ _link = (
 )  # fmt: skip
 LINKS_AFTER = Statement(
     select(*_link)
-    .where(events.c.number > bindparam("number", type_=events.c.number.type))
+    .where(events.c.number > param("number", events.c.number))
     .order_by(events.c.number)
     .limit(bindparam("limit")),
     Link,
 )
 LAST_LINK = Statement(select(*_link).order_by(events.c.number.desc()).limit(1), Link)
-EVENT_COUNT = Statement(select(func.count()).select_from(events), int)
 # Times run with the numbers but for a clock that was set back, so this is where an export begins.
 LAST_BEFORE = Statement(
-    select(func.max(events.c.number)).where(events.c.at < bindparam("at", type_=events.c.at.type)),
+    select(func.max(events.c.number)).where(events.c.at < param("at", events.c.at)),
     lambda number: number,
 )
 
@@ -56,7 +56,7 @@ class EventMark(NamedTuple):
 
 LAST_MARK_OF = Statement(
     select(events.c.number, events.c.hash)
-    .where(events.c.request_number == bindparam("request_number", type_=events.c.request_number.type))
+    .where(events.c.request_number == param("request_number", events.c.request_number))
     .order_by(events.c.number.desc())
     .limit(1),
     EventMark,
@@ -77,7 +77,7 @@ FINISHED_CARDS_AFTER = Statement(
     select(cards.c.id, cards.c.request_number, cards.c.channel, cards.c.ts, cards.c.posted_at)
     .join(requests, requests.c.number == cards.c.request_number)
     .where(
-        cards.c.id > bindparam("card_id", type_=cards.c.id.type),
+        cards.c.id > param("card_id", cards.c.id),
         cards.c.state == t.CardState.LIVE,
         or_(cards.c.place == t.Place.CHANNEL, cards.c.place == t.Place.FALLBACK, cards.c.place == t.Place.DM),
         cards.c.ts.is_not(None),
@@ -87,14 +87,12 @@ FINISHED_CARDS_AFTER = Statement(
     .limit(bindparam("limit")),
     FinishedCard,
 )
-DRAWINGS_DUE = Statement(
-    select(func.count()).where(outbox.c.card_id == bindparam("card_id", type_=outbox.c.card_id.type)), int
-)
+DRAWINGS_DUE = Statement(select(func.count()).where(outbox.c.card_id == param("card_id", outbox.c.card_id)), int)
 
 # --- what is stored, against what is on record of it -------------------------------------------------------
 
 _of_events = events.c.request_number
-_from, _to = bindparam("first", type_=requests.c.number.type), bindparam("last", type_=requests.c.number.type)
+_from, _to = param("first", requests.c.number), param("last", requests.c.number)
 # An agent's claims are not on record, and may be a megabyte.
 _bulk = ("agent_reasoning", "context")
 REQUESTS_BETWEEN = Statement(

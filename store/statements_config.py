@@ -9,6 +9,7 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import param, set_to
 from store.statements import events, requests
 
 _of_no_request = events.c.request_number.is_(None)
@@ -18,8 +19,8 @@ LAST_GENERAL_EVENT = Statement(
     .where(
         _of_no_request,
         or_(
-            events.c.type == bindparam("type", type_=events.c.type.type),
-            events.c.type == bindparam("other_type", type_=events.c.type.type),
+            events.c.type == param("type", events.c.type),
+            events.c.type == param("other_type", events.c.type),
         ),
     )
     .order_by(events.c.number.desc())
@@ -29,7 +30,7 @@ LAST_GENERAL_EVENT = Statement(
 LAST_EVENT_NUMBER = Statement(select(func.max(events.c.number)), lambda last: last)
 GENERAL_EVENTS_AFTER = Statement(
     select(events)
-    .where(_of_no_request, events.c.number > bindparam("number", type_=events.c.number.type))
+    .where(_of_no_request, events.c.number > param("number", events.c.number))
     .order_by(events.c.number)
     .limit(bindparam("limit")),
     t.Event,
@@ -64,9 +65,9 @@ LIVE_REQUESTS_FOR = Statement(
     select(requests.c.number)
     .where(
         _may_run,
-        requests.c.agent == bindparam("agent", type_=requests.c.agent.type),
-        requests.c.tool == bindparam("tool", type_=requests.c.tool.type),
-        requests.c.number > bindparam("after", type_=requests.c.number.type),
+        requests.c.agent == param("agent", requests.c.agent),
+        requests.c.tool == param("tool", requests.c.tool),
+        requests.c.number > param("after", requests.c.number),
     )
     .order_by(requests.c.number)
     .limit(bindparam("limit")),
@@ -74,10 +75,8 @@ LIVE_REQUESTS_FOR = Statement(
 )
 REVOKE = Statement(
     update(requests)
-    .where(requests.c.number == bindparam("number", type_=requests.c.number.type), is_open)
-    .values(
-        {name: bindparam(f"{name}_", type_=requests.c[name].type) for name in ("revoked_at", "revoked_code", "due_at")}
-    )
+    .where(requests.c.number == param("number", requests.c.number), is_open)
+    .values(set_to(requests, "revoked_at", "revoked_code", "due_at"))
     .returning(requests),
     t.Request,
 )

@@ -3,15 +3,14 @@
 The conventions are those of ``store.statements``.
 """
 
-from typing import Any
-
-from sqlalchemy import Column, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import SQLModel
 
 from store import escalation_tables as e
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import given, param
 from store.statements import lean_request, outbox, requests
 from store.vocabulary import StepState, TargetState
 
@@ -23,17 +22,8 @@ step_notices = SQLModel.metadata.tables["step_notices"]
 stuck_plans = SQLModel.metadata.tables["stuck_plans"]
 
 
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
-
-
-def _given(table: Table, *left_out: str) -> dict[str, Any]:
-    """A parameter for each column, but those that the database fills or that start as null."""
-    return {column.name: _p(column.name, column) for column in table.c if column.name not in left_out}
-
-
-_now = _p("now", requests.c.created_at)
-_this = requests.c.number == _p("number", requests.c.number)
+_now = param("now", requests.c.created_at)
+_this = requests.c.number == param("number", requests.c.number)
 # Spelled out rather than bound, so that SQLite sees that the partial index serves. What is past its deadline takes no
 # step any more, whether it was swept yet or not.
 _steps_on = (text("requests.next_step_at IS NOT NULL"), requests.c.deadline_at > _now)
@@ -74,7 +64,7 @@ NEXT_STEP_DUE = Statement(
     select(requests.c.next_step_at).where(*_steps_on).order_by(requests.c.next_step_at).limit(1), lambda at: at
 )
 # Once for a place: it is stuck since it first was.
-INSERT_STUCK = Statement(upsert(stuck_plans).values(_given(stuck_plans)).on_conflict_do_nothing())
+INSERT_STUCK = Statement(upsert(stuck_plans).values(given(stuck_plans)).on_conflict_do_nothing())
 STUCK_SINCE = Statement(
     select(func.min(stuck_plans.c.since))
     .join(requests, requests.c.number == stuck_plans.c.request_number)
@@ -99,12 +89,12 @@ MOVE_PLAN = Statement(
     .where(
         _this,
         requests.c.status == t.Status.PENDING,
-        requests.c.step_round == _p("is_round", requests.c.step_round),
-        requests.c.step_index == _p("is_index", requests.c.step_index),
-        requests.c.next_step_at == _p("is_due_at", requests.c.next_step_at),
+        requests.c.step_round == param("is_round", requests.c.step_round),
+        requests.c.step_index == param("is_index", requests.c.step_index),
+        requests.c.next_step_at == param("is_due_at", requests.c.next_step_at),
     )
     .values(
-        {name: _p(f"{name}_", requests.c[name]) for name in ("next_step_at", "step_round", "step_index")},
+        {name: param(f"{name}_", requests.c[name]) for name in ("next_step_at", "step_round", "step_index")},
     )
 )
 
@@ -113,62 +103,62 @@ MOVE_PLAN = Statement(
 # Returns nothing for a place whose step was taken before.
 INSERT_STEP = Statement(
     upsert(taken_steps)
-    .values(_given(taken_steps, "id"))
+    .values(given(taken_steps, "id"))
     .on_conflict_do_nothing(index_elements=["request_number", "round", "index"])
     .returning(taken_steps),
     e.TakenStep,
 )
-STEP = Statement(select(taken_steps).where(taken_steps.c.id == _p("step_id", taken_steps.c.id)), e.TakenStep)
+STEP = Statement(select(taken_steps).where(taken_steps.c.id == param("step_id", taken_steps.c.id)), e.TakenStep)
 STEPS_OF = Statement(
     select(taken_steps)
-    .where(taken_steps.c.request_number == _p("request_number", taken_steps.c.request_number))
+    .where(taken_steps.c.request_number == param("request_number", taken_steps.c.request_number))
     .order_by(taken_steps.c.id),
     e.TakenStep,
 )
 FAIL_STEP = Statement(
     update(taken_steps)
-    .where(taken_steps.c.id == _p("step_id", taken_steps.c.id), taken_steps.c.state == StepState.FIRED)
+    .where(taken_steps.c.id == param("step_id", taken_steps.c.id), taken_steps.c.state == StepState.FIRED)
     .values(state=StepState.FAILED)
 )
 INSERT_TARGET = Statement(
     insert(step_targets)
     .values(
-        step_id=_p("step_id", step_targets.c.step_id),
-        target=_p("target", step_targets.c.target),
+        step_id=param("step_id", step_targets.c.step_id),
+        target=param("target", step_targets.c.target),
         state=TargetState.WAITING,
     )
     .returning(step_targets.c.id),
     int,
 )
-TARGET = Statement(select(step_targets).where(step_targets.c.id == _p("target_id", step_targets.c.id)), e.StepTarget)
+TARGET = Statement(select(step_targets).where(step_targets.c.id == param("target_id", step_targets.c.id)), e.StepTarget)
 TARGETS_OF_STEP = Statement(
     select(step_targets)
-    .where(step_targets.c.step_id == _p("step_id", step_targets.c.step_id))
+    .where(step_targets.c.step_id == param("step_id", step_targets.c.step_id))
     .order_by(step_targets.c.id),
     e.StepTarget,
 )
 TARGETS_OF_REQUEST = Statement(
     select(step_targets)
     .join(taken_steps, taken_steps.c.id == step_targets.c.step_id)
-    .where(taken_steps.c.request_number == _p("request_number", taken_steps.c.request_number))
+    .where(taken_steps.c.request_number == param("request_number", taken_steps.c.request_number))
     .order_by(step_targets.c.id),
     e.StepTarget,
 )
 # Once: what is settled stays so, whoever comes late.
 SETTLE_TARGET = Statement(
     update(step_targets)
-    .where(step_targets.c.id == _p("target_id", step_targets.c.id), step_targets.c.state == TargetState.WAITING)
-    .values({name: _p(f"{name}_", step_targets.c[name]) for name in ("state", "code", "reached", "settled_at")})
+    .where(step_targets.c.id == param("target_id", step_targets.c.id), step_targets.c.state == TargetState.WAITING)
+    .values({name: param(f"{name}_", step_targets.c[name]) for name in ("state", "code", "reached", "settled_at")})
     .returning(step_targets),
     e.StepTarget,
 )
 
 # Once for a person and step: the target that comes first.
-INSERT_NOTICE = Statement(upsert(step_notices).values(_given(step_notices)).on_conflict_do_nothing())
+INSERT_NOTICE = Statement(upsert(step_notices).values(given(step_notices)).on_conflict_do_nothing())
 NOTICES_OF_TARGET = Statement(
     select(step_notices.c.user_id).where(
-        step_notices.c.step_id == _p("step_id", step_notices.c.step_id),
-        step_notices.c.step_target_id == _p("target_id", step_notices.c.step_target_id),
+        step_notices.c.step_id == param("step_id", step_notices.c.step_id),
+        step_notices.c.step_target_id == param("target_id", step_notices.c.step_target_id),
     ),
     str,
 )
@@ -177,12 +167,12 @@ NOTICES_OF_TARGET = Statement(
 
 INSERT_WIDENING = Statement(
     upsert(seat_widenings)
-    .values(_given(seat_widenings, "id"))
+    .values(given(seat_widenings, "id"))
     .on_conflict_do_nothing(index_elements=["request_number", "seat", "source"])
 )
 WIDENINGS_OF = Statement(
     select(seat_widenings)
-    .where(seat_widenings.c.request_number == _p("request_number", seat_widenings.c.request_number))
+    .where(seat_widenings.c.request_number == param("request_number", seat_widenings.c.request_number))
     .order_by(seat_widenings.c.id),
     e.SeatWidening,
 )
@@ -190,16 +180,16 @@ WIDENINGS_OF = Statement(
 # --- claims -----------------------------------------------------------------------------------------------
 
 # Touches a row only the first time that a person claims a request.
-INSERT_CLAIM = Statement(upsert(claims).values(_given(claims)).on_conflict_do_nothing())
+INSERT_CLAIM = Statement(upsert(claims).values(given(claims)).on_conflict_do_nothing())
 CLAIMS_OF = Statement(
     select(claims)
-    .where(claims.c.request_number == _p("request_number", claims.c.request_number))
+    .where(claims.c.request_number == param("request_number", claims.c.request_number))
     .order_by(claims.c.at, claims.c.user_id),
     e.Claim,
 )
 PAUSED_UNTIL = Statement(
     select(func.max(claims.c.paused_until)).where(
-        claims.c.request_number == _p("request_number", claims.c.request_number)
+        claims.c.request_number == param("request_number", claims.c.request_number)
     ),
     lambda at: at,
 )

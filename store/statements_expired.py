@@ -4,12 +4,13 @@ The conventions are those of ``store.statements``. Each expiry leaves an intent 
 carries the first one out tells of all of them.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Column, bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlmodel import SQLModel
 
 from store.compiled import Statement
+from store.parameters import param
 from store.tables import IntentKind, Request
 
 requests = SQLModel.metadata.tables["requests"]
@@ -23,18 +24,14 @@ class Gathered(NamedTuple):
     last: int | None
 
 
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
-
-
 # One lane may hold two agents' whose long names begin alike.
 _of_agent = outbox.c.request_number.in_(
-    select(requests.c.number).where(requests.c.agent == _p("agent", requests.c.agent)).scalar_subquery()
+    select(requests.c.number).where(requests.c.agent == param("agent", requests.c.agent)).scalar_subquery()
 )
 _gathered = (
-    outbox.c.lane == _p("lane", outbox.c.lane),
+    outbox.c.lane == param("lane", outbox.c.lane),
     outbox.c.kind == IntentKind.TELL_OWNERS,
-    outbox.c.id <= _p("last", outbox.c.id),
+    outbox.c.id <= param("last", outbox.c.id),
     _of_agent,
 )
 GATHERED = Statement(select(func.count(), func.max(outbox.c.id)).where(*_gathered), Gathered)
@@ -42,10 +39,10 @@ NEWEST_GATHERED = Statement(
     select(requests)
     .join(outbox, outbox.c.request_number == requests.c.number)
     .where(
-        outbox.c.lane == _p("lane", outbox.c.lane),
+        outbox.c.lane == param("lane", outbox.c.lane),
         outbox.c.kind == IntentKind.TELL_OWNERS,
-        outbox.c.id <= _p("last", outbox.c.id),
-        requests.c.agent == _p("agent", requests.c.agent),
+        outbox.c.id <= param("last", outbox.c.id),
+        requests.c.agent == param("agent", requests.c.agent),
     )
     .order_by(outbox.c.id.desc())
     .limit(bindparam("limit")),

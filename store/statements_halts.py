@@ -5,27 +5,19 @@ another process stopped counts from its commit on.
 """
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Column, and_, bindparam, exists, func, insert, or_, select, text, update
+from sqlalchemy import and_, exists, func, insert, or_, select, text, update
 from sqlmodel import SQLModel
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import param, set_to
 from store.statements import requests
 
 halts = SQLModel.metadata.tables["halts"]
 
 
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
-
-
-def _set(*names: str) -> dict[str, Any]:
-    return {name: _p(f"{name}_", halts.c[name]) for name in names}
-
-
-_now = _p("now", requests.c.created_at)
+_now = param("now", requests.c.created_at)
 # Spelled out rather than bound, so that SQLite sees that the partial index serves; so are other constants of what is on
 # the path of every call, which then need not be bound each time.
 _not_ended = text("halts.ended_at IS NULL")
@@ -33,14 +25,14 @@ _not_ended = text("halts.ended_at IS NULL")
 _in_force = and_(_not_ended, or_(halts.c.until.is_(None), halts.c.until > _now))
 _touches = or_(
     text("halts.scope = 'all'"),
-    and_(text("halts.scope = 'agent'"), halts.c.name == _p("agent", halts.c.name)),
-    and_(text("halts.scope = 'rule'"), halts.c.name == _p("rule", halts.c.name)),
+    and_(text("halts.scope = 'agent'"), halts.c.name == param("agent", halts.c.name)),
+    and_(text("halts.scope = 'rule'"), halts.c.name == param("rule", halts.c.name)),
 )
 
 INSERT_HALT = Statement(
     insert(halts)
     .values({
-        column.name: _p(column.name, column)
+        column.name: param(column.name, column)
         for column in halts.c
         if column.name not in ("id", "ended_at", "ended_by", "end_reason")
     })
@@ -52,18 +44,18 @@ HALTS_TOUCHING = Statement(select(halts).where(_in_force, _touches), t.Halt)
 # What stops one agent, one rule or all of it, by its own name.
 HALTS_OF = Statement(
     select(halts)
-    .where(_in_force, halts.c.scope == _p("scope", halts.c.scope), halts.c.name == _p("name", halts.c.name))
+    .where(_in_force, halts.c.scope == param("scope", halts.c.scope), halts.c.name == param("name", halts.c.name))
     .order_by(halts.c.id),
     t.Halt,
 )
 HALTS_IN_FORCE = Statement(select(halts).where(_in_force).order_by(halts.c.id), t.Halt)
 HALT_COUNT = Statement(
-    select(func.count()).select_from(halts).where(_in_force, halts.c.effect == _p("effect", halts.c.effect)), int
+    select(func.count()).select_from(halts).where(_in_force, halts.c.effect == param("effect", halts.c.effect)), int
 )
 END_HALT = Statement(
     update(halts)
-    .where(halts.c.id == _p("halt_id", halts.c.id), halts.c.ended_at.is_(None))
-    .values(_set("ended_at", "ended_by", "end_reason"))
+    .where(halts.c.id == param("halt_id", halts.c.id), halts.c.ended_at.is_(None))
+    .values(set_to(halts, "ended_at", "ended_by", "end_reason"))
     .returning(halts),
     t.Halt,
 )
@@ -81,7 +73,7 @@ NEXT_HALT_OVER = Statement(select(func.min(halts.c.until)).where(_not_ended), _a
 CONSUME = Statement(
     update(requests)
     .where(
-        requests.c.number == _p("number", requests.c.number),
+        requests.c.number == param("number", requests.c.number),
         text("requests.status = 'approved'"),
         requests.c.consumed_at.is_(None),
         requests.c.revoked_at.is_(None),
@@ -89,6 +81,6 @@ CONSUME = Statement(
         ~exists().where(_in_force, text("halts.effect = 'deny'"), _touches),
     )
     .values({
-        name: _p(f"{name}_", requests.c[name]) for name in ("consumed_at", "consume_key", "due_at")
+        name: param(f"{name}_", requests.c[name]) for name in ("consumed_at", "consume_key", "due_at")
     })
 )  # fmt: skip

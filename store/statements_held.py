@@ -5,25 +5,21 @@ The conventions are those of ``store.statements``; what narrows them to one pers
 """
 
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Column, and_, bindparam, exists, literal_column, or_, select, text, update
+from sqlalchemy import and_, exists, literal_column, or_, select, text, update
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import param
 from store.statements import requests
 from store.statements_ahead import standing_votes
 from store.statements_reports import SIGHT, Filters, in_sight
 
-_now = bindparam("now", type_=standing_votes.c.expires_at.type)
+_now = param("now", standing_votes.c.expires_at)
 # Spelled out rather than bound, so that SQLite sees that the partial index serves.
 _waits = and_(
     text("standing_votes.taken_at IS NULL AND standing_votes.lifted_at IS NULL"), standing_votes.c.expires_at > _now
 )
-
-
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
 
 
 @cache
@@ -36,14 +32,14 @@ def votes_held(filters: Filters) -> Statement[int]:
         .correlate(standing_votes)
         .exists()
     )
-    own = standing_votes.c.user_id == _p("user", standing_votes.c.user_id)
+    own = standing_votes.c.user_id == param("user", standing_votes.c.user_id)
     narrowed = [or_(own, of_request)] if SIGHT in filters else []
     return Statement(select(standing_votes.c.id).where(_waits, *narrowed).order_by(standing_votes.c.id.desc()), int)
 
 
 OWN_VOTES_HELD = Statement(
     select(standing_votes.c.id)
-    .where(_waits, standing_votes.c.user_id == _p("user", standing_votes.c.user_id))
+    .where(_waits, standing_votes.c.user_id == param("user", standing_votes.c.user_id))
     .order_by(standing_votes.c.id.desc()),
     int,
 )
@@ -69,7 +65,7 @@ def denials_held(filters: Filters) -> Statement[int]:
         select(requests.c.number)
         .where(
             text("requests.status = 'denied' AND requests.decided_by_kind = 'person'"),
-            requests.c.decided_at > _p("since", requests.c.decided_at),
+            requests.c.decided_at > param("since", requests.c.decided_at),
             requests.c.reopened_at.is_(None),
             ~exists(literal_column("1")).select_from(_newer).where(same_call).correlate(requests),
             *([in_sight()] if SIGHT in filters else []),
@@ -81,8 +77,8 @@ def denials_held(filters: Filters) -> Statement[int]:
 
 LIFT_ONE = Statement(
     update(standing_votes)
-    .where(standing_votes.c.id == _p("standing_id", standing_votes.c.id), _waits)
-    .values(lifted_at=_p("lifted_at_", standing_votes.c.lifted_at))
+    .where(standing_votes.c.id == param("standing_id", standing_votes.c.id), _waits)
+    .values(lifted_at=param("lifted_at_", standing_votes.c.lifted_at))
     .returning(standing_votes),
     t.StandingVote,
 )

@@ -3,11 +3,12 @@
 The conventions are those of ``store.statements``.
 """
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlmodel import SQLModel
 
 from store import escalation_tables as t
 from store.compiled import Statement
+from store.parameters import param
 
 steps = SQLModel.metadata.tables["taken_steps"]
 targets = SQLModel.metadata.tables["step_targets"]
@@ -17,7 +18,7 @@ PAGES_OF = Statement(
     select(targets)
     .join(steps, steps.c.id == targets.c.step_id)
     .where(
-        steps.c.request_number == bindparam("request_number", type_=steps.c.request_number.type),
+        steps.c.request_number == param("request_number", steps.c.request_number),
         targets.c.target.startswith("pager:"),
     )
     .order_by(targets.c.id),

@@ -3,12 +3,13 @@
 The conventions are those of ``store.statements``.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, text, update
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import given, param, set_to
 from store.statements import cards, lean_request, outbox, queue_lists, queues, requests
 from store.statements_escalation import step_targets, taken_steps
 from store.vocabulary import TargetState
@@ -16,13 +17,9 @@ from store.vocabulary import TargetState
 APART = "apart"
 """The reason of an intent to post a card that was on a queue card and must not come back to one."""
 
-_channel = bindparam("channel", type_=queues.c.channel.type)
-_queue = bindparam("queue_id", type_=queues.c.id.type)
-_rule = bindparam("rule_id", type_=requests.c.rule_id.type)
-
-
-def _set(*names: str) -> dict[str, Any]:
-    return {name: bindparam(f"{name}_", type_=queues.c[name].type) for name in names}
+_channel = param("channel", queues.c.channel)
+_queue = param("queue_id", queues.c.id)
+_rule = param("rule_id", requests.c.rule_id)
 
 
 # --- gathering --------------------------------------------------------------------------------------------
@@ -61,9 +58,9 @@ GATHER = Statement(
     .where(
         _waits,
         cards.c.target == _channel,
-        *(cards.c.id != bindparam(spared, type_=cards.c.id.type) for spared in ("first", "second", "third")),
+        *(cards.c.id != param(spared, cards.c.id) for spared in ("first", "second", "third")),
     )
-    .values(place=t.Place.QUEUE, queue_id=bindparam("queue_id_", type_=cards.c.queue_id.type))
+    .values(place=t.Place.QUEUE, queue_id=param("queue_id_", cards.c.queue_id))
 )
 DROP_POSTS_OF_GATHERED = Statement(
     delete(outbox).where(
@@ -85,8 +82,8 @@ MARK_LISTED = Statement(
     .where(_is_member, cards.c.posted_at.is_(None))
     .values(
         state=t.CardState.LIVE,
-        channel=bindparam("channel_", type_=cards.c.channel.type),
-        posted_at=bindparam("posted_at_", type_=cards.c.posted_at.type),
+        channel=param("channel_", cards.c.channel),
+        posted_at=param("posted_at_", cards.c.posted_at),
     )
 )
 IS_LISTED = Statement(
@@ -94,7 +91,7 @@ IS_LISTED = Statement(
     .join(requests, requests.c.number == cards.c.request_number)
     .where(
         _is_member,
-        cards.c.request_number == bindparam("number", type_=requests.c.number.type),
+        cards.c.request_number == param("number", requests.c.number),
         requests.c.status == t.Status.PENDING,
     ),
     int,
@@ -146,8 +143,8 @@ REMINDED_OF_RULE = Statement(
         step_targets.c.target == "thread",
         step_targets.c.state == TargetState.NOTIFIED,
         step_targets.c.code.is_(None),
-        taken_steps.c.round == bindparam("round", type_=taken_steps.c.round.type),
-        taken_steps.c.index == bindparam("index", type_=taken_steps.c.index.type),
+        taken_steps.c.round == param("round", taken_steps.c.round),
+        taken_steps.c.index == param("index", taken_steps.c.index),
     ),
     lambda at: at,
 )
@@ -166,9 +163,9 @@ OF_EACH_RULE = Statement(
 # Back to cards of their own.
 LET_GO = Statement(
     update(cards)
-    .where(cards.c.id == bindparam("card_id", type_=cards.c.id.type), cards.c.queue_id.is_not(None))
+    .where(cards.c.id == param("card_id", cards.c.id), cards.c.queue_id.is_not(None))
     .values(
-        place=bindparam("place_", type_=cards.c.place.type),
+        place=param("place_", cards.c.place),
         state=t.CardState.POSTING,
         queue_id=None,
         channel=None,
@@ -176,9 +173,7 @@ LET_GO = Statement(
         attempted_at=None,
     )
 )
-MOVE_MEMBERS = Statement(
-    update(cards).where(_is_member).values(queue_id=bindparam("queue_id_", type_=cards.c.queue_id.type))
-)
+MOVE_MEMBERS = Statement(update(cards).where(_is_member).values(queue_id=param("queue_id_", cards.c.queue_id)))
 MARK_MEMBERS_GONE = Statement(update(cards).where(_is_member).values(state=t.CardState.GONE))
 
 # --- queue cards ------------------------------------------------------------------------------------------
@@ -203,7 +198,7 @@ OPEN_QUEUE = Statement(
             queues.c.state == t.CardState.POSTING,
             and_(
                 queues.c.state == t.CardState.LIVE,
-                queues.c.posted_at > bindparam("recently", type_=queues.c.posted_at.type),
+                queues.c.posted_at > param("recently", queues.c.posted_at),
                 _has_members,
             ),
         ),
@@ -219,7 +214,7 @@ OTHER_LIVE_QUEUES = Statement(
     t.Queue,
 )  # fmt: skip
 QUEUE_BY_MESSAGE = Statement(
-    select(queues).where(queues.c.channel == _channel, queues.c.ts == bindparam("ts", type_=queues.c.ts.type)),
+    select(queues).where(queues.c.channel == _channel, queues.c.ts == param("ts", queues.c.ts)),
     t.Queue,
 )
 QUEUES_BEING_POSTED = Statement(
@@ -231,33 +226,27 @@ QUEUES_BEING_POSTED = Statement(
 MARK_QUEUE_ATTEMPTED = Statement(
     update(queues)
     .where(queues.c.id == _queue, queues.c.attempted_at.is_(None))
-    .values(_set("attempted_at"))
+    .values(set_to(queues, "attempted_at"))
 )  # fmt: skip
 MARK_QUEUE_POSTED = Statement(
     update(queues)
     .where(queues.c.id == _queue, queues.c.state == t.CardState.POSTING)
-    .values(state=t.CardState.LIVE, **_set("channel", "ts", "posted_at"))
+    .values(state=t.CardState.LIVE, **set_to(queues, "channel", "ts", "posted_at"))
 )
 MARK_QUEUE_GONE = Statement(update(queues).where(queues.c.id == _queue).values(state=t.CardState.GONE))
 MARK_EMPTY_QUEUE_GONE = Statement(
     update(queues).where(queues.c.id == _queue, ~_has_members).values(state=t.CardState.GONE)
 )
 
-_lane = bindparam("lane", type_=outbox.c.lane.type)
+_lane = param("lane", outbox.c.lane)
 _draws = and_(outbox.c.lane == _lane, outbox.c.kind == t.IntentKind.DRAW_QUEUE)
 # A wish to draw that nobody has taken up yet serves for every change until then.
 WAITING_DRAW = Statement(select(outbox.c.id).where(_draws, outbox.c.leased_until.is_(None)).limit(1), int)
 LAST_DRAW = Statement(select(func.max(outbox.c.id)).where(_draws), lambda last: last)
-FORGET_DRAWS = Statement(delete(outbox).where(_draws, outbox.c.id <= bindparam("last", type_=outbox.c.id.type)))
+FORGET_DRAWS = Statement(delete(outbox).where(_draws, outbox.c.id <= param("last", outbox.c.id)))
 
 # --- lists that people opened -----------------------------------------------------------------------------
 
-INSERT_LIST = Statement(
-    insert(queue_lists).values({column.name: bindparam(column.name, type_=column.type) for column in queue_lists.c})
-)
-LIST = Statement(
-    select(queue_lists).where(queue_lists.c.id == bindparam("list_id", type_=queue_lists.c.id.type)), t.QueueList
-)
-FORGET_LISTS = Statement(
-    delete(queue_lists).where(queue_lists.c.opened_at < bindparam("before", type_=queue_lists.c.opened_at.type))
-)
+INSERT_LIST = Statement(insert(queue_lists).values(given(queue_lists)))
+LIST = Statement(select(queue_lists).where(queue_lists.c.id == param("list_id", queue_lists.c.id)), t.QueueList)
+FORGET_LISTS = Statement(delete(queue_lists).where(queue_lists.c.opened_at < param("before", queue_lists.c.opened_at)))

@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Text, and_, bindparam, case, func, literal_column, or_, select, text
+from sqlalchemy import ColumnElement, Text, and_, bindparam, case, func, literal_column, or_, select, text
 
 from store import tables as t
 from store.among import among, list_holds
 from store.compiled import Statement
+from store.parameters import param
 from store.statements import cards, instances, lean_request, requests, rule_versions, votes
 from store.statements_escalation import seat_widenings
 from store.statements_overrides import overrides
@@ -24,10 +25,6 @@ Filters = frozenset[str]
 
 # Not IN: its list would be expanded with each call, and a statement is compiled once.
 _by_people = or_(requests.c.decided_by_kind == t.DeciderKind.PERSON, requests.c.decided_by_kind == t.DeciderKind.ADMIN)
-
-
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
 
 
 # What a rule approves by itself is decided when it is made, has no card and no plan: to know that spares looking.
@@ -68,17 +65,17 @@ ASKED = "asked"
 
 # An agent that takes its own request back is no decision.
 _was_decided = (
-    requests.c.decided_at >= _p("since", requests.c.decided_at),
-    requests.c.decided_at < _p("until", requests.c.decided_at),
+    requests.c.decided_at >= param("since", requests.c.decided_at),
+    requests.c.decided_at < param("until", requests.c.decided_at),
     requests.c.status != t.Status.CANCELLED,
 )
 _of_request: dict[str, Any] = {
-    "agent": requests.c.agent == _p("agent", requests.c.agent),
-    "tool": requests.c.tool == _p("tool", requests.c.tool),
-    "status": requests.c.status == _p("status", requests.c.status),
-    "by": and_(requests.c.decided_by == _p("by", requests.c.decided_by), _by_people),
+    "agent": requests.c.agent == param("agent", requests.c.agent),
+    "tool": requests.c.tool == param("tool", requests.c.tool),
+    "status": requests.c.status == param("status", requests.c.status),
+    "by": and_(requests.c.decided_by == param("by", requests.c.decided_by), _by_people),
     "rule": requests.c.rule_id.in_(
-        select(rule_versions.c.id).where(rule_versions.c.name == _p("rule", rule_versions.c.name)).scalar_subquery()
+        select(rule_versions.c.id).where(rule_versions.c.name == param("rule", rule_versions.c.name)).scalar_subquery()
     ),
     ASKED: _was_asked,
     SIGHT: in_sight(),
@@ -200,13 +197,13 @@ def votes_cast(filters: Filters) -> Statement[VotesOf]:
     """Count votes that stand, by person: filters ``agent``, and ``voter`` for one person's own."""
     narrowed: list[Any] = [_of_request[name] for name in sorted(filters - {"voter"})]
     if "voter" in filters:
-        narrowed.append(votes.c.user_id == _p("voter", votes.c.user_id))
+        narrowed.append(votes.c.user_id == param("voter", votes.c.user_id))
     return Statement(
         select(votes.c.user_id, votes.c.kind, func.count())
         .join(requests, requests.c.number == votes.c.request_number)
         .where(
-            votes.c.cast_at >= _p("since", votes.c.cast_at),
-            votes.c.cast_at < _p("until", votes.c.cast_at),
+            votes.c.cast_at >= param("since", votes.c.cast_at),
+            votes.c.cast_at < param("until", votes.c.cast_at),
             votes.c.withdrawn_at.is_(None),
             *narrowed,
         )
@@ -218,15 +215,15 @@ def votes_cast(filters: Filters) -> Statement[VotesOf]:
 # --- what was overridden ----------------------------------------------------------------------------------
 
 _was_made = (
-    overrides.c.at >= _p("since", overrides.c.at),
-    overrides.c.at < _p("until", overrides.c.at),
+    overrides.c.at >= param("since", overrides.c.at),
+    overrides.c.at < param("until", overrides.c.at),
 )
 _of_override: dict[str, Any] = {
-    "agent": overrides.c.agent == _p("agent", overrides.c.agent),
-    "tool": overrides.c.tool == _p("tool", overrides.c.tool),
-    "rule": overrides.c.rule == _p("rule", overrides.c.rule),
-    "by": overrides.c.user_id == _p("by", overrides.c.user_id),
-    "kind": overrides.c.kind == _p("kind", overrides.c.kind),
+    "agent": overrides.c.agent == param("agent", overrides.c.agent),
+    "tool": overrides.c.tool == param("tool", overrides.c.tool),
+    "rule": overrides.c.rule == param("rule", overrides.c.rule),
+    "by": overrides.c.user_id == param("by", overrides.c.user_id),
+    "kind": overrides.c.kind == param("kind", overrides.c.kind),
     SIGHT: select(literal_column("1"))
     .select_from(requests)
     .where(requests.c.number == overrides.c.request_number, in_sight())
@@ -314,7 +311,7 @@ _in_channel = (
     .where(
         cards.c.request_number == requests.c.number,
         cards.c.place != t.Place.DM,
-        cards.c.channel == _p("channel", cards.c.channel),
+        cards.c.channel == param("channel", cards.c.channel),
     )
     .correlate(requests)
     .exists()
@@ -330,7 +327,7 @@ def waiting(filters: Filters) -> Statement[Waiter]:
         .select_from(votes)
         .where(
             votes.c.request_number == requests.c.number,
-            votes.c.user_id == _p("user", votes.c.user_id),
+            votes.c.user_id == param("user", votes.c.user_id),
             votes.c.withdrawn_at.is_(None),
         )
         .correlate(requests)
@@ -343,7 +340,7 @@ def waiting(filters: Filters) -> Statement[Waiter]:
         .join(instances, instances.c.id == requests.c.instance_id)
         .where(
             _is_pending,
-            requests.c.deadline_at > _p("now", requests.c.deadline_at),
+            requests.c.deadline_at > param("now", requests.c.deadline_at),
             *(narrowed[name] for name in sorted(filters)),
         )
         .order_by(requests.c.deadline_at, requests.c.number),
@@ -352,7 +349,7 @@ def waiting(filters: Filters) -> Statement[Waiter]:
 
 
 PENDING_REQUEST = Statement(
-    select(*lean_request).where(_is_pending, requests.c.number == _p("number", requests.c.number)), t.Request
+    select(*lean_request).where(_is_pending, requests.c.number == param("number", requests.c.number)), t.Request
 )
 
 # --- rows -------------------------------------------------------------------------------------------------
@@ -363,12 +360,12 @@ _without_claims = [
     literal_column("NULL", Text).label(column.name) if column.name in ("agent_reasoning", "context") else column
     for column in requests.c
 ]
-ROW = Statement(select(*_without_claims).where(requests.c.number == _p("number", requests.c.number)), t.Request)
+ROW = Statement(select(*_without_claims).where(requests.c.number == param("number", requests.c.number)), t.Request)
 
 
 _came_in = (
-    requests.c.created_at >= _p("since", requests.c.created_at),
-    requests.c.created_at < _p("until", requests.c.created_at),
+    requests.c.created_at >= param("since", requests.c.created_at),
+    requests.c.created_at < param("until", requests.c.created_at),
 )
 
 
@@ -383,7 +380,7 @@ def made_page(filters: Filters) -> Statement[t.Request]:
     """Some of the requests made in a period, the newest first, from one that is before ``before``."""
     return Statement(
         select(*_without_claims)
-        .where(*_came_in, requests.c.number < _p("before", requests.c.number), *_narrowed(filters))
+        .where(*_came_in, requests.c.number < param("before", requests.c.number), *_narrowed(filters))
         .order_by(requests.c.number.desc())
         .limit(bindparam("limit")),
         t.Request,

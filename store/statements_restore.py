@@ -7,12 +7,13 @@ from sqlalchemy import bindparam, or_, select, text, update
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import param
 from store.statements import requests
 from store.statements_ahead import standing_votes
 from store.statements_config import is_open
 from store.statements_passcodes import authenticators
 
-_page = (requests.c.number > bindparam("after", type_=requests.c.number.type),)
+_page = (requests.c.number > param("after", requests.c.number),)
 # By number and not by an index: whatever is open is to be found, once, before anything is served.
 OPEN_REQUESTS = Statement(
     select(requests).where(is_open, *_page).order_by(requests.c.number).limit(bindparam("limit")), t.Request
@@ -27,7 +28,7 @@ PENDING_AFTER = Statement(
 LIFT_EVERY_STANDING = Statement(
     update(standing_votes)
     .where(standing_votes.c.taken_at.is_(None), standing_votes.c.lifted_at.is_(None))
-    .values(lifted_at=bindparam("lifted_at_", type_=standing_votes.c.lifted_at.type))
+    .values(lifted_at=param("lifted_at_", standing_votes.c.lifted_at))
     .returning(standing_votes),
     t.StandingVote,
 )
@@ -37,7 +38,7 @@ OPEN_ENROLMENTS = Statement(
     ),
     str,
 )
-_step = bindparam("step", type_=authenticators.c.last_step.type)
+_step = param("step", authenticators.c.last_step)
 # No passcode up to this time step is good any more.
 SPEND_PASSCODES = Statement(
     update(authenticators)

@@ -4,21 +4,18 @@ The conventions are those of ``store.statements``. Whatever else a row holds sta
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Column, bindparam, exists, literal, select, update
+from sqlalchemy import bindparam, exists, literal, select, update
 
 from store.compiled import Statement
+from store.parameters import param
 from store.statements import requests, votes
 from store.statements_ahead import standing_votes
 from store.statements_halts import halts
 from store.statements_overrides import overrides
 
 NOTHING = b""
-
-
-def _p(name: str, column: Column[Any]) -> Any:
-    return bindparam(name, type_=column.type)
 
 
 class Old(NamedTuple):
@@ -33,15 +30,15 @@ class Old(NamedTuple):
 OLD_REQUESTS = Statement(
     select(requests.c.number, requests.c.decided_at)
     .where(
-        requests.c.decided_at >= _p("after", requests.c.decided_at),
-        requests.c.decided_at < _p("before", requests.c.decided_at),
+        requests.c.decided_at >= param("after", requests.c.decided_at),
+        requests.c.decided_at < param("before", requests.c.decided_at),
         requests.c.forgotten_at.is_(None),
         requests.c.due_at.is_(None),
         ~exists().where(
             standing_votes.c.request_number == requests.c.number,
             standing_votes.c.taken_at.is_(None),
             standing_votes.c.lifted_at.is_(None),
-            standing_votes.c.expires_at > _p("now", standing_votes.c.expires_at),
+            standing_votes.c.expires_at > param("now", standing_votes.c.expires_at),
         ),
     )
     .order_by(requests.c.decided_at)
@@ -52,7 +49,7 @@ OLD_REQUESTS = Statement(
 FORGET_REQUEST = Statement(
     update(requests)
     .where(
-        requests.c.number == _p("number", requests.c.number),
+        requests.c.number == param("number", requests.c.number),
         requests.c.forgotten_at.is_(None),
         requests.c.due_at.is_(None),
     )
@@ -60,27 +57,27 @@ FORGET_REQUEST = Statement(
         arguments="",
         **dict.fromkeys(("agent_reasoning", "context", "note", "outcome_note")),
         **dict.fromkeys(("submission_digest", "digest", "salt"), NOTHING),
-        forgotten_at=_p("forgotten_at_", requests.c.forgotten_at),
+        forgotten_at=param("forgotten_at_", requests.c.forgotten_at),
     )
 )
 _of_request = "request_number"
 FORGET_NOTES = Statement(
-    update(votes).where(votes.c.request_number == _p(_of_request, votes.c.request_number)).values(note=None)
+    update(votes).where(votes.c.request_number == param(_of_request, votes.c.request_number)).values(note=None)
 )
 FORGET_REASONS = Statement(
     update(overrides)
-    .where(overrides.c.request_number == _p(_of_request, overrides.c.request_number))
+    .where(overrides.c.request_number == param(_of_request, overrides.c.request_number))
     .values(reason=None)
 )
 # What is unique among those that wait stays so.
 FORGET_STANDING = Statement(
     update(standing_votes)
-    .where(standing_votes.c.id == _p("standing_id", standing_votes.c.id))
-    .values(note=None, digest=_p("digest_", standing_votes.c.digest))
+    .where(standing_votes.c.id == param("standing_id", standing_votes.c.id))
+    .values(note=None, digest=param("digest_", standing_votes.c.digest))
 )
 # Why something was stopped and let go on again; that it was, by whom and until when, stays.
 FORGET_HALTS = Statement(
     update(halts)
-    .where(halts.c.ended_at < _p("before", halts.c.ended_at), halts.c.reason != literal(""))
+    .where(halts.c.ended_at < param("before", halts.c.ended_at), halts.c.reason != literal(""))
     .values(reason="", end_reason=None, salt=NOTHING)
 )

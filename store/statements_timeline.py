@@ -7,9 +7,10 @@ from sqlalchemy import bindparam, func, select
 
 from store import tables as t
 from store.compiled import Statement
+from store.parameters import param
 from store.statements import events
 
-_of_request = events.c.request_number == bindparam("request_number", type_=events.c.request_number.type)
+_of_request = events.c.request_number == param("request_number", events.c.request_number)
 
 EVENT_COUNT_OF = Statement(select(func.count()).select_from(events).where(_of_request), int)
 EVENTS_PAGE_OF = Statement(

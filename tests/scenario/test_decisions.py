@@ -22,7 +22,7 @@ from bot.errors import (
 )
 from bot.events import body_bytes, commit
 from bot.people import Channel
-from store import statements
+from store import statements, statements_audit
 from store.tables import DeciderKind, FullView, Instance, IntentKind, ModalKind, Request, Status, VoteKind
 from tests.conftest import House, submission
 from tests.stores import database_of, rows_at
@@ -203,7 +203,7 @@ async def test_clicks_expiry_and_cancel_at_once_have_one_winner(house: House, in
 
 async def test_all_changes_are_chained(house: House, instance: Instance, request_made: Request, acts: Acts) -> None:
     await house.decisions.vote(request_made.number, acts("U0ALICE"), VoteKind.DENY, "not 4900")
-    events = await house.store.read(lambda unit: unit.all(statements.EVENTS_AFTER, number=0, limit=100))
+    events = await house.store.read(lambda unit: unit.all(statements_audit.LINKS_AFTER, number=0, limit=100))
     assert [event.type for event in events] == [
         "instance.created", "credential.created", "request.made", "vote.cast", "request.decided",
     ]  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from bot.clock import monotonic_clock
 from bot.events import EventType, append_event
 from store import postgres as store_postgres
-from store import statements
+from store import statements, statements_audit
 from store.announcing import ChangedElsewhere, Unheard
 from store.postgres import PostgresStore
 from store.unit import StoreUnavailable, Unit
@@ -59,7 +59,7 @@ async def test_the_chain_of_events_is_not_forked_by_several_writers(replicas: li
         await append_event(unit, START, EventType.INSTANCE_CREATED, name="x")
 
     await asyncio.gather(*(store.write(add) for _ in range(50) for store in replicas))
-    events = await replicas[0].read(lambda unit: unit.all(statements.EVENTS_AFTER, number=0, limit=1000))
+    events = await replicas[0].read(lambda unit: unit.all(statements_audit.LINKS_AFTER, number=0, limit=1000))
     assert [event.number for event in events] == list(range(1, 101))
     head = statements.CHAIN_START
     for event in events:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert
 from sqlmodel import Session, create_engine, select
 
-from store import engine, statements
+from store import engine, statements, statements_instances
 from store.announcing import ChangedElsewhere
 from store.engine import SqliteStore
 from store.tables import ActTable, Instance, InstanceTable
@@ -172,11 +172,11 @@ async def test_sessions_and_compiled_statements_read_each_others_rows(store: Sql
     with Session(sessions) as session:
         session.execute(insert(InstanceTable).values(id="i1", name="from a session", agent="a", created_at=moment))
         session.commit()
-    [read] = await store.read(lambda unit: unit.all(statements.ALL_INSTANCES))
+    [read] = await store.read(lambda unit: unit.all(statements_instances.ALL_INSTANCES))
     assert (read.name, read.created_at, read.revoked_at) == ("from a session", moment, None)
     compiled = Instance(id="i2", name="compiled", agent="a", created_at=moment)
-    await store.write(lambda unit: unit.run(statements.INSERT_INSTANCE, **dict(compiled)))
-    await store.write(lambda unit: unit.run(statements.REVOKE_INSTANCE, instance_id="i2", revoked_at_=moment))
+    await store.write(lambda unit: unit.run(statements_instances.INSERT_INSTANCE, **dict(compiled)))
+    await store.write(lambda unit: unit.run(statements_instances.REVOKE_INSTANCE, instance_id="i2", revoked_at_=moment))
     with Session(sessions) as session:
         found = session.exec(select(InstanceTable).where(InstanceTable.revoked_at == moment)).one()
         assert (found.id, found.created_at) == ("i2", moment)
@@ -186,6 +186,6 @@ async def test_sessions_and_compiled_statements_read_each_others_rows(store: Sql
 
 def test_records_are_values() -> None:
     with pytest.raises(KeyError):
-        statements.INSERT_INSTANCE.bind({"id": "i"})
+        statements_instances.INSERT_INSTANCE.bind({"id": "i"})
     with pytest.raises(ValueError, match="without a zone"):
         statements.TAKE_ACT.bind({"id": "a", "user_id": "U0", "at": START.replace(tzinfo=None)})

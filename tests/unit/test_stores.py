@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from bot.events import EventType, append_event
-from store import statements
+from store import statements, statements_audit
 from store.announcing import Announcer
 from store.engine import Store
 from store.tables import RuleVersion
@@ -73,7 +73,7 @@ async def test_events_of_a_group_are_chained_without_those_of_who_refused(store:
             return_exceptions=True,
         )
         assert [type(result) for result in results] == [type(None), LookupError, type(None)]
-    events = await store.read(lambda unit: unit.all(statements.EVENTS_AFTER, number=0, limit=10))
+    events = await store.read(lambda unit: unit.all(statements_audit.LINKS_AFTER, number=0, limit=10))
     assert [json.loads(event.body)["name"] for event in events] == ["a", "b", "a", "b"]
     assert [event.number for event in events] == [1, 2, 3, 4]  # without a gap: one would look like a missing event
     head = statements.CHAIN_START

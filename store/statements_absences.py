@@ -6,13 +6,13 @@ from sqlmodel import SQLModel
 
 from store import escalation_tables as e
 from store.compiled import Statement
-from store.parameters import param
+from store.parameters import param, set_to
 
 absences = SQLModel.metadata.tables["absences"]
 _c = absences.c
 
 
-_set = {name: param(f"{name}_", _c[name]) for name in ("stand_in", "until", "said_at")}
+_set = set_to(absences, "stand_in", "until", "said_at")
 _is_now = _c.until > param("now", _c.until)
 
 SAY_ABSENCE = Statement(

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 from store import tables as t
 from store.compiled import Statement
-from store.parameters import param
+from store.parameters import param, set_to
 from store.statements import lean_request, outbox, requests, rule_versions
 
 digests = SQLModel.metadata.tables["digests"]
@@ -95,9 +95,7 @@ MARK_DIGEST_ATTEMPTED = Statement(
     .values(attempted_at=param("attempted_at_", digests.c.attempted_at))
 )
 MARK_DIGEST_POSTED = Statement(
-    update(digests)
-    .where(_digest, digests.c.ts.is_(None))
-    .values({name: param(f"{name}_", digests.c[name]) for name in ("channel", "ts", "posted_at")})
+    update(digests).where(_digest, digests.c.ts.is_(None)).values(set_to(digests, "channel", "ts", "posted_at"))
 )
 # What a gathered notice tells of.
 _told = and_(

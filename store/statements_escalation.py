@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from store import escalation_tables as e
 from store import tables as t
 from store.compiled import Statement
-from store.parameters import given, param
+from store.parameters import given, param, set_to
 from store.statements import lean_request, outbox, requests
 from store.vocabulary import StepState, TargetState
 
@@ -94,7 +94,7 @@ MOVE_PLAN = Statement(
         requests.c.next_step_at == param("is_due_at", requests.c.next_step_at),
     )
     .values(
-        {name: param(f"{name}_", requests.c[name]) for name in ("next_step_at", "step_round", "step_index")},
+        set_to(requests, "next_step_at", "step_round", "step_index"),
     )
 )
 
@@ -148,7 +148,7 @@ TARGETS_OF_REQUEST = Statement(
 SETTLE_TARGET = Statement(
     update(step_targets)
     .where(step_targets.c.id == param("target_id", step_targets.c.id), step_targets.c.state == TargetState.WAITING)
-    .values({name: param(f"{name}_", step_targets.c[name]) for name in ("state", "code", "reached", "settled_at")})
+    .values(set_to(step_targets, "state", "code", "reached", "settled_at"))
     .returning(step_targets),
     e.StepTarget,
 )

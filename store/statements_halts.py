@@ -80,7 +80,5 @@ CONSUME = Statement(
         requests.c.expires_at > _now,
         ~exists().where(_in_force, text("halts.effect = 'deny'"), _touches),
     )
-    .values({
-        name: param(f"{name}_", requests.c[name]) for name in ("consumed_at", "consume_key", "due_at")
-    })
-)  # fmt: skip
+    .values(set_to(requests, "consumed_at", "consume_key", "due_at"))
+)

@@ -179,14 +179,8 @@ MARK_MEMBERS_GONE = Statement(update(cards).where(_is_member).values(state=t.Car
 # --- queue cards ------------------------------------------------------------------------------------------
 
 INSERT_QUEUE = Statement(
-    insert(queues)
-    .values(
-        {column.name: bindparam(column.name, type_=column.type)
-         for column in queues.c if column.name not in ("id", "ts", "attempted_at", "posted_at")}
-    )
-    .returning(queues),
-    t.Queue,
-)  # fmt: skip
+    insert(queues).values(given(queues, "id", "ts", "attempted_at", "posted_at")).returning(queues), t.Queue
+)
 QUEUE = Statement(select(queues).where(queues.c.id == _queue), t.Queue)
 _has_members = exists().where(cards.c.queue_id == queues.c.id, cards.c.state != t.CardState.GONE)
 # The one that takes what is gathered now: it is yet to be posted, or was not long ago and still asks.

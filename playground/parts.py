@@ -89,7 +89,7 @@ class Parts:
         """How many sockets the app holds open."""
         return len(self.sockets)
 
-    async def until(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:  # noqa: ASYNC109
+    async def until(self, predicate: Callable[[], T], timeout: float = 20.0) -> T:  # noqa: ASYNC109
         """Waits, without polling, until the predicate is true, and gives back its value.
 
         It is asked again after every change of the workspace, every API call, delivery and connection.

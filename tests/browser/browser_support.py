@@ -254,15 +254,17 @@ class Run:
 
 
 async def is_harmless(there: Locator) -> None:
-    """Check that there is no link, picture or script, and that nobody is mentioned but who may decide."""
+    """Check that there is no picture or script, no link but to a card, and that nobody is mentioned but who may decide."""
     found = await there.evaluate(
         """e => ({
-          live: e.querySelectorAll("a, img, script, iframe, object, form, [onclick], [onerror]").length,
+          live: e.querySelectorAll("img, script, iframe, object, form, [onclick], [onerror]").length,
+          links: [...e.querySelectorAll("a")].map(one => [one.textContent, one.href]),
           mentions: [...e.querySelectorAll(".mention")].map(one => one.textContent),
           unseen: [...e.textContent].filter(one => /[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\u00a0]/.test(one)).length,
         })"""
     )
     assert (found["live"], found["unseen"]) == (0, 0)
+    assert all(words.startswith("#") and "/archives/C0" in href for words, href in found["links"]), found["links"]
     assert set(found["mentions"]) <= {"@Alice Moreau", "@finance", "@support", "@infrastructure", "#support"}
 
 

@@ -228,5 +228,5 @@ async def test_an_approval_is_not_turned_to_another_request(work: Workplace, car
     again["container"]["message_ts"] = again["message"]["ts"] = second.ts
     for payload in (genuine, again):
         await slack.deliver(payload)
-    assert work.rows("SELECT status FROM requests") == [("approved",), ("pending",)]
+    assert work.rows("SELECT status FROM requests ORDER BY number") == [("approved",), ("pending",)]
     assert work.rows("SELECT count(*) FROM votes") == [(1,)]

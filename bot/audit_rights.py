@@ -1,4 +1,4 @@
-"""Whether what gives a say is stored as it is on record: votes cast ahead, halts, wordings of rules, instances.
+"""Whether what gives a say is stored as it is on record: votes ahead, halts, rules, who joined a seat, instances.
 
 None of these decides anything by itself, but a vote cast ahead that nobody cast becomes one on the next request, and a
 pause that is gone from the table stops nothing. What became of a request is compared in ``bot.audit_record``.
@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from bot.audit_record import Facts, otherwise
 from bot.call import canonical_call, load_json
 from bot.chain import Faults
+from bot.config import FrozenRule, UnreadableRule
+from bot.escalation import seat_index
 from bot.events import EventType, commit, commit_to_text
 from store import statements, statements_audit, statements_instances
 from store.among import as_list
 from store.engine import Store
+from store.escalation_tables import SeatWidening
 from store.statements_audit import Link
 from store.tables import Halt, Instance, Request, RuleVersion, StandingVote
 from store.unit import Unit
@@ -26,8 +29,8 @@ _AHEAD = {
     EventType.STANDING_LIFTED: "lifted",
 }
 _READ = (
-    *_AHEAD, EventType.HALT_BEGUN, EventType.HALT_ENDED, EventType.INSTANCE_CREATED, EventType.CONFIG_LOADED,
-    EventType.CONFIG_RELOADED,
+    *_AHEAD, EventType.HALT_BEGUN, EventType.HALT_ENDED, EventType.SEAT_WIDENED, EventType.INSTANCE_CREATED,
+    EventType.CONFIG_LOADED, EventType.CONFIG_RELOADED,
 )  # fmt: skip
 
 
@@ -41,6 +44,7 @@ class _Told:
     begun: dict[int, list["_Event"]] = field(default_factory=dict)
     ended: dict[int, list["_Event"]] = field(default_factory=dict)
     made: dict[str, list["_Event"]] = field(default_factory=dict)
+    joined: dict[int | None, list[Facts]] = field(default_factory=dict)
     wordings: dict[int, str] = field(default_factory=dict)
 
 
@@ -75,6 +79,9 @@ async def _differences(unit: Unit) -> list[str]:
         found.append(f"Halt {gone} is on record and not stored")
     for version in await unit.all(statements_audit.EVERY_RULE_VERSION):
         found += [f"Rule version {version.id}: {words}" for words in _of_wording(version, told)]
+    for widening in await unit.all(statements_audit.EVERY_WIDENING):
+        if not await _is_known(unit, widening, told):
+            found.append(f"Request #{widening.request_number}: who joined a seat as {widening.source} is not on record")
     for instance in await unit.all(statements_instances.ALL_INSTANCES):
         found += [f"Instance {instance.id}: {words}" for words in _of_instance(instance, told)]
     return found
@@ -92,6 +99,8 @@ def _gather(links: list[Link]) -> _Told:
                 told.begun.setdefault(facts["halt"], []).append(event)
             elif link.type == EventType.HALT_ENDED:
                 told.ended.setdefault(facts["halt"], []).append(event)
+            elif link.type == EventType.SEAT_WIDENED:
+                told.joined.setdefault(link.request_number, []).append(facts)
             elif link.type == EventType.INSTANCE_CREATED:
                 told.made.setdefault(facts["instance"], []).append(event)
             else:
@@ -181,6 +190,32 @@ def _of_wording(version: RuleVersion, told: _Told) -> Iterator[str]:
     digest = hashlib.sha256(version.body.encode()).digest()
     if digest != version.digest or told.wordings.get(version.id, digest.hex()) != digest.hex():
         yield f"the wording of rule {version.name} is not the one on record"
+
+
+async def _is_known(unit: Unit, widening: SeatWidening, told: _Told) -> bool:
+    """Whether a seat was widened so: on record for people on call, by the plan of the request's rule for groups."""
+    try:
+        users, groups = json.loads(widening.users), json.loads(widening.usergroups)
+        if widening.source.startswith("oncall:"):
+            return any(
+                (facts.get("seat"), facts.get("source"), facts.get("users", ""), facts.get("usergroups", ""))
+                == (widening.seat, widening.source, ", ".join(users), ", ".join(groups))
+                for facts in told.joined.get(widening.request_number, ())
+            )
+        request = await unit.one(statements.REQUEST, number=widening.request_number)
+        version = await unit.one(statements.RULE_VERSION, id=request.rule_id) if request and request.rule_id else None
+        if version is None:
+            return False
+        rule = FrozenRule.parse(version.body)
+        return any(
+            (seat_index(rule, one.seat), group.name, [*group.users], [*group.usergroups])
+            == (widening.seat, widening.source, users, groups)
+            for step in (rule.plan.steps if rule.plan else ())
+            for one in step.widen
+            for group in one.groups
+        )
+    except (ValueError, TypeError, UnreadableRule):
+        return False
 
 
 def _of_instance(instance: Instance, told: _Told) -> Iterator[str]:

@@ -11,9 +11,11 @@ from sqlalchemy import bindparam, func, null, or_, select
 from store import tables as t
 from store.among import among
 from store.compiled import Statement
+from store.escalation_tables import SeatWidening
 from store.parameters import param
 from store.statements import cards, events, outbox, requests, rule_versions, votes
 from store.statements_ahead import standing_votes
+from store.statements_escalation import seat_widenings
 from store.statements_halts import halts
 from store.statements_overrides import overrides
 
@@ -122,3 +124,4 @@ EVENTS_OF_TYPES = Statement(select(*_link).where(among(events.c.type, "types")).
 EVERY_STANDING = Statement(select(standing_votes).order_by(standing_votes.c.id), t.StandingVote)
 EVERY_HALT = Statement(select(halts).order_by(halts.c.id), t.Halt)
 EVERY_RULE_VERSION = Statement(select(rule_versions).order_by(rule_versions.c.id), t.RuleVersion)
+EVERY_WIDENING = Statement(select(seat_widenings).order_by(seat_widenings.c.id), SeatWidening)

@@ -8,9 +8,11 @@ from bot.audit_rights import check_rights
 from bot.chain import Faults
 from bot.halts import Target
 from bot.reload import Reloads
+from store.engine import SqliteStore
 from store.tables import FullView, HaltScope, Instance, Request, Status, VoteKind
-from tests.conftest import House, submission
+from tests.conftest import House, StandingClock, Town, submission
 from tests.scenario.ahead_support import CHANGED, Acts, change
+from tests.scenario.escalation_support import furnish_planned, request_of, rows, run_to
 from tests.stores import database_of, rows_at
 
 AGENT = Target(HaltScope.AGENT, "refund-bot")
@@ -123,3 +125,20 @@ async def test_a_vote_that_was_lifted_and_revived_is_found(
     again, _ = await house.creation.submit(instance, submission(arguments='{"amount": 2}'), "again")
     assert again.status is Status.APPROVED
     assert "Vote ahead 2: it was taken after it had been lifted." in await found(house)
+
+
+async def test_who_joined_a_seat_without_a_step_is_found(store: SqliteStore, clock: StandingClock, town: Town) -> None:
+    """Groups are those of the plan as the request carries it, people on call those whom the step found."""
+    house = await furnish_planned(store, clock, town)
+    asked = await request_of(house)
+    await run_to(house, 15)
+    ((step_id,),) = rows(house, 'SELECT id FROM taken_steps WHERE "index" = 1')
+    assert await house.escalations.widen_by_oncall(step_id, None, "finance", ["U0CAROL"], [])
+    assert await found(house) == []
+    for source in ("leads", "oncall:finance"):
+        rows_at(
+            database_of(house.store),
+            f"UPDATE seat_widenings SET users = '[\"U0EVE\"]' WHERE source = '{source}'",
+        )
+        words = f"Request #{asked.number}: who joined a seat as {source} is not on record."
+        assert words in await found(house)

@@ -254,7 +254,7 @@ class Run:
 
 
 async def is_harmless(there: Locator) -> None:
-    """Check that there is no picture or script, no link but to a card, and that nobody is mentioned but who may decide."""
+    """Check that there is no picture or script, no link but to a card, and no mention but of who may decide."""
     found = await there.evaluate(
         """e => ({
           live: e.querySelectorAll("img, script, iframe, object, form, [onclick], [onerror]").length,

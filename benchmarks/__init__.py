@@ -1,0 +1,1 @@
+"""How fast Signoff is: `python -m benchmarks`."""

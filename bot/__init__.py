@@ -1,0 +1,1 @@
+"""The rules of approval, which are pure, and the use cases built from them."""

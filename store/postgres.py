@@ -16,14 +16,14 @@ Nothing here knows what is stored; see ``store.statements`` for that.
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from store.announcing import BUSY_TIMEOUT_MS, MAX_GROUP, Announcer, ChangedElsewhere, Job, Unheard, Work, topic_of
+from store.announcing import MAX_GROUP, Announcer, ChangedElsewhere, Job, Unheard, Work, topic_of
 from store.compiled import Statement
 from store.postgres_connections import (
     CONNECT_SECONDS,
@@ -31,11 +31,13 @@ from store.postgres_connections import (
     Served,
     Trouble,
     connect,
+    hang_up,
     is_trouble,
     say_serving,
     unavailable,
     unserved,
 )
+from store.postgres_readers import Readers
 from store.unit import StoreUnavailable, Unit
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-READERS = 8  # connections for reading, at most; with those that write and listen a replica has ten
 PULSE_SECONDS = 0.5  # how often the listening connection is tried
 ANSWER_SECONDS = 1.0  # how long it may take to answer, or nobody is heard any more
 _UNHEARD_SECONDS = 0.2  # how often it is said, while nobody listens, and listening tried again
@@ -54,7 +55,6 @@ _MOST_PAYLOAD_CHARS = 7_000  # PostgreSQL takes 8 000 bytes
 _ANYTHING = "*"
 _TOPIC = re.compile(r"[a-zA-Z0-9:_-]+")
 _BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({TURN})"
-_LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _Gathered = list[tuple[str, list[Any]]]  # statements with their parameters, to be run before the commit
 
@@ -111,8 +111,7 @@ class PostgresStore(Announcer):
         self._replica = os.urandom(8).hex()
         self._jobs: asyncio.Queue[Job | None] = asyncio.Queue()
         self._connection: asyncpg.Connection | None = None  # that writes
-        self._idle: list[asyncpg.Connection] = []  # that read
-        self._may_read = asyncio.Semaphore(READERS)
+        self._readers = Readers(url)
         self._is_listening = asyncio.Event()
         self._deaf_because: StoreUnavailable | None = None
         self._is_in_doubt = False  # a commit's answer was lost, and what came of it was not read again yet
@@ -155,7 +154,7 @@ class PostgresStore(Announcer):
         return cast(T, await job.future)
 
     async def read(self, work: Work[T]) -> T:
-        async with self._reader() as connection:
+        async with self._readers.lend() as connection:
             return await work(PostgresUnit(connection))
 
     async def peek(self, work: Work[T]) -> T:
@@ -164,7 +163,7 @@ class PostgresStore(Announcer):
     async def offset_of(self, clock: Callable[[], datetime]) -> timedelta:
         """How far the database's clock is ahead of ``clock``; as exact as half the way there and back, at its best."""
         looks: list[tuple[timedelta, timedelta]] = []
-        async with self._reader() as connection:
+        async with self._readers.lend() as connection:
             for _ in range(_LOOKS_AT_THE_CLOCK):
                 before = clock()
                 try:
@@ -180,16 +179,17 @@ class PostgresStore(Announcer):
         if self._closed:
             return
         self._closed = True
+        self._readers.refuse()
         self._jobs.put_nowait(None)
         writer, *listener = self._tasks
         await writer
         for task in listener:
             task.cancel()
         await asyncio.gather(*listener, return_exceptions=True)
-        for connection in [*self._idle, self._connection]:
-            if connection is not None:
-                await _close(connection)
-        self._idle, self._connection = [], None
+        await self._readers.close()
+        if self._connection is not None:
+            await hang_up(self._connection)
+            self._connection = None
 
     # --- writing ---
 
@@ -310,65 +310,6 @@ class PostgresStore(Announcer):
             self._connection.terminate()
             self._connection = None
 
-    # --- reading ---
-
-    @asynccontextmanager
-    async def _reader(self) -> AsyncIterator["asyncpg.Connection"]:
-        """Lend a connection with one snapshot of the database, on which nothing can be written."""
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-        try:
-            async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
-                await self._may_read.acquire()
-        except TimeoutError as error:
-            raise StoreUnavailable("the database cannot serve: all connections for reading are in use") from error
-        try:
-            connection = await self._look()
-            try:
-                yield connection
-            except BaseException as error:
-                if isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
-                    await self._give_back(connection)
-                else:
-                    connection.terminate()  # in the middle of something, or the server is gone
-                raise
-            await self._give_back(connection)
-        finally:
-            self._may_read.release()
-
-    async def _look(self) -> "asyncpg.Connection":
-        """Begin to read, on a connection that is idle and still there, or else on a new one."""
-        while self._idle:
-            connection = self._idle.pop()
-            try:
-                await connection.execute(_LOOK)
-            except Trouble:
-                connection.terminate()
-            except BaseException:
-                connection.terminate()
-                raise
-            else:
-                return connection
-        connection = await connect(self._url)
-        try:
-            await connection.execute(_LOOK)
-        except Trouble as error:
-            connection.terminate()
-            raise unavailable(error) from error
-        return connection
-
-    async def _give_back(self, connection: "asyncpg.Connection") -> None:
-        """Keep a connection for the next reader, if it is still good. What was read with it is good anyway."""
-        try:
-            await connection.execute("ROLLBACK")
-        except Trouble:
-            connection.terminate()
-        except BaseException:
-            connection.terminate()
-            raise
-        else:
-            self._idle.append(connection)
-
     # --- other replicas ---
 
     async def _listen_forever(self) -> None:
@@ -434,10 +375,3 @@ async def _write(connection: "asyncpg.Connection", gathered: _Gathered) -> None:
         if is_trouble(error):
             raise unavailable(error) from error
         raise
-
-
-async def _close(connection: "asyncpg.Connection") -> None:
-    try:
-        await connection.close(timeout=1)
-    except Trouble:
-        connection.terminate()

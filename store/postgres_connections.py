@@ -87,3 +87,11 @@ async def unserved(url: str) -> AsyncIterator[None]:
         await connection.close(timeout=CONNECT_SECONDS)  # which gives the lock back before this returns
     finally:
         connection.terminate()
+
+
+async def hang_up(connection: "asyncpg.Connection") -> None:
+    """Close a connection politely, or else at once."""
+    try:
+        await connection.close(timeout=1)
+    except Trouble:
+        connection.terminate()

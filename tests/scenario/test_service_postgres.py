@@ -14,7 +14,8 @@ from bot.config import parse_settings
 from bot.outbox import LEASE
 from handlers.slack import bolt
 from playground import Playground
-from store.postgres import READERS, PostgresStore
+from store.postgres import PostgresStore
+from store.postgres_readers import READERS
 from store.unit import StoreUnavailable
 from tests.conftest import SAMPLE
 from tests.postgres import PostgresServer
@@ -71,7 +72,7 @@ def nobody_reads(work: Workplace) -> bool:
     """Whether whoever asked the database has its answer."""
     store = work.service.store
     assert isinstance(store, PostgresStore)
-    return store._may_read._value == READERS
+    return store._readers._may_read._value == READERS
 
 
 async def test_one_replica_serves_as_on_sqlite(slack: Playground, postgres_url: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from bot.clock import monotonic_clock
 from bot.events import EventType, append_event
 from store import postgres as store_postgres
-from store import statements, statements_audit
+from store import postgres_readers, statements, statements_audit
 from store.announcing import ChangedElsewhere, Unheard
 from store.postgres import PostgresStore
 from store.unit import StoreUnavailable, Unit
@@ -247,7 +247,7 @@ async def test_a_replica_that_cannot_listen_does_not_open(
 async def test_readers_wait_for_each_other_no_longer_than_a_while(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_postgres, "BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(postgres_readers, "BUSY_TIMEOUT_MS", 20)
     async with opened(postgres_url) as store:
         entered, leave = asyncio.Semaphore(0), asyncio.Event()
 
@@ -256,7 +256,7 @@ async def test_readers_wait_for_each_other_no_longer_than_a_while(
             entered.release()
             await leave.wait()
 
-        reading = [asyncio.ensure_future(store.read(stay)) for _ in range(store_postgres.READERS)]
+        reading = [asyncio.ensure_future(store.read(stay)) for _ in range(postgres_readers.READERS)]
         for _ in reading:
             await entered.acquire()
         with pytest.raises(StoreUnavailable, match="in use"):

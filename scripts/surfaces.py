@@ -13,7 +13,8 @@ from pathlib import Path
 from playwright.async_api import Browser
 
 from tests.browser.browser_support import find_browser, open_browser
-from tests.browser.surfaces_support import PHONE, SAMPLES, Sample, gallery, put, shown, surface
+from tests.browser.surfaces_base import PHONE, Sample
+from tests.browser.surfaces_support import SAMPLES, gallery, put, shown, surface
 
 FOLDER = Path(__file__).parents[1] / "docs" / "surfaces"
 MOST_BYTES = 150_000

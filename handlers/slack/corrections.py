@@ -19,6 +19,22 @@ MAX_TOLD = 3
 MAX_REASON_CHARACTERS = 300
 MAX_REASON_LINES = 4
 
+OVERRIDE_SIGNS = {
+    OverrideKind.CHANGED: "📝",
+    OverrideKind.REVOKED: "🔙",
+    OverrideKind.REVERSED: "🔄",
+    OverrideKind.REPORTED: "🚩",
+    OverrideKind.FORCED: "⚡",
+}
+
+_SINCE_APPROVED = {
+    State.OPEN: "",
+    State.CONSUMED: ", in use",
+    State.OVERDUE: ", overdue",
+    State.SUCCEEDED: ", succeeded",
+    State.FAILED: ", failed",
+}
+
 _WHEN_REPORTED = {
     State.CONSUMED: "before an outcome came",
     State.OVERDUE: "before an outcome came",
@@ -29,18 +45,27 @@ _WHEN_REPORTED = {
 
 def words_of(override: Override) -> str:
     """Say in mrkdwn who did what and when, without the reason."""
-    who, when = user_mention(override.user_id), date(override.at)
+    who, when, sign = user_mention(override.user_id), date(override.at), OVERRIDE_SIGNS[override.kind]
     match override.kind:
         case OverrideKind.CHANGED:
-            return f"✏️ *Approved with changes* by {who}, {when}."
+            return f"{sign} *Approved with changes* by {who}, {when}."
         case OverrideKind.REVOKED:
-            return f"🔙 *Revoked* by {who}, {when}, before it was used:"
+            return f"{sign} *Revoked* by {who}, {when}, before it was used:"
         case OverrideKind.REPORTED:
-            return f"🚩 *Reported as wrong* by {who}, {when}, {_WHEN_REPORTED[State(override.displaced)]}:"
+            return f"{sign} *Reported as wrong* by {who}, {when}, {_WHEN_REPORTED[State(override.displaced)]}:"
         case OverrideKind.REVERSED:
-            return f"↩️ *Reversed* by {who}, {when}:"
+            return f"{sign} *Reversed* by {who}, {when}:"
         case OverrideKind.FORCED:
-            return f"⚠️ *Forced* by admin {who}, past the reviewers, {when}:"
+            return f"{sign} *Forced* by admin {who}, past the reviewers, {when}:"
+
+
+def was(displaced: str, whose: str) -> str:
+    """Say what an override displaced: a state, as approved or denied ``whose`` (" by" somebody, or nothing).
+
+    Whoever approved a call did not make it succeed, so that their name stands beside the approval.
+    """
+    since = next((words for state, words in _SINCE_APPROVED.items() if state == displaced), None)
+    return f"{displaced}{whose}" if since is None else f"approved{whose}{since}"
 
 
 def corrections(drawing: Drawing, block_id: str) -> list[Block]:
@@ -76,7 +101,9 @@ def forced_so_far(drawing: Drawing) -> list[Block]:
     if not forced or drawing.rule is None or drawing.request.status is not Status.PENDING:
         return []
     far = f"{len(forced)} of {admins_needed(drawing.rule)} admins"
-    blocks: list[Block] = [section(f"⚠️ *{far}* would approve this past its reviewers:", "forced")]
+    blocks: list[Block] = [
+        section(f"{OVERRIDE_SIGNS[OverrideKind.FORCED]} *{far}* would approve this past its reviewers:", "forced")
+    ]
     for vote in forced:
         blocks.append(context([f"{user_mention(vote.user_id)}, {ago(vote.cast_at)}:"], f"forced_{vote.id}"))
         blocks += _reason(vote.note, f"forced_{vote.id}")

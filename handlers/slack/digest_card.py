@@ -7,8 +7,9 @@ the same place, so that what a slow thumb meets is a form that asks why, in eith
 from bot.digests import Gathered
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, actions, button, context, line, quote, said, section
+from handlers.slack.quorum import joined
 from handlers.slack.text import date, excerpt, how_many, mrkdwn, name_in_mrkdwn, plain_date, user_mention
-from store.tables import Digest, Request
+from store.tables import Digest
 
 DIGEST_EVENT = "signoff_digest"
 """The type of the metadata by which a gathered notice is found again."""
@@ -53,11 +54,11 @@ def _tools(told: Gathered) -> list[str]:
 
 
 def _newest(told: Gathered) -> list[str]:
-    return [f"The newest: {' · '.join(map(_number, told.newest))}"] if told.newest else []
-
-
-def _number(request: Request) -> str:
-    return f"#{request.number} {date(request.created_at)}"
+    if not told.newest:
+        return []
+    newest, *others = told.newest
+    before = f"; before it {joined([f'#{request.number}' for request in others])}" if others else ""
+    return [f"The newest: #{newest.number}, {date(newest.created_at)}{before}"]
 
 
 def _short(name: str) -> str:

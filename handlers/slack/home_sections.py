@@ -14,7 +14,7 @@ from handlers.slack.halt_answers import who_stopped
 from handlers.slack.held import held_vote
 from handlers.slack.report_words import Address, act_of, decision_of, head_of, percent, reason_of, untold_of
 from handlers.slack.text import excerpt, how_many, mrkdwn
-from store.tables import Halt
+from store.tables import Halt, HaltEffect
 
 PAUSE = "home_pause"
 RESUME = "home_resume"
@@ -64,7 +64,7 @@ def _agent(agent: AgentHere, block_id: str) -> Iterator[Block]:
         return
     last = agent.pauses[-1]
     others = f" {how_many(len(agent.pauses) - 1, 'more pause')} of it." if len(agent.pauses) > 1 else ""
-    told = f"⏸ {who_stopped(last, named=True)}"
+    told = f"{_sign(last)} {who_stopped(last, named=True)}"
     yield _with_button(section(f"{words}\n{told}{others}", block_id), button("Resume…", RESUME, value, "primary"))
     yield quote(excerpt(last.reason, _REASON_CHARACTERS, _REASON_LINES).shown, f"{block_id}_reason")
 
@@ -83,11 +83,15 @@ def _stopped(overview: Overview) -> Iterator[Block]:
     yield from _title("Stopped now", "stopped")
     for halt in overview.stopped:
         block_id = f"halt_{halt.id}"
-        yield _with_button(section(f"⏸ {who_stopped(halt, named=True)}", block_id), _resume(halt))
+        yield _with_button(section(f"{_sign(halt)} {who_stopped(halt, named=True)}", block_id), _resume(halt))
         yield quote(excerpt(halt.reason, _REASON_CHARACTERS, _REASON_LINES).shown, f"{block_id}_reason")
     rest = overview.stopped_count - len(overview.stopped)
     if rest > 0:
         yield context([f"{rest:,} more: `{COMMAND} pause`"], "stopped_rest")
+
+
+def _sign(halt: Halt) -> str:
+    return "⏸" if halt.effect is HaltEffect.DENY else "🛑"
 
 
 def _resume(halt: Halt) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from handlers.slack.approve_form import (
     whole_call,
 )
 from handlers.slack.blocks import TITLE_CHARACTERS, Block, View, context, line, modal, said, section
-from handlers.slack.call_parts import facts, fits_card, names_in_full, wanted, warning
+from handlers.slack.call_parts import facts, fits_card, names_in_full, warning
+from handlers.slack.cards import headline
 from handlers.slack.comparison import call_outline
+from handlers.slack.corrections import forced_so_far
 from handlers.slack.quorum import needs
 from handlers.slack.states import render_state
 from handlers.slack.text import visible
@@ -96,12 +98,13 @@ def render_override(
     title = f"{words.submit} #{request.number}"
     blocks: list[Block] = [
         *([line([said(visible(told), bold=True)], "told")] if told else []),
-        line(wanted(request), "head"),
+        line(headline(request), "head"),
         *names_in_full(request),
         *_call(drawing, way),
         *warning(request),
         context(facts(drawing), "facts"),
         *render_state(drawing),
+        *forced_so_far(drawing),
         section(" ".join([words.does, *_needed(drawing, way)]), "does"),
         reason_input(is_required=True, typed=typed, label=words.asks, hint=words.hint),
         *([passcode_input()] if passcode else []),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from bot.changed_calls import changed_call_in
-from bot.lifecycle import State
 from bot.queries import Seen
 from bot.reports import Decided, Figures, Overridden, OverrideRow, PersonFigures, Row, Stats, Wanted
 from handlers.manifest import COMMAND
@@ -28,6 +27,7 @@ from handlers.slack.blocks import (
     section,
 )
 from handlers.slack.call_parts import where_it_is
+from handlers.slack.corrections import OVERRIDE_SIGNS, was
 from handlers.slack.quorum import score
 from handlers.slack.states import decided_by, state_sign, state_word
 from handlers.slack.text import channel_mention, date, excerpt, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
@@ -48,11 +48,11 @@ Address = Callable[[Card | None], str | None]
 """Where a card is in Slack; None if that is not known."""
 
 KINDS = {
-    OverrideKind.CHANGED: ("📝", "Approved with changes"),
-    OverrideKind.REVOKED: ("🔙", "Revoked"),
-    OverrideKind.REVERSED: ("🔄", "Reversed"),
-    OverrideKind.REPORTED: ("🚩", "Reported as wrong"),
-    OverrideKind.FORCED: ("⚡", "Forced"),
+    OverrideKind.CHANGED: "Approved with changes",
+    OverrideKind.REVOKED: "Revoked",
+    OverrideKind.REVERSED: "Reversed",
+    OverrideKind.REPORTED: "Reported as wrong",
+    OverrideKind.FORCED: "Forced",
 }
 
 
@@ -141,7 +141,7 @@ def decision_of(row: Row) -> str:
 
 def act_of(row: OverrideRow) -> str:
     one, request = row.override, row.row.request
-    sign, word = KINDS[one.kind]
+    sign, word = OVERRIDE_SIGNS[one.kind], KINDS[one.kind]
     who = f"{'admin ' if one.kind is OverrideKind.FORCED else ''}{user_mention(one.user_id)}"
     parts = [f"{sign} *{word}* by {who}, {date(one.at)}", f"was {_displaced(row)}", _became(row)]
     if one.rule is not None:
@@ -153,11 +153,12 @@ def act_of(row: OverrideRow) -> str:
 
 def _displaced(row: OverrideRow) -> str:
     one = row.override
-    word = {State.OPEN: "approved", State.CONSUMED: "in use"}.get(State(one.displaced), one.displaced)
+    is_rule = one.displaced_by_kind == "rule"
     if one.displaced_by is None:
-        return f"{word} by a rule" if one.displaced_by_kind == "rule" else word
-    by = f"rule {mrkdwn(one.displaced_by)}" if one.displaced_by_kind == "rule" else user_mention(one.displaced_by)
-    return f"{word} by {by}"
+        return was(one.displaced, " by a rule" if is_rule else "")
+    return was(
+        one.displaced, f" by {f'rule {mrkdwn(one.displaced_by)}' if is_rule else user_mention(one.displaced_by)}"
+    )
 
 
 def _became(row: OverrideRow) -> str:
@@ -245,7 +246,7 @@ def _person(figures: PersonFigures) -> str:
 
 
 def _rate(overridden: Overridden) -> list[str]:
-    counts = ", ".join(f"{KINDS[kind][1].lower()} {count:,}" for kind, count in overridden.kinds.most_common())
+    counts = ", ".join(f"{KINDS[kind].lower()} {count:,}" for kind, count in overridden.kinds.most_common())
     rate = (
         f"*Override rate {percent(overridden.rate)}*: {how_many(overridden.requests, 'request')} overridden, "
         f"{overridden.decided:,} decided in that time."
@@ -321,7 +322,7 @@ def _narrowed(wanted: Wanted) -> str:
         f" of the tool {name_in_mrkdwn(wanted.tool[:_NAME])}" if wanted.tool is not None else "",
         f" under the rule {mrkdwn(wanted.rule[:_NAME])}" if wanted.rule is not None else "",
         f" by {user_mention(wanted.by)}" if wanted.by is not None else "",
-        f", {KINDS[wanted.kind][1].lower()} only" if wanted.kind is not None else "",
+        f", {KINDS[wanted.kind].lower()} only" if wanted.kind is not None else "",
         f", {wanted.status.value} only" if wanted.status is not None else "",
     ]
     return "".join(parts)

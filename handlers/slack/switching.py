@@ -98,7 +98,7 @@ def render_switch(title: str, callback_id: str, target: Target, modal_id: str) -
     """Ask why, and how long."""
     name = f"*{mrkdwn(str(target))}*"
     if callback_id == PAUSE_SUBMITTED:
-        words = f"{name}: new calls are denied, nothing is approved, and no open approval is used, until it is resumed."
+        words = f"While {name} is paused, new calls are denied, nothing is approved, and no open approval is used."
     else:
         words = f"{name} goes on, as far as you may say so: what others stopped may stay stopped."
     options = [{"text": plain(label), "value": value} for value, (label, _) in LENGTHS.items()]

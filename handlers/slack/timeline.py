@@ -11,9 +11,7 @@ from typing import Any
 
 from bot.changed_calls import changed_call_in
 from bot.config import FrozenRule
-from bot.config_plans import parse_target
 from bot.events import EventType
-from bot.lifecycle import State
 from bot.policy import FORBIDDEN, Passed, Why
 from bot.revocation import RESTORED
 from bot.timelines import Moment, Timeline
@@ -31,7 +29,9 @@ from handlers.slack.blocks import (
     said,
 )
 from handlers.slack.cards import headline
+from handlers.slack.corrections import OVERRIDE_SIGNS, was
 from handlers.slack.quorum import joined
+from handlers.slack.steps import target_name
 from handlers.slack.text import (
     barred,
     channel_mention,
@@ -269,23 +269,21 @@ def _revoked(facts: Facts) -> str:
 
 
 _OVERRIDES = {
-    OverrideKind.CHANGED: "📝 *{who} approved a changed call* in its place",
-    OverrideKind.REVOKED: "🔙 *{who} revoked it*",
-    OverrideKind.REVERSED: "🔄 *{who} reversed it*, by a vote cast ahead for this call",
-    OverrideKind.REPORTED: "🚩 *{who} reported it as wrong*",
-    OverrideKind.FORCED: "⚡ *Admin {who} forced it*, past the reviewers",
+    OverrideKind.CHANGED: "*{who} approved a changed call* in its place",
+    OverrideKind.REVOKED: "*{who} revoked it*",
+    OverrideKind.REVERSED: "*{who} reversed it*, by a vote cast ahead for this call",
+    OverrideKind.REPORTED: "*{who} reported it as wrong*",
+    OverrideKind.FORCED: "*Admin {who} forced it*, past the reviewers",
 }
-_WAS = {State.OPEN: "approved", State.CONSUMED: "in use"}
 
 
 def _override(facts: Facts) -> str:
-    words = next((words for kind, words in _OVERRIDES.items() if kind == facts.get("kind")), "*{who} overrode it*")
-    displaced = facts.get("displaced")
-    was = next((word for state, word in _WAS.items() if state == displaced), _text(displaced))
+    kind = next((kind for kind in OverrideKind if kind == facts.get("kind")), None)
+    words = "*{who} overrode it*" if kind is None else f"{OVERRIDE_SIGNS[kind]} {_OVERRIDES[kind]}"
     by = facts.get("displaced_by")
     is_rule = facts.get("displaced_by_kind") == DeciderKind.RULE
     whose = f" by {'rule ' + _text(by) if is_rule else user_mention(str(by))}" if by is not None else ""
-    return f"{words.format(who=_who(facts))}; it was {was}{whose}"
+    return f"{words.format(who=_who(facts))}; it was {was(_text(facts.get('displaced')), whose)}"
 
 
 _PLACES = {
@@ -306,29 +304,22 @@ def _posted(facts: Facts) -> str:
 
 def _target(text: str) -> str:
     try:
-        target = parse_target(text)
+        return target_name(text)
     except ValueError:
         return _text(text)
-    match target.kind:
-        case "user":
-            return user_mention(target.id)
-        case "usergroup":
-            return usergroup_mention(target.id)
-        case "channel":
-            return channel_mention(target.id)
-        case "owners":
-            return "the agent's owners"
-        case "thread":
-            return "the reviewers, in the thread"
-        case _:
-            return f"{target.kind} {_text(target.id)}"
 
 
 def _step(facts: Facts) -> str:
     told = _list(facts, "targets", _target)
     joining = _list(facts, "widens", _text)
-    words = f": {joined(told)} told" if told else ""
+    words = f"; to be told: {joined(told)}" if told else ""
     return f"⏰ *Nobody had decided*{words}{f'; {joined(joining)} may decide too' if joining else ''}"
+
+
+def _untold(facts: Facts) -> str:
+    """Whom something did not reach: people, or what a step names, which nobody may stand behind."""
+    whom = _list(facts, "to", user_mention) or _list(facts, "target", _target)
+    return f"🔕 Not told: {joined(whom) or 'a message'} ({_text(facts.get('code'))})"
 
 
 def _widened(facts: Facts) -> str:
@@ -392,8 +383,6 @@ _TOLD: dict[str, Callable[[Facts], str]] = {
     EventType.CARD_POSTED: _posted,
     EventType.CARD_LOST: lambda facts: "The card was deleted in Slack",
     EventType.NOTIFICATION_SENT: lambda facts: f"🔔 Told {joined(_list(facts, 'to', user_mention)) or 'people'}",
-    EventType.NOTIFICATION_FAILED: lambda facts: (
-        f"🔕 Not told: {joined(_list(facts, 'to', user_mention)) or 'a message'} ({_text(facts.get('code'))})"
-    ),
+    EventType.NOTIFICATION_FAILED: _untold,
     EventType.RECORD_EXPORTED: lambda facts: f"📦 Exported on the command line ({_text(facts.get('what'))})",
 }

@@ -5,9 +5,9 @@ Each surface is drawn by the bot's own renderers from a made-up request, so that
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -25,8 +25,9 @@ from bot.queues import Listing
 from bot.standing import Granted
 from handlers.manifest import COMMAND
 from handlers.slack import answers, approve_form, changes, enrolment, home, steps, views
-from handlers.slack.blocks import Message, View
+from handlers.slack.blocks import Message
 from handlers.slack.cards import render_card
+from handlers.slack.home_sections import render_below
 from handlers.slack.queue_card import render_list, render_queue
 from handlers.slack.remembered import render_tries
 from playground import Playground, PlaygroundSettings
@@ -46,40 +47,14 @@ from store.tables import (
     Vote,
 )
 from store.vocabulary import StepState, TargetState
-from tests.unit.report_samples import waiting
-from tests.unit.slack_support import APPROVED, STATES, drawing, rule, vote
+from tests.browser.surfaces_base import CHANNEL, MORNING, ORDERED, PERSON, PHONE, Sample, card_of, request
+from tests.browser.surfaces_corrected import CORRECTED, OVERVIEW
+from tests.unit.report_samples import address, waiting
+from tests.unit.slack_support import APPROVED, STATES, rule, vote
 
-PHONE = (390, 844)
-PERSON = "U0ALICE"
-CHANNEL = "C0REFUNDS"
-MORNING = datetime(2026, 11, 23, 8, 12, tzinfo=UTC)
-
-_RULES = {"send_email": "customer mail", "run_sql": "databases", "run_shell": "hosts", "terraform_apply": "plans"}
-
-_ORDERED = {"order": "A-10482", "customer": "m.ibrahim@example.com", "amount": 129.90, "currency": "EUR"}
 _STANDING_VOTE = vote(user="U0ALICE").model_copy(
     update={"standing_id": 1, "cast_at": MORNING - timedelta(minutes=3), "full_view": FullView.FORM}
 )
-
-
-def request(arguments: Any = None, *, tool: str = "issue_refund", **fields: Any) -> Drawing:
-    """A request made three minutes ago that waits for an hour, unless ``fields`` say otherwise."""
-    made = MORNING - timedelta(minutes=3)
-    times = {"created_at": made, "deadline_at": made + timedelta(hours=1), "due_at": made + timedelta(hours=1)}
-    call = _ORDERED if arguments is None else arguments
-    return drawing(
-        call, frozen=rule(name=_RULES.get(tool, "refunds"), tool=tool), tool=tool, **(times | _moved(fields))
-    )
-
-
-def _moved(fields: dict[str, Any]) -> dict[str, Any]:
-    """Bring the times of a sample state to this morning."""
-    ago = timedelta(minutes=2)
-    moved = dict.fromkeys(("decided_at", "consumed_at", "overdue_at", "outcome_at", "lapsed_at"), MORNING - ago)
-    return {
-        name: moved.get(name, MORNING + timedelta(minutes=3)) if isinstance(value, datetime) else value
-        for name, value in fields.items()
-    }
 
 
 # --- four calls as they come in real life -----------------------------------------------------------------
@@ -173,27 +148,6 @@ HOSTILE = request(
 # --- surfaces ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A surface with what is on it. ``facts``: what has to be seen on a phone's first screen."""
-
-    title: str
-    kind: Literal["messages", "modal", "home"]
-    content: Callable[[], list[Message] | View]
-    facts: tuple[str, ...] = ()
-    is_private: bool = False
-    """Whether its messages are ephemeral, as answers are."""
-    place: str = CHANNEL
-    end: Literal["top", "bottom"] | None = None
-    """Of a surface higher than any picture should be: the end that is pictured, as high as a phone."""
-    in_dark: bool = False
-    """Whether the set has a dark picture of it too."""
-
-
-def _card(one: Drawing) -> Callable[[], list[Message]]:
-    return lambda: [render_card(one, MORNING)]
-
-
 def _state(*names: str) -> Callable[[], list[Message]]:
     return lambda: [render_card(request(number=40 + at, **STATES[name]), MORNING) for at, name in enumerate(names)]
 
@@ -237,14 +191,14 @@ _CHANGED = replace(
     request(**STATES["denied"] | {"note": _CHANGED_NOTE}), granted=(_STANDING,), remembered_until=_REMEMBERED_UNTIL
 )
 _TAKEN = replace(
-    request(_ORDERED | {"amount": 12.90}, number=43),
+    request(ORDERED | {"amount": 12.90}, number=43),
     rule=rule(name="refunds", tool="issue_refund", quorum=2),
     taken=(_STANDING,),
     votes=(_STANDING_VOTE,),
 )
 _ASKED_AGAIN = replace(request(**STATES["denied"]), tries=3, last_try_at=MORNING, remembered_until=_REMEMBERED_UNTIL)
 _NEAR = replace(
-    request(_ORDERED | {"amount": 119.90}, number=43, agent_reasoning="The photo shows the broken lid."),
+    request(ORDERED | {"amount": 119.90}, number=43, agent_reasoning="The photo shows the broken lid."),
     near_denial=request(**STATES["denied"]).request,
 )
 _REOPENED = request(number=44, **STATES["denied"] | {"reopened_at": MORNING, "reopened_by": "U0BOB"})
@@ -384,27 +338,27 @@ SAMPLES: dict[str, Sample] = {
         "A queue card that is done", "messages", lambda: [render_queue(replace(_QUEUE, total=0, rows=(), asking=()))],
     ),
     "email": Sample(
-        "An e-mail to many", "messages", _card(MAIL), in_dark=True,
+        "An e-mail to many", "messages", card_of(MAIL), in_dark=True,
         facts=(
             "send_email", "Your prices change on 1 December", "list of 12", "m.ibrahim@example.com", "EUR 49 a month",
         ),
     ),
     "sql": Sample(
-        "An SQL statement", "messages", _card(SQL), in_dark=True,
+        "An SQL statement", "messages", card_of(SQL), in_dark=True,
         facts=("run_sql", "orders-prod", "read_only: false", "DELETE FROM invoices", "RETURNING id;"),
     ),
     "shell": Sample(
-        "A shell command", "messages", _card(SHELL), in_dark=True,
+        "A shell command", "messages", card_of(SHELL), in_dark=True,
         facts=("run_shell", '"rm -rf  /srv/cache/* && systemctl restart web "', '"root"', 'DRY_RUN: "" (empty)'),
     ),
     "terraform": Sample(
-        "A Terraform plan", "messages", _card(TERRAFORM), in_dark=True,
+        "A Terraform plan", "messages", card_of(TERRAFORM), in_dark=True,
         facts=("terraform_apply", '"prod"', "destroy: 2", "list of 4 rows", '"aws_s3.backup"'),
     ),
-    "differences": Sample("Differences to the last approved call", "messages", _card(DIFFERS)),
-    "same": Sample("The same call as the last approved one", "messages", _card(SAME)),
-    "long": Sample("A call that does not fit its card", "messages", _card(LONG)),
-    "hostile": Sample("A call that means harm", "messages", _card(HOSTILE)),
+    "differences": Sample("Differences to the last approved call", "messages", card_of(DIFFERS)),
+    "same": Sample("The same call as the last approved one", "messages", card_of(SAME)),
+    "long": Sample("A call that does not fit its card", "messages", card_of(LONG)),
+    "hostile": Sample("A call that means harm", "messages", card_of(HOSTILE)),
     "denied": Sample(
         "Denied, expired, cancelled", "messages", _state("denied", "denied_by_rule", "expired", "cancelled"),
     ),
@@ -423,20 +377,20 @@ SAMPLES: dict[str, Sample] = {
         "Approved with changes", "modal",
         lambda: changes.render_changed(_CHANGED, Granted(_CHANGED.request, _STANDING, "", people_needed=2)),
     ),
-    "changed": Sample("Denied: approved with changes", "messages", _card(_CHANGED), in_dark=True),
-    "ahead": Sample("A vote that was cast ahead", "messages", _card(_TAKEN)),
-    "near": Sample("Nearly the same call was denied before", "messages", _card(_NEAR), in_dark=True),
+    "changed": Sample("Denied: approved with changes", "messages", card_of(_CHANGED), in_dark=True),
+    "ahead": Sample("A vote that was cast ahead", "messages", card_of(_TAKEN)),
+    "near": Sample("Nearly the same call was denied before", "messages", card_of(_NEAR), in_dark=True),
     "asked-again": Sample(
         "A denied call asked again: the card, and the reply in its thread", "messages",
         lambda: [render_card(_ASKED_AGAIN, MORNING), render_tries(_ASKED_AGAIN)],
     ),
-    "reopened": Sample("Reopened", "messages", _card(_REOPENED)),
+    "reopened": Sample("Reopened", "messages", card_of(_REOPENED)),
     "one-of-two": Sample(
-        "One of two has approved", "messages", _card(_PAYMENT), in_dark=True,
+        "One of two has approved", "messages", card_of(_PAYMENT), in_dark=True,
         facts=("pay_supplier", "48200", "Nordlicht Lampen GmbH", "1 of 2:"),
     ),
-    "seats": Sample("Two seats, asked one by one", "messages", _card(_SEATS)),
-    "two-approved": Sample("Approved by two, with their reasons", "messages", _card(_PAID)),
+    "seats": Sample("Two seats, asked one by one", "messages", card_of(_SEATS)),
+    "two-approved": Sample("Approved by two, with their reasons", "messages", card_of(_PAID)),
     "approve": Sample(
         "Approve, with a reason and a passcode", "modal", lambda: approve_form.render_approve(_PAYMENT, "m"),
         in_dark=True,
@@ -447,7 +401,10 @@ SAMPLES: dict[str, Sample] = {
         "Refused", "modal", lambda: views.render_refusal("This is decided already. Nothing changed.", _DENIED)
     ),
     "done": Sample("Approved in the review", "modal", lambda: views.render_done(request(**STATES["open"]))),
-    "home": Sample("The Home tab", "home", lambda: home.render_home(_waiting(), MORNING), place="home"),
+    "home": Sample(
+        "The Home tab", "home", place="home",
+        content=lambda: home.render_home(_waiting()[2:], MORNING, PERSON, None, render_below(OVERVIEW, address)),
+    ),
     "answers": Sample(
         "Slash answers: pending, help, unknown, hidden, refused", "messages", is_private=True,
         content=lambda: [
@@ -481,8 +438,8 @@ SAMPLES: dict[str, Sample] = {
             answers.render_admin_notice("config_refused", _REFUSED),
         ],
     ),
-    "plan": Sample("A plan: what comes next", "messages", _card(_PLANNED)),
-    "plan-on": Sample("A plan: after two steps, somebody is on it", "messages", _card(_ESCALATED)),
+    "plan": Sample("A plan: what comes next", "messages", card_of(_PLANNED)),
+    "plan-on": Sample("A plan: after two steps, somebody is on it", "messages", card_of(_ESCALATED)),
     "plan-details": Sample(
         "A plan: what was done so far", "modal", lambda: views.render_details(_ESCALATED, "m"), end="bottom"
     ),
@@ -504,6 +461,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "enrol-key": Sample("Passcodes: the key", "modal", lambda: enrolment.render_key(_OFFER)),
     "enrol-done": Sample("Passcodes: done", "modal", lambda: enrolment.render_enrolled(MORNING)),
+    **CORRECTED,
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from playwright.async_api import Browser, Page, expect
 
 from playground import Playground
 from tests.browser.browser_support import Window
-from tests.browser.surfaces_support import PHONE, SAMPLES, gallery, put, shown, surface
+from tests.browser.surfaces_base import PHONE
+from tests.browser.surfaces_support import SAMPLES, gallery, put, shown, surface
 
 _SHAPES = sorted(name for name, sample in SAMPLES.items() if sample.facts)
 _LIVE = 'a[href]:not([href^="https://acme.slack.com/archives/"])'  # our own links lead to cards, and nowhere else

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.reports import Decided, Page, Wanted
+from bot.reports import Decided, OverrideRow, Page, Row, Wanted
 from handlers.slack.asking import About, Question
-from handlers.slack.report_words import duration, percent, render_decided
+from handlers.slack.report_words import act_of, duration, percent, render_decided
 from store.tables import OverrideKind
 from tests.unit.report_samples import CARD, SPAN, address, full_pages, override, reports_of, waiting
 from tests.unit.slack_calls import LINES, corpus, poisoned
@@ -47,6 +47,17 @@ def test_each_entry_is_complete_and_leads_to_its_card() -> None:
     assert "who is in 1 user group" in recent
     assert "median" in text_in(answers["stats"].blocks)
     assert "You: 1 approval" in text_in(answers["stats"].blocks)
+
+
+@pytest.mark.parametrize(
+    ("displaced", "told"),
+    [("denied", "was denied by <@U0ALICE>"), ("open", "was approved by <@U0ALICE> ·"),
+     ("succeeded", "was approved by <@U0ALICE>, succeeded"), ("overdue", "was approved by <@U0ALICE>, overdue")],
+)  # fmt: skip
+def test_whoever_approved_a_call_is_not_said_to_have_made_it_succeed(displaced: str, told: str) -> None:
+    one = drawing(**STATES["succeeded"]).request
+    row = OverrideRow(override(OverrideKind.REPORTED, "No lid", displaced=displaced), Row(one, None, None))
+    assert told in act_of(row)
 
 
 def test_a_forgotten_reason_is_said_to_be() -> None:

@@ -19,18 +19,7 @@ async def add_card(
     unit: Unit, request: Request, place: Place, target: str, now: datetime, *, reason: str, reposts: int = 0
 ) -> None:
     """Plan a card of ``request`` and ask the outbox to post it."""
-    card = await unit.one(
-        statements.INSERT_CARD,
-        request_number=request.number,
-        place=place,
-        target=target,
-        state=CardState.POSTING,
-        created_at=now,
-        reposts=reposts,
-        step_target_id=None,
-    )
-    if card is None:
-        raise LookupError("a card was written and not returned")
+    card = await _insert(unit, request, place, target, now, reposts=reposts)
     await add_intent(
         unit, IntentKind.POST_CARD, f"card:{card.id}", now, reason=reason, request=request, card_id=card.id
     )
@@ -52,6 +41,13 @@ async def plan_copy(
     others = [card for card in there if card.state is not CardState.GONE]
     if own or others:
         return (own or others)[0]
+    return await _insert(unit, request, place, target, now, step_target_id=step_target_id)
+
+
+async def _insert(
+    unit: Unit, request: Request, place: Place, target: str, now: datetime, *,
+    reposts: int = 0, step_target_id: int | None = None,
+) -> Card:  # fmt: skip
     card = await unit.one(
         statements.INSERT_CARD,
         request_number=request.number,
@@ -59,7 +55,7 @@ async def plan_copy(
         target=target,
         state=CardState.POSTING,
         created_at=now,
-        reposts=0,
+        reposts=reposts,
         step_target_id=step_target_id,
     )
     if card is None:

@@ -33,6 +33,7 @@ from handlers.slack.places import find_card, is_less_private, why_closed
 from handlers.slack.queue_posting import QUEUE_PACE, QueuePosting
 from handlers.slack.reach import Reach
 from handlers.slack.remembered import render_tries
+from handlers.slack.sending import hold_back, wait_for_turn
 from handlers.slack.telling import Teller
 from handlers.slack.threads import Threads
 from handlers.slack.trouble import (
@@ -139,7 +140,7 @@ class SlackCarrier:
         if closed is not None:
             await self._go_elsewhere(job, card, rule, closed)
             return
-        self._wait_for_turn(self._posts, card.target, job)
+        wait_for_turn(self._posts, card.target, job.intent, self._clock())
         if not await self._outbox.attempting(card):
             self._posts.give_back(card.target)
             await self._outbox.done(job)  # it was gathered since it was loaded
@@ -153,7 +154,7 @@ class SlackCarrier:
         except Temporary as trouble:
             if trouble.had_no_effect and len(self._absent) < _MOST_ABSENT:
                 self._absent.add(card.id)
-            self._hold(self._posts, card.target, trouble)
+            hold_back(self._posts, card.target, trouble, self._clock())
             raise
         except (PlaceClosed, UnknownPerson) as trouble:
             await self._go_elsewhere(job, card, rule, trouble.code)
@@ -231,13 +232,13 @@ class SlackCarrier:
         if closed is not None:
             await self._leave(job, card, closed)
             return
-        self._wait_for_turn(self._draws, _UPDATE, job)
+        wait_for_turn(self._draws, _UPDATE, job.intent, self._clock())
         drawing = job.drawing
         message = render_tries(drawing) if card.place is Place.THREAD else render_card(drawing, self._clock())
         try:
             await self._client.update(card.channel, card.ts, message.text, message.blocks)
         except Temporary as trouble:
-            self._hold(self._draws, _UPDATE, trouble)
+            hold_back(self._draws, _UPDATE, trouble, self._clock())
             raise
         except MessageGone:
             await self._outbox.card_deleted(card.channel, card.ts)
@@ -306,16 +307,6 @@ class SlackCarrier:
         await self._outbox.told(notice, notice.admins, failed)
 
     # --- inside ---
-
-    def _wait_for_turn(self, pacer: Pacer, key: str, job: Job) -> None:
-        delay = pacer.wait(key, job.intent.id, self._clock())
-        if delay > timedelta(0):
-            raise NotNow("paced", delay, counts=False)
-
-    def _hold(self, pacer: Pacer, key: str, trouble: Temporary) -> None:
-        if trouble.retry_after is not None:
-            now = self._clock()
-            pacer.hold(key, now, now + trouble.retry_after)
 
     def _give_up(self, job: Job, code: str, owner: str | None = None) -> None:
         card = job.card

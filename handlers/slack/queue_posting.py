@@ -18,8 +18,8 @@ from handlers.delivery import NotNow
 from handlers.pacing import Pace, Pacer
 from handlers.slack.client import SlackClient
 from handlers.slack.places import why_closed
-from handlers.slack.queue_card import QUEUE_EVENT, queue_metadata, render_queue
-from handlers.slack.records import Sighting
+from handlers.slack.queue_card import queue_metadata, render_queue
+from handlers.slack.sending import find_posted, hold_back, wait_for_turn
 from handlers.slack.telling import LOOK_BACK
 from handlers.slack.trouble import (
     ContentRefused,
@@ -80,7 +80,9 @@ class QueuePosting:
             await self._queues.done(job)
             return
         if queue.attempted_at is not None and queue.id not in self._absent:
-            sighting = await self._find(queue)
+            sighting = await find_posted(
+                self._client, queue.channel, queue.attempted_at - LOOK_BACK, queue_metadata(queue)
+            )
             if sighting is not None:
                 await self._queues.posted(job, queue, sighting.channel, sighting.ts)
                 return
@@ -90,7 +92,7 @@ class QueuePosting:
             return
         if await self._is_closed(job, queue):
             return
-        self._wait(self._posts, queue.channel, job, first=True)
+        wait_for_turn(self._posts, queue.channel, job.intent, self._clock(), first=True)
         await self._queues.attempting(queue)
         self._absent.discard(queue.id)
         message = render_queue(listing)
@@ -99,7 +101,7 @@ class QueuePosting:
         except Temporary as trouble:
             if trouble.had_no_effect:
                 self._absent.add(queue.id)
-            self._hold(self._posts, queue.channel, trouble)
+            hold_back(self._posts, queue.channel, trouble, self._clock())
             raise
         except (PlaceClosed, ContentRefused, Refused) as trouble:
             if isinstance(trouble, Refused) and job.intent.attempts < PATIENT_TRIES:
@@ -108,18 +110,6 @@ class QueuePosting:
             return
         await self._queues.posted(job, queue, channel, ts)
         log.info("cards_gathered", queue=queue.id, channel=channel, requests=listing.total)
-
-    async def _find(self, queue: Queue) -> Sighting | None:
-        """Look in Slack for a queue card whose posting may have worked without our hearing of it."""
-        wanted = queue_metadata(queue)["event_payload"]
-        since = (queue.attempted_at or queue.created_at) - LOOK_BACK
-        try:
-            async for sighting in self._client.load_own_messages(queue.channel, since):
-                if sighting.event_type == QUEUE_EVENT and sighting.event_payload == wanted:
-                    return sighting
-        except PlaceClosed:
-            return None  # then it cannot be posted there again either
-        return None
 
     # --- draw ---
 
@@ -130,13 +120,13 @@ class QueuePosting:
             return
         if listing.total and await self._is_closed(job, queue):
             return
-        self._wait(self._own_draws, str(queue.id), job)
-        self._wait(self._draws, UPDATE, job)
+        wait_for_turn(self._own_draws, str(queue.id), job.intent, self._clock())
+        wait_for_turn(self._draws, UPDATE, job.intent, self._clock())
         message = render_queue(listing)
         try:
             await self._client.update(queue.channel, queue.ts, message.text, message.blocks)
         except Temporary as trouble:
-            self._hold(self._draws, UPDATE, trouble)
+            hold_back(self._draws, UPDATE, trouble, self._clock())
             raise
         except (MessageGone, MessageFixed):
             await self._queues.deleted(queue.channel, queue.ts)
@@ -168,13 +158,3 @@ class QueuePosting:
         self._faults(code)
         self._posts.forget(queue.channel, job.intent.id)
         await self._queues.done(job)
-
-    def _wait(self, pacer: Pacer, key: str, job: QueueJob, *, first: bool = False) -> None:
-        delay = pacer.wait(key, job.intent.id, self._clock(), first=first)
-        if delay > timedelta(0):
-            raise NotNow("paced", delay, counts=False)
-
-    def _hold(self, pacer: Pacer, key: str, trouble: Temporary) -> None:
-        if trouble.retry_after is not None:
-            now = self._clock()
-            pacer.hold(key, now, now + trouble.retry_after)

@@ -11,6 +11,7 @@ from handlers.delivery import NotNow
 from handlers.pacing import Pacer
 from handlers.slack.blocks import Message
 from handlers.slack.client import SlackClient
+from handlers.slack.sending import hold_back
 from handlers.slack.trouble import ContentRefused, PlaceClosed, Refused, Temporary, UnknownPerson
 from store.tables import Intent
 
@@ -54,18 +55,12 @@ class Teller:
                     continue
                 await self._client.post(person, message.text, message.blocks, metadata)
             except Temporary as trouble:
-                self._hold(person, trouble)
+                hold_back(self._posts, person, trouble, self._clock())
                 later = trouble
             except (PlaceClosed, UnknownPerson, ContentRefused, Refused) as trouble:
                 give_up(trouble.code, person)
         if later is not None:
             raise later
-
-    def _hold(self, person: str, trouble: Temporary) -> None:
-        """Write nothing more to a person for as long as Slack said."""
-        if trouble.retry_after is not None:
-            now = self._clock()
-            self._posts.hold(person, now, now + trouble.retry_after)
 
     async def told(self, intent: Intent, people: Iterable[str]) -> dict[str, Mapping[str, object]]:
         """Return who has got it already, each with the marks of the message. Raises ``Temporary``."""

@@ -32,7 +32,7 @@ async def refuse_paused(unit: Unit, agent: str, rule: str | None, now: datetime)
     """Raise ``AgentPaused`` where calls of ``agent`` under ``rule`` are paused."""
     pause = pause_among(await load_halts(unit, agent, rule, now))
     if pause is not None:
-        raise AgentPaused(f"{reason_of(pause)} Until then nothing is approved, and no approval is used.")
+        raise AgentPaused(f"{reason_of(pause)} Meanwhile nothing is approved, and no approval is used.")
 
 
 def pause_among(halts: Sequence[Halt]) -> Halt | None:

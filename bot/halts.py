@@ -62,10 +62,14 @@ EVERYTHING = Target(HaltScope.ALL)
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What resuming came to: what it ended, and what others stopped that goes on."""
+    """What resuming came to: what it ended, and what others stopped that goes on.
+
+    ``still``: other pauses that deny calls of the same, such as one of everything beside one of an agent.
+    """
 
     ended: tuple[Halt, ...]
     left: tuple[Halt, ...] = ()
+    still: tuple[Halt, ...] = ()
 
 
 class Halts:
@@ -236,7 +240,10 @@ class Halts:
         ended = [
             await _end_halt(unit, halt, now, "resumed", act.user_id, case.reason) for halt in halts if halt not in left
         ]
-        return Resumed(tuple(ended), left)
+        gone = {halt.id for halt in ended} | {halt.id for halt in left}
+        in_force = await unit.all(statements_halts.HALTS_IN_FORCE, now=now)
+        still = (halt for halt in in_force if halt.id not in gone and _denies_too(halt, case.target, case.touched))
+        return Resumed(tuple(ended), left, tuple(still))
 
 
 async def _end_halt(
@@ -275,6 +282,18 @@ class Touched:
     def usergroups(self) -> frozenset[str]:
         """The user groups whose members review one of the rules."""
         return frozenset(group for rule in self.rules for group in reviewer_usergroups(rule.as_frozen))
+
+
+def _denies_too(halt: Halt, target: Target, known: Touched) -> bool:
+    """Tell whether ``halt`` denies calls of ``target``, which touches ``known``."""
+    other = Target(halt.scope, halt.name)
+    if halt.effect is not HaltEffect.DENY:
+        return False
+    if other == target or HaltScope.ALL in (other.scope, target.scope):
+        return True
+    if other.scope is target.scope:
+        return False
+    return halt.name in (known.agents if other.scope is HaltScope.AGENT else {rule.name for rule in known.rules})
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,10 +53,11 @@ def parse_period(text: str, now: datetime, zone: ZoneInfo) -> Period:
         raise _not_understood(text)
     try:
         since, until = _read(plain, now, zone)
-        since, until = since.astimezone(UTC), min(until.astimezone(UTC), now + RESOLUTION)
+        since, end = since.astimezone(UTC), until.astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise NotATime(f"There is no such day or time: “{plain[:60]}”. Write it as in {EXAMPLES}.") from error
-    if since >= now + RESOLUTION:
+    until = min(end, now + RESOLUTION)
+    if since >= now + RESOLUTION and until == now + RESOLUTION:
         raise NotATime(f"“{plain[:60]}” is still to come.", code="time_to_come")
     if since >= until:
         raise NotATime(f"“{plain[:60]}” ends before it begins.", code="time_backwards")

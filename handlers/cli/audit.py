@@ -13,6 +13,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ from bot.chain import Fault, Faults, Verdict, Witness
 from bot.checkpoints import BadCheckpoint, PublicKey, Signer
 from bot.clock import Clock
 from bot.config import Settings, load_settings
+from bot.errors import NotATime
 from bot.periods import parse_period
 from bot.secrets import load_bot_token, load_secret_key
 from handlers.audit_slack import CardsSay, read_cards
@@ -32,6 +34,7 @@ from handlers.cli.say import CommandFailed, say, shown
 from handlers.cli.table import Cell, cell
 from handlers.recordkeeping import append_line, take
 from handlers.slack.client import SlackClient
+from handlers.slack.text import how_many
 from store.engine import Store
 from store.opening import is_there
 from store.statements_audit import Link
@@ -139,7 +142,7 @@ def _as_text(found: _Found) -> list[str]:
 
 def _witnesses_as_text(found: _Found) -> str:
     cards = found.cards
-    told = f"Witnesses: {found.checkpoints} checkpoints"
+    told = f"Witnesses: {how_many(found.checkpoints, 'checkpoint')}"
     if cards is None:
         return f"{told}; Slack was not asked."
     told += f", {len(cards.witnesses)} of {cards.read} cards read in Slack ({cards.not_there} are not there any more)"
@@ -179,6 +182,8 @@ def _as_json(found: _Found) -> dict[str, object]:
 
 async def _checkpoint(args: Namespace, env: Mapping[str, str], settings: Settings) -> int:
     signer = _signer(env, settings)
+    if not args.file.parent.is_dir():  # asked before it is put on record that one was signed
+        raise CommandFailed(f"There is no folder {args.file.parent}.")
     async with _opened(settings) as (store, clock):
         checkpoint = await take(Audit(store, clock), signer, settings, "on demand")
     line = signer.sign(checkpoint)
@@ -241,7 +246,7 @@ async def _export(args: Namespace, env: Mapping[str, str], settings: Settings) -
     async with _opened(settings) as (store, clock):
         audit, after = Audit(store, clock), 0
         if args.since is not None:
-            after = await audit.first_since(parse_period(args.since, clock(), ZoneInfo("UTC")).since)
+            after = await audit.first_since(_since(args.since, clock()))
         await audit.note_export("events", operator(), format=args.format, after=after)
         write = _write_csv if args.format == "csv" else _write_jsonl
         count = 0
@@ -250,6 +255,13 @@ async def _export(args: Namespace, env: Mapping[str, str], settings: Settings) -
             count += len(links)
     say(f"Exported {count} events.")
     return 0
+
+
+def _since(text: str, now: datetime) -> datetime:
+    try:
+        return parse_period(text, now, ZoneInfo("UTC")).since
+    except NotATime as error:
+        raise CommandFailed(f"--since: {error.message}", exit_code=2) from error
 
 
 def _write_jsonl(links: list[Link], *, is_first: bool) -> None:

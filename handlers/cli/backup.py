@@ -20,6 +20,8 @@ def run(args: Namespace, env: Mapping[str, str], config: Path) -> None:
     if path is None:
         raise CommandFailed("This copies SQLite databases. PostgreSQL's is backed up with pg_dump: docs/operations.md")
     target: Path = args.file
+    if not target.parent.is_dir():
+        raise CommandFailed(f"There is no folder {target.parent}.")
     try:
         if current_revision(path) is None:
             raise CommandFailed(f"There is no database {path} yet, so there is nothing to copy.")

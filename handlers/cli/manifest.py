@@ -35,6 +35,11 @@ def _meant(args: Namespace, env: Mapping[str, str], default_config: Path) -> tup
     if args.config is None and args.mode != "http":
         return "socket", None
     # http mode needs the address, so the configuration is read though nobody named it.
+    if args.config is None and not default_config.exists():
+        raise CommandFailed(
+            "In http mode the manifest names the address under which Slack reaches Signoff. Give it with --public-url, "
+            f"or make {default_config}.", exit_code=2,
+        )  # fmt: skip
     settings = load_settings(default_config, env)
     mode: Mode = args.mode or settings.slack.mode
     return mode, _reachable(settings.server.public_url, "server.public_url") if mode == "http" else None

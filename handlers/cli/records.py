@@ -31,12 +31,13 @@ from bot.reports import Figures, OverrideRow, PersonFigures, Reports, Row, Stats
 from bot.rulebook import Edition, Rulebook
 from bot.secrets import load_secret_key
 from bot.sight import EVERYTHING
-from handlers.cli.beside import expect_database, open_beside, operator, stamp
+from handlers.cli.beside import checked_user, expect_database, open_beside, operator, stamp
 from handlers.cli.say import CommandFailed, say, shown
 from handlers.cli.table import Format, printing
 from handlers.slack.answers import render_show
 from handlers.slack.plain import render_plain
 from handlers.slack.report_words import duration, percent
+from handlers.slack.text import how_many
 from store import statements
 from store.engine import Store
 from store.tables import Card, OverrideKind, Status
@@ -137,7 +138,7 @@ async def _overrides(args: Namespace, env: Mapping[str, str], settings: Settings
                 if not found.page.rows or left <= 0:
                     break
     say(
-        f"{found.page.total:,} overrides of {found.requests:,} requests {_span(wanted.period)}, "
+        f"{how_many(found.page.total, 'override')} of {how_many(found.requests, 'request')} {_span(wanted.period)}, "
         f"{found.decided:,} decided in that time: override rate {percent(found.rate)}."
     )
 
@@ -171,17 +172,34 @@ def override_row(row: OverrideRow, now: datetime) -> dict[str, Any]:
 
 def _request_line(row: Mapping[str, Any]) -> str:
     on = f" on {shown(row['server'])}" if row["server"] else ""
-    by = f" by {shown(row['decided_by'] or row['decided_by_kind'])}" if row["decided_by_kind"] else ""
+    by = f" by {_decider(row)}" if row["decided_by_kind"] else ""
     rule = f", rule {shown(row['rule'])}" if row["rule"] else ""
     what = f"{shown(row['agent'])}: {shown(row['tool'])}{on}"
-    return f"#{row['number']}  {row['created_at']}  {what}  {row['state']}{by}{rule}"
+    return f"#{row['number']}  {_second(row['created_at'])}  {what}  {row['state']}{by}{rule}"
+
+
+def _decider(row: Mapping[str, Any]) -> str:
+    """Who decided; of an agent and the clock that is all there is to say. Where no rule did, its code says what."""
+    kind = row["decided_by_kind"]
+    if kind == "person" and row["decided_by"]:
+        return shown(row["decided_by"])
+    if kind == "rule":
+        return "its rule" if row["decided_by"] else f"no rule ({row['decision_code']})"
+    if kind == "admin" and row["decided_by"]:
+        return f"admin {shown(row['decided_by'])}"
+    return f"the {kind}"
+
+
+def _second(at: str) -> str:
+    """A time for people to read: without its fraction of a second."""
+    return f"{at[:19]}Z"
 
 
 def _override_line(row: Mapping[str, Any]) -> str:
     was = f"was {row['displaced']}" + (f" by {shown(row['displaced_by'])}" if row["displaced_by"] else "")
     ahead = f", vote ahead {row['vote_ahead']}" if row["vote_ahead"] else ""
     taken = f" by #{row['taken_by']}" if row["taken_by"] else ""
-    head = f"#{row['request']}  {row['at']}  {row['kind']} by {row['user']}"
+    head = f"#{row['request']}  {_second(row['at'])}  {row['kind']} by {row['user']}"
     what = f"{shown(row['agent'])}: {shown(row['tool'])}, {was}, now {row['state']}{ahead}{taken}"
     reason = shown(row["reason"]) if row["reason"] is not None else "(the reason is no longer kept)"
     return f"{head}  {what}\n    {reason}"
@@ -317,14 +335,16 @@ def _wanted(args: Namespace, env: Mapping[str, str], now: datetime) -> Wanted:
     try:
         period = parse_period(words, now, zone_named(env.get("TZ") or "UTC"))
     except NotATime as error:
-        raise CommandFailed(f"--since: {error.message}", exit_code=2) from error
+        said = error.message.replace(f"“{words[:60]}”", f"“{args.since[:60]}”")  # as it was typed
+        raise CommandFailed(f"--since: {said}", exit_code=2) from error
+    by = getattr(args, "by", None)
     kind, status = getattr(args, "kind", None), getattr(args, "status", None)
     return Wanted(
         period,
         agent=args.agent,
         tool=getattr(args, "tool", None),
         rule=getattr(args, "rule", None),
-        by=getattr(args, "by", None),
+        by=None if by is None else checked_user(by, "--by"),
         kind=None if kind is None else OverrideKind(kind),
         status=None if status is None else Status(status),
     )
@@ -335,7 +355,8 @@ def _format(args: Namespace) -> Format:
 
 
 def _span(period: Period) -> str:
-    return f"from {stamp(period.since)} to {stamp(period.until)}"
+    since, until = stamp(period.since), stamp(period.until)
+    return f"from {_second(since or '')} to {_second(until or '')}"
 
 
 def _plain(value: Any) -> Any:

@@ -34,7 +34,8 @@ def sentence_of(error: Exception) -> str | None:
     if isinstance(error, SlackTrouble):
         return f"Slack refused {error.method}: {error.code}. `signoff check` says what would be right."
     if isinstance(error, OSError):
-        return f"The system refused it: {error}"
+        where = f" ({error.filename})" if error.filename else ""
+        return f"The system refused it: {error.strerror or error}{where}."
     return None
 
 

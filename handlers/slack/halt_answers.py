@@ -7,7 +7,7 @@ from bot.halted import name_of
 from bot.halts import MAX_REASON, Resumed, Target
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, View, context, modal, plain, quote, section
-from handlers.slack.halt_words import written
+from handlers.slack.halt_words import TIME_WORDS, written
 from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention
 from store.tables import Halt, HaltEffect
 
@@ -15,17 +15,20 @@ STOP_SUBMITTED = "halt_stop_submitted"
 LIFT_SUBMITTED = "halt_lift_submitted"
 REASON_BLOCK = REASON_INPUT = "halt_reason"
 _MOST_LISTED = 10
+_UNREAD = ("No time was read in that reason. A time is written as in `for 2h` or `until Monday 9:00`.",)
 _REASON_CHARACTERS, _REASON_LINES = 300, 4
 
 
 def render_paused(target: Target, halt: Halt) -> Message:
-    """Say what a pause does, and how it ends."""
+    """Say what a pause does, and how it ends; also where its reason begins like a time that could not be read."""
+    unread = halt.until is None and halt.reason.lower().startswith(tuple(f"{word} " for word in TIME_WORDS))
     until = f"until {date(halt.until)}" if halt.until is not None else "until it is resumed"
     return _told(
         f"⏸ *{mrkdwn(str(target))} is paused* {until}.",
         [halt],
         "New calls are denied with this reason, nothing is approved, and no open approval is used. Deny still works.",
         f"`{COMMAND} resume {mrkdwn(written(target))} REASON` lets it go on.",
+        *(_UNREAD if unread else ()),
     )
 
 
@@ -41,6 +44,9 @@ def render_stopped(target: Target, halt: Halt) -> Message:
 
 def render_resumed(target: Target, resumed: Resumed) -> Message:
     """Say what goes on, and what somebody else stopped that does not."""
+    if not resumed.left and resumed.still:
+        words = f"⏸ *{mrkdwn(str(target))}*: this is ended, but calls are still denied by what follows."
+        return _told(words, resumed.still[:_MOST_LISTED], named=True)
     if not resumed.left:
         lifted = all(halt.effect is HaltEffect.ASK for halt in resumed.ended)
         words = "approves by itself again" if lifted and resumed.ended else "goes on"

@@ -23,6 +23,8 @@ _KIND = re.compile(r"(rule|agent)s?(?:\s*[:=]\s*|\s+)(?=\S)", re.IGNORECASE)
 _QUOTED = re.compile(r'(?:"([^"]+)"|“([^”]+)”|`([^`]+)`|\'([^\']+)\')')
 _MENTIONED = re.compile(r"<(@|#|!subteam\^)[A-Z0-9]+\|([^<>|]+)>")
 _SIGNS = {"@": "@", "#": "#", "!subteam^": "@"}
+TIME_WORDS = ("for", "until", "till", "til")
+"""What a time begins with."""
 _MOST_WORDS = 8  # of a time
 _MOST_NAMED = 8
 
@@ -53,7 +55,7 @@ def parse_until(text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime | No
     """
     first, _, after = text.strip().partition(" ")
     word = first.lower()
-    if word not in ("for", "until", "till", "til"):
+    if word not in TIME_WORDS:
         return None, text.strip()
     words = after.split()
     for count in range(min(len(words), _MOST_WORDS), 0, -1):

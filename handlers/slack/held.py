@@ -37,7 +37,8 @@ def render_held(held: Held, address: Address, done: str = "") -> Message:
         words = (
             f"{held.offset + 1:,} to {held.offset + len(held.shown):,} of {held.total:,}. Page {page:,} of {pages:,}"
         )
-        blocks.append(context([f"{words}; `{COMMAND} standing page {min(page + 1, pages)}` for another."], "page"))
+        other = page + 1 if page < pages else page - 1
+        blocks.append(context([f"{words}; `{COMMAND} standing page {other}` for another."], "page"))
         near = [button("Back", BACK, str(page - 1))] if page > 1 else []
         near += [button("Next", NEXT, str(page + 1))] if page < pages else []
         blocks.append(actions(near, "turn"))

@@ -289,7 +289,7 @@ def _foot(question: Question, total: int, untold: int) -> list[Block]:
     if pages > 1:
         first = (page - 1) * ROWS + 1
         words = f"{first:,} to {min(page * ROWS, total):,} of {total:,}. Page {page:,} of {pages:,}"
-        blocks.append(context([f"{words}; add `page {min(page + 1, pages)}` for another."], "page"))
+        blocks.append(context([f"{words}; add `page {page + 1 if page < pages else page - 1}` for another."], "page"))
         near = [("Back", page - 1)] if page > 1 else []
         near += [("Next", page + 1)] if page < pages else []
         turns = [(label, at, as_value(question.on_page(at))) for label, at in near]

@@ -146,6 +146,12 @@ def test_a_checkpoint_vouches_for_what_was_there_when_it_was_signed(filled: Requ
     ran = run(f"audit verify --checkpoint {kept} --key {tmp_path / 'key.pem'}")
     assert ran.code == 0
     assert "Events after the last witness: 0." in ran.out
+    assert "Witnesses: 2 checkpoints;" in ran.out
+
+    missing = run(f"audit checkpoint {tmp_path}/missing/kept.txt")
+    assert (missing.code, missing.out) == (1, "")
+    assert "There is no folder" in missing.err
+    assert run(f"audit verify --json --checkpoint {kept}").json["unwitnessed"] == 0  # nothing is on record of that
 
 
 def test_a_chain_that_was_made_anew_is_found_with_a_checkpoint_alone(
@@ -255,7 +261,7 @@ def test_an_export_can_be_verified_by_whoever_has_it_and_is_on_record(filled: Re
 
 
 def test_an_export_of_a_time(filled: Request, run: Run) -> None:
-    assert run("audit export --since nonsense").code == 1
+    assert run("audit export --since nonsense").code == 2
     everything = run("audit export").out.count("\n")
     assert run("audit export --since 2020-01-01").out.count("\n") == everything + 1
 

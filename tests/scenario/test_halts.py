@@ -247,6 +247,17 @@ async def test_several_stop_the_same_thing_each_for_themselves(house: House, ins
         await house.halts.resume(AGENT, acts(BOB), "and theirs")
 
 
+async def test_who_resumes_is_told_of_other_pauses_that_hold_the_same_calls(house: House, acts: Acts) -> None:
+    everything = await house.halts.pause(ALL, acts(ALICE), "stop")
+    agent = await house.halts.pause(AGENT, acts(ALICE), "too much")
+    rule = await house.halts.pause(REFUNDS, acts(ALICE), "too much")
+    assert (await house.halts.resume(AGENT, acts(ALICE), "mended")).still == (everything, rule)
+    agent = await house.halts.pause(AGENT, acts(ALICE), "too much")
+    assert (await house.halts.resume(ALL, acts(ALICE), "mended")).still == (rule, agent)
+    assert (await house.halts.resume(REFUNDS, acts(ALICE), "mended")).still == (agent,)
+    assert (await house.halts.resume(AGENT, acts(ALICE), "mended")).still == ()
+
+
 async def test_a_repeated_act_changes_nothing(house: House, acts: Acts) -> None:
     act = acts(BOB, id="once")
     first = await house.halts.pause(AGENT, act, "wait")

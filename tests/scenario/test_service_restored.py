@@ -165,7 +165,7 @@ async def test_what_cannot_be_copied_or_restored_is_said(
     (tmp_path / "there").write_text("precious")
     for name, words in (
         ("there", "never takes another file's place"),
-        ("no/such/folder.db", "No such file or directory"),
+        ("no/such/folder.db", "There is no folder"),
     ):
         refused = await signoff(slack, database, capfd, "backup", str(tmp_path / name))
         assert (refused.code, refused.out) == (1, "")

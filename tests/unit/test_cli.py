@@ -127,7 +127,7 @@ def test_an_expected_failure_is_one_sentence(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("signoff: ")
-    assert str(error) in err
+    assert (error.strerror if isinstance(error, OSError) else str(error)) in err
     assert err.count("\n") == 1
 
 
@@ -241,6 +241,7 @@ def test_the_configuration_gives_mode_and_address(
         (["--public-url", "https://x.example.com", "--mode", "socket"], 2, "http mode"),
         (["--public-url", "https://127.0.0.1"], 1, "cannot reach"),
         (["--mode", "http", "--config", str(EXAMPLE)], 1, "cannot reach"),
+        (["--mode", "http"], 2, "--public-url"),
     ],
 )
 def test_an_address_that_slack_could_not_call_is_refused(

@@ -104,6 +104,7 @@ def test_requests_in_every_form(filled: Run) -> None:
     assert [row["number"] for row in rows] == ["2", "1"]
     assert rows[1]["note"].startswith("'=HYPERLINK")
     assert "denied by U0ALICE" in filled("requests").out
+    assert "approved by its rule, rule look-ups" in filled("requests").out.replace("open", "approved")
     for narrowed, numbers in (
         ("--status denied", [1]), ("--agent refund-bot", [2, 1]), ("--agent x", []), ("--tool look_up", [2]),
         ("--by U0ALICE", [1]), ("--rule refunds", [1]), ("--limit 1", [2]), ("--since 30m", []), ("--since 2h", [2, 1]),
@@ -117,7 +118,7 @@ def test_overrides_with_the_rate(filled: Run) -> None:
     (told,) = json.loads(ran.out)["overrides"]
     assert (told["kind"], told["user"], told["request"], told["displaced"]) == ("reversed", "U0BOB", 1, "denied")
     assert told["displaced_by"] == "U0ALICE"
-    assert "1 overrides of 1 requests" in ran.err
+    assert "1 override of 1 request " in ran.err
     assert "override rate 50.0%" in ran.err
     (row,) = rows_of(filled("overrides --csv --kind reversed --by U0BOB"))
     assert row["reason"].startswith("'+1")
@@ -213,7 +214,11 @@ def test_times_are_those_of_tz_and_nonsense_is_explained(filled: Run) -> None:
     ran = filled("requests --since nonsense")
     assert ran.code == 2
     assert "--since: " in ran.err
+    assert "“nonsense”" in ran.err  # as it was typed
     assert filled("requests --since 2099-01-01").code == 2
+    wrong = filled("requests --by alice")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "--by: " in wrong.err
     utc = filled("overrides --since 2026-01-01..2026-01-02").err
     tokyo = filled("overrides --since 2026-01-01..2026-01-02", TZ="Asia/Tokyo").err
     assert "from 2026-01-01T00:00:00Z to 2026-01-03T00:00:00Z" in utc

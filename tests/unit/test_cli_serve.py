@@ -158,7 +158,7 @@ def test_a_start_that_fails_is_one_sentence(stage: Stage, config: Path, capsys: 
     stage.on_start = failing(OSError(98, "Address already in use"))
     env = {**ENV, "SIGNOFF_SECRET_KEY": "k" * 32}
     assert main(["serve", "--config", str(config)], env) == 1
-    assert capsys.readouterr().err == "signoff: The system refused it: [Errno 98] Address already in use\n"
+    assert capsys.readouterr().err == "signoff: The system refused it: Address already in use.\n"
 
 
 def test_a_crash_is_logged_without_what_its_text_repeats(

@@ -36,6 +36,13 @@ def halt(
     )  # fmt: skip
 
 
+def make_halt_of_all(reason: str = "stop") -> Halt:
+    return make_record(
+        Halt, id=7, effect=HaltEffect.DENY, scope=HaltScope.ALL, name="", user_id="U0BOB", team_id="T0HOME",
+        rank=Rank.REVIEWER, reason=reason, salt=b"", at=NOW, until=None,
+    )  # fmt: skip
+
+
 def gathered(tool: str = "look_up", stop: Halt | None = None, *, tools: int = 1, **fields: bool) -> Gathered:
     digest = make_record(
         Digest, id=3, key="k", rule=LONGEST, channel="C0REFUNDS", first_number=1, last_number=10**12, count=10**9,
@@ -95,4 +102,15 @@ def test_a_rule_that_names_nobody_is_said_to_deny() -> None:
 def test_what_goes_on_is_said_as_it_is() -> None:
     assert "goes on" in text_in(render_resumed(RULE, Resumed((halt(),))).blocks)
     assert "approves by itself again" in text_in(render_resumed(RULE, Resumed((halt(effect=HaltEffect.ASK),))).blocks)
+    paused = make_halt_of_all()
+    still = text_in(render_resumed(RULE, Resumed((halt(),), still=(paused,))).blocks)
+    assert "still denied" in still
+    assert "Every agent" in still
+    assert "goes on" not in still
     assert "does not go on yet" in text_in(render_resumed(RULE, Resumed((halt(),), (halt(),))).blocks)
+
+
+@pytest.mark.parametrize(("reason", "said"), [("for 2x because", True), ("forty refunds", False), ("", False)])
+def test_a_time_that_was_not_read_is_said(reason: str, said: bool) -> None:
+    paused = make_halt_of_all(reason)
+    assert ("No time was read" in text_in(render_paused(Target(HaltScope.ALL), paused).blocks)) is said

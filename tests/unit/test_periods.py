@@ -142,6 +142,7 @@ def test_daylight_saving(text: str, now: datetime, zone: ZoneInfo, hours: float)
         ("tomorrow", "time_to_come", "still to come"),
         ("2026-12-01..2026-12-05", "time_to_come", "still to come"),
         ("2026-11-07..2026-11-01", "time_backwards", "ends before it begins"),
+        ("2026-12-05..2026-11-01", "time_backwards", "ends before it begins"),
     ],
 )
 def test_what_cannot_be_meant_is_said(text: str, code: str, words: str) -> None:

@@ -8,10 +8,13 @@ with ``--rounds 0``, a table says how many rounds there were, which failed, and 
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import structlog
 
 from tests.faults.bounds import upper_bound
 from tests.faults.scenarios import SCENARIOS, Scenario
@@ -77,12 +80,17 @@ def main(argv: list[str]) -> int:
     """Play, and print the table. 1 if any round failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Plays rounds of faults.")
     parser.add_argument("--rounds", type=int, default=100, help="of each scenario, those that were played included")
-    parser.add_argument("--only", default="", metavar="WORD", help="scenarios whose names have it")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="WORDS", help="scenarios whose names have any of them"
+    )
     parser.add_argument("--state", type=Path, default=STATE, help=f"where to go on from; {STATE} if left out")
     asked = parser.parse_args(argv)
+    logging.disable()  # of the service, which says of every fault that it met it
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     state, stage = State(asked.state), Stage()
     try:
-        asyncio.run(play([one for one in SCENARIOS if asked.only in str(one)], asked.rounds, state, stage))
+        wanted = [one for one in SCENARIOS if any(words in str(one) for words in asked.only)]
+        asyncio.run(play(wanted, asked.rounds, state, stage))
     except KeyboardInterrupt:
         sys.stderr.write("broken off; the same command goes on from here\n")
     finally:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from tests.faults.clock_rounds import clock_jumps
 from tests.faults.doubt_rounds import database_fails
 from tests.faults.kill_rounds import one_killed, one_of_two_killed
+from tests.faults.slack_rounds import lines_fail, slack_fails
 from tests.faults.stage import POSTGRESQL, SQLITE, Round
 
 
@@ -27,4 +29,10 @@ SCENARIOS = [
     Scenario("one of two replicas killed", POSTGRESQL, one_of_two_killed, 1),
     Scenario("the database fails", SQLITE, database_fails, 2),
     Scenario("the database fails", POSTGRESQL, database_fails, 2),
+    Scenario("three of ten calls to Slack fail", SQLITE, slack_fails, 2),
+    Scenario("three of ten calls to Slack fail", POSTGRESQL, slack_fails, 1),
+    Scenario("Slack's lines fail", SQLITE, lines_fail, 1),
+    Scenario("Slack's lines fail, two replicas", POSTGRESQL, lines_fail, 1),
+    Scenario("the clock jumps", SQLITE, clock_jumps, 2),
+    Scenario("the clock jumps", POSTGRESQL, clock_jumps, 1),
 ]

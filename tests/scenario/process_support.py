@@ -90,6 +90,7 @@ class Starter:
             with self._told:
                 if word == b"started":
                     self._pids.append(int(numbers[0]))
+                    self._codes.pop(int(numbers[0]), None)  # of another before it: the machine gives ids again
                 else:
                     self._codes[int(numbers[0])] = int(numbers[1])
                 self._told.notify_all()

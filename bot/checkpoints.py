@@ -7,6 +7,7 @@ that were shipped elsewhere before show it all the same. Nothing here reads a da
 """
 
 import json
+import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ ALGORITHM = "Ed25519"
 TYPE = "signoff-checkpoint"
 MOST_CHARACTERS = 4096
 _LABEL = "checkpoints"
+_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # the three parts of a compact JWS
 _FIELDS = {"origin", "size", "root", "time"}
 
 
@@ -84,7 +86,7 @@ class PublicKey:
     def read(self, line: str) -> Checkpoint:
         """Verify one line of a file of checkpoints. Raises ``BadCheckpoint``."""
         token = line.strip()
-        if not token.isascii() or len(token) > MOST_CHARACTERS:
+        if len(token) > MOST_CHARACTERS or not _COMPACT.fullmatch(token):
             raise BadCheckpoint("checkpoint_unreadable", "The line is no checkpoint.")
         try:
             found = jws.deserialize_compact(token, self._key, algorithms=[ALGORITHM])

@@ -212,7 +212,7 @@ def test_a_checkpoint_that_is_none_is_a_fault(filled: Request, run: Run, tmp_pat
     run(f"audit checkpoint {kept}")
     kept.write_text(kept.read_text() + "nothing of the kind\n")
     ran = run(f"audit verify --json --checkpoint {kept}")
-    assert (ran.code, ran.faults) == (1, ["signature_bad"])
+    assert (ran.code, ran.faults) == (1, ["checkpoint_unreadable"])
     (tmp_path / "empty").write_text("\n")
     assert "holds no checkpoint" in run(f"audit verify --checkpoint {tmp_path / 'empty'}").err
     assert "cannot be read" in run(f"audit verify --checkpoint {tmp_path / 'none'}").err

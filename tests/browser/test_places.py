@@ -15,7 +15,7 @@ async def test_the_home_tab_lists_what_waits_and_lets_one_review_it(window: Wind
     await window.card()
     await window.at("nav-home").click()
     await home.says("issue_refund", "#1")
-    await home.has_buttons("review", "details")
+    await home.has_buttons("review", "details", "home_pause")
     await home.press("review")
     modal = await window.modal("Review #1")
     await modal.says("m.ibrahim@example.com", "The agent's claim")

@@ -8,18 +8,20 @@ must be given what became of the first try.
 import asyncio
 import random
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from bot.errors import AlreadyConsumed, NoLongerOpen
+from bot.errors import AlreadyConsumed, NoLongerOpen, NotYourDecision
 from bot.hearings import Act
+from store.announcing import Job
 from store.engine import SqliteStore, connect
 from store.opening import Database
 from store.postgres import PostgresStore
 from store.tables import FullView, Instance, OutcomeStatus, Status, VoteKind
-from store.unit import StoreUnavailable
+from store.unit import StoreUnavailable, Unit
 from tests.conftest import TEAM, House, StandingClock, Town, furnish, sample_settings, submission
 from tests.faults.cutter import WHERE, Cutter
 from tests.faults.stage import POSTGRESQL, Stage, assert_whole
@@ -31,7 +33,7 @@ CALLS = 16
 TROUBLES = 12  # in a round
 _MOST_TRIES = 400
 _LONG_TEXT = 6_000  # characters that an argument has, so that a full disk is felt soon
-_NO_LIMIT = 1_073_741_823
+_FULL, _NO_LIMIT = "PRAGMA max_page_count=1", 1_073_741_823  # no more pages than there are; as many as can be
 _SHORT_MS = 5  # that a writer waits for a lock, instead of two seconds
 
 
@@ -70,20 +72,27 @@ class Troubled:
         call = submission(arguments=f'{{"key": "{key}", "text": "{text}"}}')
         request, _ = await self.insist(lambda: house.creation.submit(instance, call, key))
         promise.id = request.id
-        act = Act(f"press-{key}", "U0ALICE", TEAM, "card", "C0REFUNDS", FullView.CARD)
-        kind = VoteKind.APPROVE if self._chance.random() < 0.8 else VoteKind.DENY
-        try:
-            # The same press each time, as Slack delivers it again.
-            await self.insist(
-                lambda: house.decisions.vote(request.number, act, kind, None if kind is VoteKind.APPROVE else "no")
-            )
-        except NoLongerOpen as late:
-            raise AssertionError("a press that came again was taken for another") from late
+        kind, note = (VoteKind.APPROVE, None) if self._chance.random() < 0.8 else (VoteKind.DENY, "no")
+        await self._vote(request.number, kind, note, key)
         told = await self.insist(lambda: house.approvals.read(instance, request.id))
         assert told.status is (Status.APPROVED if kind is VoteKind.APPROVE else Status.DENIED), "acknowledged and lost"
         promise.status = told.status
         if kind is VoteKind.APPROVE:
             await self._use(instance, promise, request.id)
+
+    async def _vote(self, number: int, kind: VoteKind, note: str | None, key: str) -> None:
+        for press in range(_MOST_TRIES):
+            # The same press each time, as Slack delivers it again; another once they were told to try again.
+            act = Act(f"press-{key}-{press}", "U0ALICE", TEAM, "card", "C0REFUNDS", FullView.CARD)
+            try:
+                await self.insist(lambda act=act: self._house.decisions.vote(number, act, kind, note))  # type: ignore[misc]
+            except NotYourDecision as late:
+                if late.code != "facts_too_old":  # the database was locked for so long
+                    raise
+            except NoLongerOpen as late:
+                raise AssertionError("a press that came again was taken for another") from late
+            else:
+                return
 
     async def _use(self, instance: Instance, promise: Promise, request_id: str) -> None:
         approvals = self._house.approvals
@@ -147,13 +156,32 @@ Failing = AsyncIterator[tuple[SqliteStore, Callable[[], Awaitable[None]]]]
 async def _failing_sqlite(database: Database, clock: StandingClock, chance: random.Random) -> Failing:
     assert not isinstance(database, str)
     store = await SqliteStore.open(database)
-    writer = store._writer
-    writer.execute(f"PRAGMA busy_timeout={_SHORT_MS}")
+    # What the writer's connection is to do before its next group: in its own thread, for SQLite's last error is the
+    # connection's, and a statement of another thread's would hide it from the driver.
+    to_do = deque([f"PRAGMA busy_timeout={_SHORT_MS}"])
+    is_full_within = False
+    commit = store._commit
+
+    def commit_in_trouble(connection: sqlite3.Connection, group: list[Job]) -> None:
+        nonlocal is_full_within
+        while to_do:
+            connection.execute(to_do.popleft())
+        if is_full_within:
+            is_full_within = False
+            _fill_before(connection, group[len(group) // 2])
+        commit(connection, group)
+
+    store._commit = commit_in_trouble  # type: ignore[method-assign]
 
     async def full() -> None:
-        writer.execute("PRAGMA max_page_count=1")  # no more than there are
+        nonlocal is_full_within
+        if chance.random() < 0.5:
+            is_full_within = True
+        else:
+            to_do.append(_FULL)
         await asyncio.sleep(chance.uniform(0, 0.02))
-        writer.execute(f"PRAGMA max_page_count={_NO_LIMIT}")
+        is_full_within = False
+        to_do.append(f"PRAGMA max_page_count={_NO_LIMIT}")
 
     async def locked() -> None:
         with closing(connect(database)) as other:
@@ -168,9 +196,9 @@ async def _failing_sqlite(database: Database, clock: StandingClock, chance: rand
             other.execute("ROLLBACK")
 
     async def read_only() -> None:
-        writer.execute("PRAGMA query_only=ON")
+        to_do.append("PRAGMA query_only=ON")
         await asyncio.sleep(chance.uniform(0, 0.02))
-        writer.execute("PRAGMA query_only=OFF")
+        to_do.append("PRAGMA query_only=OFF")
 
     async def trouble() -> None:
         await chance.choice([full, full, locked, read_only])()
@@ -179,6 +207,17 @@ async def _failing_sqlite(database: Database, clock: StandingClock, chance: rand
         yield store, trouble
     finally:
         await store.close()
+
+
+def _fill_before(connection: sqlite3.Connection, job: Job) -> None:
+    """Let the disk be full from the moment on at which ``job`` is run, within its group's transaction."""
+    work = job.work
+
+    def fail(unit: Unit) -> Awaitable[object]:
+        connection.execute(_FULL)
+        return work(unit)
+
+    job.work = fail
 
 
 @asynccontextmanager

@@ -85,8 +85,6 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--state", type=Path, default=STATE, help=f"where to go on from; {STATE} if left out")
     asked = parser.parse_args(argv)
-    logging.disable()  # of the service, which says of every fault that it met it
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     state, stage = State(asked.state), Stage()
     try:
         wanted = [one for one in SCENARIOS if any(words in str(one) for words in asked.only)]
@@ -100,4 +98,7 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Not in main, which a test calls too: its process is to keep its log.
+    logging.disable()  # of the service, which says of every fault that it met it
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     sys.exit(main(sys.argv[1:]))

@@ -138,6 +138,12 @@ class Rulebook:
             rule = self._frozen[rule_id] = FrozenRule.parse(stored.body)
         return rule
 
+    async def planned(self, unit: Unit, request: Request) -> FrozenRule:
+        """Return a request's rule as it was when the request was made: its plan, and its own seats."""
+        if request.rule_id is None:
+            raise LookupError(f"request {request.id} has no rule")
+        return await self.frozen(unit, request.rule_id)
+
     async def rule_of(self, unit: Unit, request: Request) -> FrozenRule | None:
         """Return the rule that a request is judged and shown by; None where no rule matched it.
 

@@ -48,6 +48,7 @@ from bot.reports import Reports
 from bot.rulebook import Rulebook
 from bot.secrets import Secrets
 from bot.standing import Standing
+from bot.step_targets import StepTargets
 from handlers.address_book import AddressBook
 from handlers.agents import AgentsApi
 from handlers.calendar_feeds import CalendarReader
@@ -204,7 +205,7 @@ class Service:
             self.digests,
             clock,
             self.note_fault,
-            reach=Reach(self.escalations, self.oncall, self.pagers, absences.stand_ins),
+            reach=Reach(StepTargets(store, clock, rulebook), self.oncall, self.pagers, absences.stand_ins),
             posts=tempo.posts,
             draws=tempo.draws,
             queue_draws=tempo.queue_draws,

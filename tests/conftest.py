@@ -34,6 +34,7 @@ from bot.queues import Queues
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.standing import Standing
+from bot.step_targets import StepTargets
 from store.engine import SqliteStore
 from store.postgres import PostgresStore
 from store.schema import prepare
@@ -152,6 +153,7 @@ class House:
     memory: Memory
     deadlines: Deadlines
     escalations: Escalations
+    step_targets: StepTargets
     outbox: Outbox
     queries: Queries
     queues: Queues
@@ -270,6 +272,7 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
         memory=Memory(hearings),
         deadlines=Deadlines(store, clock),
         escalations=Escalations(store, clock, rulebook, hearings),
+        step_targets=StepTargets(store, clock, rulebook),
         outbox=Outbox(store, clock, rulebook, "test", redactor),
         queries=queries,
         queues=Queues(store, clock, rulebook, redactor, queries),

@@ -16,12 +16,12 @@ from bot.clock import Clock
 from bot.config_plans import Target, parse_target
 from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
-from bot.escalations import StepToCarry
 from bot.notices import facts_of
 from bot.oncall import OnCallNow, OnCallTrouble
 from bot.outbox import Job, Outbox
 from bot.people import Directory
 from bot.queues import Queues
+from bot.step_targets import StepToCarry
 from handlers.delivery import NotNow
 from handlers.pacing import Pacer
 from handlers.pagers import PagerTrouble
@@ -75,7 +75,7 @@ class Escalating:
     async def carry_out(self, job: Job) -> None:
         """Notify one target of a step, and settle it. Raises what asks to be tried again later."""
         target_id = int(facts_of(job.intent).get("step_target", 0))
-        step = await self._reach.escalations.step(target_id)
+        step = await self._reach.targets.load(target_id)
         if step.target.state is not TargetState.WAITING:
             await self._outbox.done(job)
             return
@@ -112,7 +112,7 @@ class Escalating:
             state, code = TargetState.FAILED, code or "nobody_to_notify"
         if state is TargetState.FAILED and code is not None and code != "decided":
             self._note(job, step, code)
-        await self._reach.escalations.settle(
+        await self._reach.targets.settle(
             step.target.id, state, code, json.dumps(reached) if reached else None, intent=job.intent
         )
 
@@ -142,7 +142,7 @@ class Escalating:
             if on_call.trouble in _ASK_AGAIN and job.intent.attempts < PATIENT_TRIES:
                 raise FactsUnavailable
             if on_call.users and on_call.trouble not in _OUTDATED:
-                await self._reach.escalations.widen_by_oncall(step.step.id, seat, name, on_call.users, ())
+                await self._reach.targets.widen_by_oncall(step.step.id, seat, name, on_call.users, ())
             else:
                 code = on_call.trouble or OnCallTrouble.NO_ONE
                 log.warning("not_widened", request=step.request.number, oncall=name, code=code)
@@ -278,7 +278,7 @@ class Escalating:
         Returns what asks to be tried again later.
         """
         failed: set[str] = set()
-        own = await self._reach.escalations.take_on(step, [person for people, _ in letters for person in people])
+        own = await self._reach.targets.take_on(step, [person for people, _ in letters for person in people])
 
         def give_up(code: str, person: str) -> None:
             failed.add(person)

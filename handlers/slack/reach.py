@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from bot.drawings import Drawing
-from bot.escalations import Escalations
 from bot.oncall import OnCallDirectory
+from bot.step_targets import StepTargets
 from handlers.delivery import NotNow
 from handlers.slack.trouble import Temporary
 from store.escalation_tables import TakenStep
@@ -32,7 +32,7 @@ async def nobody_is_away(users: Collection[str]) -> Mapping[str, str]:
 class Reach:
     """By which steps are settled, and through which people are reached beyond Slack's own record."""
 
-    escalations: Escalations
+    targets: StepTargets
     oncall: OnCallDirectory
     pagers: PagerDesk | None = None
     stand_ins: StandIns = nobody_is_away

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
-from bot.escalations import StepToCarry
 from bot.outbox import Job, Outbox
 from bot.people import Directory
 from bot.policy import reviewer_usergroups, reviewer_users
 from bot.queues import Queues
+from bot.step_targets import StepToCarry
 from handlers.delivery import NotNow
 from handlers.slack.client import SlackClient
 from handlers.slack.copies import Turns, final_code

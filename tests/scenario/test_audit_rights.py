@@ -133,7 +133,7 @@ async def test_who_joined_a_seat_without_a_step_is_found(store: SqliteStore, clo
     asked = await request_of(house)
     await run_to(house, 15)
     ((step_id,),) = rows(house, 'SELECT id FROM taken_steps WHERE "index" = 1')
-    assert await house.escalations.widen_by_oncall(step_id, None, "finance", ["U0CAROL"], [])
+    assert await house.step_targets.widen_by_oncall(step_id, None, "finance", ["U0CAROL"], [])
     assert await found(house) == []
     for source in ("leads", "oncall:finance"):
         rows_at(

@@ -96,14 +96,14 @@ async def test_those_on_call_may_decide_once_the_step_is_resolved(house: House, 
     [(step_id,)] = rows(house, 'SELECT id FROM taken_steps WHERE "index" = 1')
     with pytest.raises(NotYourDecision):
         await approve(house, request_made, "U0CAROL")
-    assert await house.escalations.widen_by_oncall(step_id, None, "finance", ["U0CAROL", "U0CAROL"], [])
+    assert await house.step_targets.widen_by_oncall(step_id, None, "finance", ["U0CAROL", "U0CAROL"], [])
     # Those who are on call later are not meant: the people of the moment count.
-    assert not await house.escalations.widen_by_oncall(step_id, None, "finance", ["U0EVE"], [])
+    assert not await house.step_targets.widen_by_oncall(step_id, None, "finance", ["U0EVE"], [])
     assert events(house).count("seat.widened") == 1
     with pytest.raises(NotYourDecision):
         await approve(house, request_made, "U0EVE")
     assert await approve(house, request_made, "U0CAROL", "again") is Status.APPROVED
-    assert not await house.escalations.widen_by_oncall(step_id, None, "other", ["U0EVE"], [])  # decided
+    assert not await house.step_targets.widen_by_oncall(step_id, None, "other", ["U0EVE"], [])  # decided
 
 
 async def test_those_on_call_join_each_seat_that_a_step_names_and_each_once(
@@ -120,14 +120,14 @@ async def test_those_on_call_join_each_seat_that_a_step_names_and_each_once(
     house = await furnish_planned(store, clock, town, text)
     request = await request_of(house)
     await run_to(house, 15)
-    second = await house.escalations.step(target_ids(house, 1)[0])
+    second = await house.step_targets.load(target_ids(house, 1)[0])
     assert second.joining == (("security", "finance"),)
-    assert await house.escalations.widen_by_oncall(second.step.id, *second.joining[0], ["U0CAROL"], [])
-    assert (await house.escalations.step(target_ids(house, 1)[0])).joining == ()
+    assert await house.step_targets.widen_by_oncall(second.step.id, *second.joining[0], ["U0CAROL"], [])
+    assert (await house.step_targets.load(target_ids(house, 1)[0])).joining == ()
     await run_to(house, 25)
-    fourth = await house.escalations.step(target_ids(house, 3)[0])
+    fourth = await house.step_targets.load(target_ids(house, 3)[0])
     assert fourth.joining == (("finance", "finance"),)
-    assert await house.escalations.widen_by_oncall(fourth.step.id, *fourth.joining[0], ["U0LEA"], [])
+    assert await house.step_targets.widen_by_oncall(fourth.step.id, *fourth.joining[0], ["U0LEA"], [])
     assert await approve(house, request, "U0LEA") is Status.PENDING
     assert await approve(house, request, "U0CAROL") is Status.APPROVED
 
@@ -179,7 +179,7 @@ async def test_no_step_lets_an_owner_or_the_instance_s_person_decide(
     request, _ = await house.creation.submit(instance, submission(timeout="1h"), "k")
     await run_to(house, 15)
     [(step_id,)] = rows(house, 'SELECT id FROM taken_steps WHERE "index" = 1')
-    await house.escalations.widen_by_oncall(step_id, None, "finance", [user], [])
+    await house.step_targets.widen_by_oncall(step_id, None, "finance", [user], [])
     with pytest.raises(NotYourDecision):
         await approve(house, request, user)
 
@@ -266,11 +266,11 @@ async def test_a_step_whose_targets_all_fail_is_on_record_and_the_next_is_due_at
     house: House, request_made: Request
 ) -> None:
     await run_to(house, 15)
-    await house.escalations.settle(target_ids(house, 0)[0], TargetState.NOTIFIED, reached='["U0ALICE"]')
+    await house.step_targets.settle(target_ids(house, 0)[0], TargetState.NOTIFIED, reached='["U0ALICE"]')
     lead, channel = target_ids(house, 1)
-    assert await house.escalations.settle(lead, TargetState.FAILED, "user_not_found")
+    assert await house.step_targets.settle(lead, TargetState.FAILED, "user_not_found")
     assert steps(house)[1] == (0, 1, "fired")
-    assert await house.escalations.settle(channel, TargetState.FAILED, "is_archived")
+    assert await house.step_targets.settle(channel, TargetState.FAILED, "is_archived")
     assert steps(house)[1] == (0, 1, "failed")
     [(body,)] = rows(house, "SELECT body FROM events WHERE type = 'step.failed'")
     assert json.loads(body)["codes"] == "user_not_found, is_archived"
@@ -283,8 +283,8 @@ async def test_a_step_whose_targets_all_fail_is_on_record_and_the_next_is_due_at
 async def test_one_target_that_was_reached_is_enough(house: House, request_made: Request) -> None:
     await run_to(house, 15)
     lead, channel = target_ids(house, 1)
-    await house.escalations.settle(lead, TargetState.NOTIFIED)
-    await house.escalations.settle(channel, TargetState.FAILED, "is_archived")
+    await house.step_targets.settle(lead, TargetState.NOTIFIED)
+    await house.step_targets.settle(channel, TargetState.FAILED, "is_archived")
     assert steps(house)[1] == (0, 1, "fired")
     assert await house.escalations.next_due() == START + timedelta(minutes=20)
 
@@ -292,8 +292,8 @@ async def test_one_target_that_was_reached_is_enough(house: House, request_made:
 async def test_a_target_is_settled_once(house: House, request_made: Request) -> None:
     await run_to(house, 10)
     [thread] = target_ids(house, 0)
-    assert await house.escalations.settle(thread, TargetState.NOTIFIED)
-    assert not await house.escalations.settle(thread, TargetState.FAILED, "late")
+    assert await house.step_targets.settle(thread, TargetState.NOTIFIED)
+    assert not await house.step_targets.settle(thread, TargetState.FAILED, "late")
     assert steps(house) == [(0, 0, "fired")]
 
 
@@ -307,9 +307,9 @@ async def test_whoever_lost_its_lease_settles_nothing(house: House, request_made
     late = await claim()
     house.clock.advance(minutes=2)
     holder = await claim()
-    assert not await house.escalations.settle(thread, TargetState.FAILED, "late", intent=late)
+    assert not await house.step_targets.settle(thread, TargetState.FAILED, "late", intent=late)
     assert rows(house, "SELECT state FROM step_targets") == [("waiting",)]
-    assert await house.escalations.settle(thread, TargetState.NOTIFIED, intent=holder)
+    assert await house.step_targets.settle(thread, TargetState.NOTIFIED, intent=holder)
     assert rows(house, "SELECT count(*) FROM outbox WHERE kind = 'notify'") == [(0,)]
 
 
@@ -318,13 +318,13 @@ async def test_a_failed_step_hurries_nothing_that_somebody_is_on_and_not_the_las
 ) -> None:
     await run_to(house, 10)
     claimed = await house.escalations.claim(request_made.number, act_of("U0ALICE"))
-    await house.escalations.settle(target_ids(house, 0)[0], TargetState.FAILED, "is_archived")
+    await house.step_targets.settle(target_ids(house, 0)[0], TargetState.FAILED, "is_archived")
     assert steps(house) == [(0, 0, "failed")]
     assert await house.escalations.next_due() == claimed.next_at
     for minutes in (20, 25, 30, 35):
         await run_to(house, minutes)
     [last] = target_ids(house, 3)
-    await house.escalations.settle(last, TargetState.FAILED, "no_one_on_call")
+    await house.step_targets.settle(last, TargetState.FAILED, "no_one_on_call")
     assert await house.escalations.next_due() == START + timedelta(minutes=55)
 
 
@@ -332,12 +332,12 @@ async def test_a_step_that_fails_late_hurries_no_later_one_and_wakes_nothing_dec
     house: House, request_made: Request
 ) -> None:
     await run_to(house, 15)
-    await house.escalations.settle(target_ids(house, 0)[0], TargetState.FAILED, "is_archived")
+    await house.step_targets.settle(target_ids(house, 0)[0], TargetState.FAILED, "is_archived")
     assert steps(house) == [(0, 0, "failed"), (0, 1, "fired")]
     assert await house.escalations.next_due() == START + timedelta(minutes=20)
     await approve(house, request_made, "U0ALICE")
     for target in target_ids(house, 1):
-        await house.escalations.settle(target, TargetState.FAILED, "is_archived")
+        await house.step_targets.settle(target, TargetState.FAILED, "is_archived")
     assert (await load(house, request_made)).next_step_at is None
     assert steps(house)[1] == (0, 1, "fired")  # it did not fail: nobody had to be notified any more
     assert events(house).count("step.failed") == 1
@@ -348,7 +348,7 @@ async def test_a_step_that_fails_late_hurries_no_later_one_and_wakes_nothing_dec
 
 async def test_a_card_is_drawn_from_what_was_done_and_what_comes_next(house: House, request_made: Request) -> None:
     await run_to(house, 15)
-    await house.escalations.settle(target_ids(house, 0)[0], TargetState.NOTIFIED)
+    await house.step_targets.settle(target_ids(house, 0)[0], TargetState.NOTIFIED)
     await house.escalations.claim(request_made.number, act_of("U0ALICE"))
     drawing = await house.queries.drawing(request_made.number)
     assert drawing is not None
@@ -378,11 +378,11 @@ async def test_a_target_is_loaded_with_its_step_and_the_rule_as_it_is_by_now(
 ) -> None:
     await run_to(house, 15)
     lead, _ = target_ids(house, 1)
-    carried = await house.store.read(lambda unit: house.escalations.load_step(unit, lead))
+    carried = await house.step_targets.load(lead)
     assert (carried.target.target, carried.step.index, carried.request.number) == ("user:U0LEA", 1, request_made.number)
     assert carried.step.state is StepState.FIRED
     assert carried.planned is not None
     assert [widening.oncall for widening in carried.planned.widen] == [(), ("finance",)]
     assert "leads" in [group.name for group in carried.rule.groups]
     with pytest.raises(LookupError):
-        await house.store.read(lambda unit: house.escalations.load_step(unit, 99))
+        await house.step_targets.load(99)

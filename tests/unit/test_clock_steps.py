@@ -126,7 +126,7 @@ async def test_a_step_that_failed_has_the_next_taken_at_once(
     await run_to(house, 10)
     await sweeper.start()
     [(thread,)] = rows(house, "SELECT id FROM step_targets")
-    await house.escalations.settle(thread, TargetState.FAILED, "is_archived")
+    await house.step_targets.settle(thread, TargetState.FAILED, "is_archived")
     await taken.until(StepState.FIRED, StepState.FAILED, StepState.FIRED)
 
 

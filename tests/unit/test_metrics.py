@@ -72,7 +72,7 @@ async def test_steps_of_plans_are_counted_and_an_overdue_one_is_told(
     made = await request_of(house)
     await run_to(house, 21)
     [(target,)] = rows(house, "SELECT id FROM step_targets WHERE target = 'thread'")
-    await house.escalations.settle(target, TargetState.FAILED, "is_archived")
+    await house.step_targets.settle(target, TargetState.FAILED, "is_archived")
     with closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("DELETE FROM outbox")  # as if all were told
     counted = await samples(metrics)

@@ -133,9 +133,9 @@ class Site:
     async def start(self, *, waits_for_slack: bool = True) -> None:
         """Start the process and wait until it serves."""
         await self.launch()
-        await until(lambda: self._has_logged("serving"))
+        await until(lambda: self.has_logged("serving"))
         if waits_for_slack:
-            await until(lambda: self._has_logged("slack_connected" if self.mode == "socket" else "slack_authorized"))
+            await until(lambda: self.has_logged("slack_connected" if self.mode == "socket" else "slack_authorized"))
 
     async def launch(self, dies_at: str | None = None) -> None:
         """Start the process, and wait for nothing. ``dies_at``: see ``tests.faults.dying``."""
@@ -166,7 +166,7 @@ class Site:
 
     async def until_logged(self, event: str) -> None:
         """Wait for a line of the process that runs now."""
-        await until(lambda: self._has_logged(event))
+        await until(lambda: self.has_logged(event))
 
     async def until_ended(self) -> int:
         """Wait for the end of the process; returns its exit code."""
@@ -202,7 +202,7 @@ class Site:
         self.signal(number)
         assert await self.until_ended() == code
 
-    def _has_logged(self, event: str) -> bool:
+    def has_logged(self, event: str) -> bool:
         assert self.pid is not None
         log = self._logs[-1]
         text = log.read_text() if log.exists() else ""

@@ -51,7 +51,6 @@ notify = ["thread"]
 )
 PLACES = {"issue_refund": "C0REFUNDS", "send_mail": "C0SUPPORT", "restart": "C0OPS"}
 _IDLE_MOST = 8  # connections that are kept
-_EXPIRES_IN = "20s"
 _WAIT = "25s"
 _PATIENCE_SECONDS = 60.0
 _NOTE = {"reason": "too_risky", "note": "not today"}
@@ -76,12 +75,13 @@ class Pace:
 class Mix:
     """The agents of one credential and the people of the sample company, at work for as long as ``run`` is let."""
 
-    def __init__(self, slack: Playground, port: int, token: str, *, per_second: float, seed: int = 0) -> None:
+    def __init__(self, slack: Playground, port: int, token: str, *, per_second: float, expires_in: str) -> None:
         self._slack, self._port = slack, port
         slack.workspace.invite(PLACES["restart"], _OTHER)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._pace = Pace(per_second)
-        self._chance = random.Random(f"soak {seed}")
+        self._expires_in = expires_in
+        self._chance = random.Random("soak")
         self._idle: deque[Client] = deque()  # in turns, so that none is idle until the service closes it
         self._hands = asyncio.Lock()  # a person has one modal open at a time
         self._numbers = iter(range(1, 1 << 60))
@@ -97,8 +97,8 @@ class Mix:
         """Work until ``stop``, then let what was begun come to its end."""
         quick = [self.by_rule, self.by_rule, self.by_rule, self.replayed, self.refused]
         slow = [
-            self.expired, self.approved, self.denied, self.approved, self.by_two, self.cancelled, self.approved, self.left,
-            self.looked,
+            self.expired, self.approved, self.denied, self.by_two, self.cancelled, self.left, self.looked,
+            self.approved, self.approved,
         ]  # fmt: skip
 
         async def calls() -> None:
@@ -194,7 +194,7 @@ class Mix:
         assert again["status"] == "denied"
 
     async def expired(self) -> None:
-        call = await self._make("issue_refund", lasts=_EXPIRES_IN)
+        call = await self._make("issue_refund", lasts=self._expires_in)
         assert await self._poll(call) == "expired"
 
     async def cancelled(self) -> None:

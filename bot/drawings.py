@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.config import FrozenRule
+from bot.halted import load_pauses
 from bot.memory import find_near_denial, load_tries
 from bot.plan_state import PlanState, load_plan_state
 from bot.policy import Parties
@@ -15,7 +16,7 @@ from bot.rulebook import Rulebook
 from bot.standing import load_granted, load_taken
 from store import statements, statements_audit, statements_instances, statements_overrides
 from store.statements_audit import EventMark
-from store.tables import Instance, Override, Request, StandingVote, Status, Vote
+from store.tables import Halt, Instance, Override, Request, StandingVote, Status, Vote
 from store.unit import Unit
 
 
@@ -33,7 +34,8 @@ class Drawing:
     last; before ``remembered_until`` it would be met once more, and may be reopened. ``plan_state`` is where the rule's
     plan stands, None for a rule without one; ``rule`` has whom its steps let decide since. ``overrides`` are people's
     corrections of what became of it, oldest first. ``witness`` is the last event on record of a request that is
-    decided, which its cards show, so that Slack can vouch for it; not loaded for lists.
+    decided, which its cards show, so that Slack can vouch for it; not loaded for lists. ``pauses`` keep a request that
+    is pending or open from being approved or used, what lasts the longest first.
 
     What the rule hides is in none of it: requests, and notes of votes, are as people may see them (``bot.redaction``).
     ``copies`` counts the places of the call that the rule shows and that are hidden too: they repeat what it hides.
@@ -56,6 +58,7 @@ class Drawing:
     plan_state: PlanState | None = None
     overrides: tuple[Override, ...] = ()
     witness: EventMark | None = None
+    pauses: tuple[Halt, ...] = ()
 
 
 async def load_overrides(unit: Unit, request: Request) -> list[Override]:
@@ -71,9 +74,11 @@ async def load_witness(unit: Unit, request: Request) -> EventMark | None:
 
 
 async def load_drawing(
-    unit: Unit, rulebook: Rulebook, redactor: Redactor, request: Request, *, compare: bool = True
+    unit: Unit, rulebook: Rulebook, redactor: Redactor, request: Request, now: datetime, *, compare: bool = True
 ) -> Drawing:
-    """Gather what a card of ``request`` is drawn from, in one snapshot. ``compare``: with what it is compared with.
+    """Gather what a card of ``request`` is drawn from at ``now``, in one snapshot.
+
+    ``compare``: also with what it is compared with.
 
     Here, and nowhere else, what people may see is parted from what is stored.
     """
@@ -123,4 +128,5 @@ async def load_drawing(
         plan_state=await load_plan_state(unit, request, rule, whole=compare),
         overrides=tuple(map(drawn.reasoned, await load_overrides(unit, request))),
         witness=await load_witness(unit, request) if compare else None,
+        pauses=await load_pauses(unit, request, rule.name if rule is not None else None, now),
     )

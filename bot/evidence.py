@@ -5,6 +5,7 @@ try them all against the commitments on record.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bot.drawings import Drawing, load_drawing
 from bot.redaction import Redactor
@@ -39,9 +40,11 @@ class Evidence:
     salt: bytes | None
 
 
-async def load_evidence(unit: Unit, rulebook: Rulebook, redactor: Redactor, request: Request) -> Evidence:
+async def load_evidence(
+    unit: Unit, rulebook: Rulebook, redactor: Redactor, request: Request, now: datetime
+) -> Evidence:
     """Gather all there is about a request."""
-    drawing = await load_drawing(unit, rulebook, redactor, request)
+    drawing = await load_drawing(unit, rulebook, redactor, request, now)
     events = await unit.all(statements.EVENTS_OF, request_number=request.number)
     hides = drawing.rule is not None and bool(drawing.rule.redact)
     return Evidence(
@@ -60,7 +63,7 @@ def as_asked(drawing: Drawing) -> Drawing:
     request = changed_record(drawing.request, status=Status.PENDING, **dict.fromkeys(_SINCE_ASKED))
     return replace(
         drawing, request=request, votes=(), withdrawn=(), granted=(), taken=(), overrides=(), tries=0,
-        last_try_at=None, remembered_until=None, plan_state=None, witness=None,
+        last_try_at=None, remembered_until=None, plan_state=None, witness=None, pauses=(),
     )  # fmt: skip
 
 

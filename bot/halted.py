@@ -9,9 +9,10 @@ from datetime import datetime
 
 from bot.config import Rule
 from bot.errors import AgentPaused
+from bot.lifecycle import State, state_of
 from bot.policy import Course, Ruling
 from store import statements_halts
-from store.tables import Halt, HaltEffect, HaltScope
+from store.tables import Halt, HaltEffect, HaltScope, Request
 from store.unit import Unit
 
 PAUSED = "agent_paused"
@@ -36,8 +37,25 @@ async def refuse_paused(unit: Unit, agent: str, rule: str | None, now: datetime)
 
 
 def pause_among(halts: Sequence[Halt]) -> Halt | None:
-    """Return the first pause among ``halts``; None if there is only what makes a rule ask people."""
-    return next((halt for halt in halts if halt.effect is HaltEffect.DENY), None)
+    """Return the pause among ``halts`` that lasts the longest; None if there is only what makes a rule ask people."""
+    return next(iter(pauses_among(halts)), None)
+
+
+def pauses_among(halts: Sequence[Halt]) -> tuple[Halt, ...]:
+    """Return the pauses among ``halts``, what lasts the longest first: until when it all lasts is what people ask."""
+    pauses = [halt for halt in halts if halt.effect is HaltEffect.DENY]
+    return tuple(sorted(pauses, key=_how_long))
+
+
+def _how_long(pause: Halt) -> tuple[bool, float, int]:
+    return pause.until is not None, -pause.until.timestamp() if pause.until is not None else 0, pause.id
+
+
+async def load_pauses(unit: Unit, request: Request, rule: str | None, now: datetime) -> tuple[Halt, ...]:
+    """Return what pauses a request, what lasts the longest first; nothing once no pause makes a difference to it."""
+    if state_of(request) not in (State.PENDING, State.OPEN):
+        return ()
+    return pauses_among(await load_halts(unit, request.agent, rule, now))
 
 
 def ruling_under(halts: Sequence[Halt], ruling: Ruling) -> Ruling:

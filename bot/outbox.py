@@ -135,7 +135,8 @@ class Outbox:
             if intent.card_id is not None:
                 card = await unit.one(statements.CARD, card_id=intent.card_id)
             last = await unit.one(statements.LAST_DRAW_OF_CARD, card_id=intent.card_id)
-            return Job(intent, card, await load_drawing(unit, self._rulebook, self._redactor, request), last)
+            drawing = await load_drawing(unit, self._rulebook, self._redactor, request, self._clock())
+            return Job(intent, card, drawing, last)
 
         return await self._store.peek(work)
 

@@ -167,7 +167,9 @@ class Queries:
 
         async def work(unit: Unit) -> Drawing | None:
             request = await unit.one(statements.REQUEST, number=number)
-            return await load_drawing(unit, self._rulebook, self._redactor, request) if request else None
+            if request is None:
+                return None
+            return await load_drawing(unit, self._rulebook, self._redactor, request, self._clock())
 
         return await self._store.peek(work)
 
@@ -236,7 +238,7 @@ class Queries:
 
     async def _with_cards(self, unit: Unit, request: Request, *, compare: bool = True) -> tuple[Drawing, list[Card]]:
         return (
-            await load_drawing(unit, self._rulebook, self._redactor, request, compare=compare),
+            await load_drawing(unit, self._rulebook, self._redactor, request, self._clock(), compare=compare),
             await unit.all(statements.CARDS_OF, request_number=request.number),
         )
 

@@ -215,8 +215,10 @@ class Queues:
     # --- inside ---
 
     async def _drawn(self, unit: Unit, requests: Sequence[Request]) -> tuple[Drawing, ...]:
+        now = self._clock()
         drawn = [
-            await load_drawing(unit, self._rulebook, self._redactor, request, compare=False) for request in requests
+            await load_drawing(unit, self._rulebook, self._redactor, request, now, compare=False)
+            for request in requests
         ]
         return tuple(drawn)
 

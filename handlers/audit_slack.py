@@ -15,7 +15,7 @@ from typing import Any
 
 from bot.chain import Faults, Witness
 from handlers.check_slack import Sleep, ask_patiently
-from handlers.slack.cards import headline
+from handlers.slack.cards import headline_of
 from handlers.slack.client import SlackClient
 from handlers.slack.records import Sighting
 from handlers.slack.trouble import SlackTrouble
@@ -159,7 +159,7 @@ class _Reading:
 def differing(request: Request, blocks: Iterable[Mapping[str, Any]]) -> str | None:
     """Say in what a finished card differs from its request as it is stored: its first line, or who decided."""
     by_id = {str(block.get("block_id")): block for block in blocks}
-    head = "".join(str(part["text"]) for part in headline(request) if part["type"] == "text")
+    head = "".join(str(part["text"]) for part in headline_of(request) if part["type"] == "text")
     if _letters("".join(_texts(by_id.get("head")))) != _letters(head):
         return "Its first line is not what is stored."
     named = set(_MENTION.findall("".join(_texts(by_id.get("decision")))))

@@ -302,8 +302,8 @@ async def _evidence(args: Namespace, env: Mapping[str, str], settings: Settings)
         audit = Audit(store, clock)
         request = await _found(audit, args.id)
         await audit.note_export("evidence", operator(), request)
-        evidence = await store.read(lambda unit: load_evidence(unit, rulebook, redactor, request))
         now, by = clock(), operator()
+        evidence = await store.read(lambda unit: load_evidence(unit, rulebook, redactor, request, now))
     for suffix, text in (("json", render_json(evidence, now, by)), ("html", render_page(evidence, now, by))):
         path = args.to / f"signoff-{request.number}.{suffix}"
         _write_private(path, text)

@@ -275,7 +275,7 @@ async def _show(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
             request = await find_request(unit, args.id)
             if request is None:
                 return None
-            drawing = await load_drawing(unit, desk.rulebook, desk.redactor, request)
+            drawing = await load_drawing(unit, desk.rulebook, desk.redactor, request, desk.clock())
             return drawing, await unit.all(statements.CARDS_OF, request_number=request.number)
 
         found = await desk.store.read(work)

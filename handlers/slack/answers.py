@@ -25,6 +25,7 @@ from handlers.slack.call_parts import (
 from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
 from handlers.slack.corrections import corrections
+from handlers.slack.pauses import paused
 from handlers.slack.quorum import needs, still_needed, votes_so_far
 from handlers.slack.states import render_state
 from handlers.slack.text import date, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
@@ -40,16 +41,16 @@ def render_show(seen: Seen, now: datetime) -> Message:
     request = drawing.request
     where = [where[0].upper() + where[1:]] if (where := where_it_is(seen.cards)) else []
     return Message(
-        notification(request),
+        notification(drawing),
         [
-            line(headline(request), "head"),
+            line(headline(drawing), "head"),
             *card_call(drawing),
             *compared(drawing),
             *hidden_copies(drawing),
             *warning(request),
             *claim(request),
             context([*facts(drawing), _may_decide(drawing), *where], "facts"),
-            *(render_state(drawing) or votes_so_far(drawing)),
+            *(render_state(drawing) or [*votes_so_far(drawing), *paused(drawing)]),
         ],
     )
 
@@ -77,7 +78,7 @@ def render_refusal_text(message: str, drawing: Drawing | None = None) -> Message
     """Tell somebody why they could not do what they tried, and how the request stands."""
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
-        blocks += [line(headline(drawing.request), "head"), *(render_state(drawing) or still_needed(drawing))]
+        blocks += [line(headline(drawing), "head"), *(render_state(drawing) or still_needed(drawing))]
     return Message(mrkdwn(message), blocks)
 
 
@@ -106,7 +107,7 @@ def render_forced(drawing: Drawing) -> Message:
 
 def _about(drawing: Drawing, text: str) -> Message:
     """A notice of a request, with what people did about it. The lock screen has ``text`` alone."""
-    blocks = [section(text, "notice"), line(headline(drawing.request), "head"), context(facts(drawing), "facts")]
+    blocks = [section(text, "notice"), line(headline(drawing), "head"), context(facts(drawing), "facts")]
     return Message(text, [*blocks, *corrections(drawing, "notice")])
 
 

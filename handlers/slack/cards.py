@@ -27,6 +27,7 @@ from handlers.slack.call_parts import (
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.corrections import forced_so_far
 from handlers.slack.override_buttons import correct_button, more_menu
+from handlers.slack.pauses import SIGN, paused
 from handlers.slack.quorum import is_pending_vote, needs, votes_so_far
 from handlers.slack.remembered import cast_ahead, memory, near_repeat
 from handlers.slack.states import is_over, render_state, state_sign, state_word
@@ -64,7 +65,7 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
     request = drawing.request
     over = is_over(request, now)
     blocks = [
-        line(headline(request), "head"),
+        line(headline(drawing), "head"),
         *card_call(drawing),
         *compared(drawing, pings=_pings(drawing)),
         *([] if over else near_repeat(drawing, _pings(drawing))),
@@ -74,13 +75,13 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         context(facts(drawing), "facts"),
         *cast_ahead(drawing, _pings(drawing)),
         *([] if over else [*_ask(drawing), *votes_so_far(drawing)]),
-        *(_decided(drawing) if over else [_buttons(drawing)]),
+        *(_decided(drawing) if over else [*paused(drawing, on_card=True), _buttons(drawing)]),
         actions(second_row(drawing, over=over), "details"),
         *([] if over else [*forced_so_far(drawing), *coming(drawing, now)]),
         *memory(drawing),
         *(render_witness(drawing) if over else []),
     ]
-    return Message(notification(request), blocks)
+    return Message(notification(drawing), blocks)
 
 
 def second_row(drawing: Drawing, *, over: bool = False) -> list[dict[str, Any]]:
@@ -105,19 +106,29 @@ def card_metadata(request: Request, card_id: int) -> dict[str, Any]:
     return {"event_type": CARD_EVENT, "event_payload": {"request_id": request.id, "card_id": card_id}}
 
 
-def notification(request: Request) -> str:
+def notification(drawing: Drawing) -> str:
     """The text of the lock screen and of readers without blocks: agent, tool, number, deadline; no arguments."""
+    request = drawing.request
     agent, tool = mrkdwn(request.agent), name_in_mrkdwn(request.tool)
     if state_of(request) is State.PENDING:
-        return f"{agent} wants to run {tool} · #{request.number} · decide by {plain_date(request.deadline_at)}"
+        is_paused = " · paused now" if drawing.pauses else ""
+        by = plain_date(request.deadline_at)
+        return f"{agent} wants to run {tool} · #{request.number} · decide by {by}{is_paused}"
     return f"{state_word(request)}: {agent}, {tool} · #{request.number}"
 
 
-def headline(request: Request) -> list[Part]:
-    """The first line: what is wanted, or what became of it."""
+def headline(drawing: Drawing) -> list[Part]:
+    """The first line: what is wanted, or what became of it, and whether that is paused now."""
+    if drawing.pauses and state_of(drawing.request) is State.PENDING:
+        return [said(f"{SIGN} Paused: ", bold=True), *wanted(drawing.request)]
+    return headline_of(drawing.request, SIGN if drawing.pauses else None)
+
+
+def headline_of(request: Request, with_sign: str | None = None) -> list[Part]:
+    """The first line of a request that nothing pauses, or with another sign than that of its state."""
     if state_of(request) is State.PENDING:
         return wanted(request)
-    state = said(f"{state_sign(request)} {state_word(request)}", bold=True)
+    state = said(f"{with_sign or state_sign(request)} {state_word(request)}", bold=True)
     return [state, said(f" · {visible(request.agent)} · "), *tool_and_server(request)]
 
 
@@ -145,4 +156,6 @@ def _buttons(drawing: Drawing) -> Block:
 
 
 def _decided(drawing: Drawing) -> list[Block]:
-    return render_state(drawing) or [section("⌛ *The time to decide is over.* Nothing was approved.", "decision")]
+    return render_state(drawing, on_card=True) or [
+        section("⌛ *The time to decide is over.* Nothing was approved.", "decision")
+    ]

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from bot.queries import Seen, Waiting
 from handlers.slack.blocks import Block, View, actions, button, context, divider, line, said, section
-from handlers.slack.call_parts import facts, wanted, where_it_is
-from handlers.slack.cards import DETAILS, REVIEW, WITHDRAW, claim_button
+from handlers.slack.call_parts import facts, where_it_is
+from handlers.slack.cards import DETAILS, REVIEW, WITHDRAW, claim_button, headline
+from handlers.slack.pauses import paused_in_short
 from handlers.slack.quorum import has_approved, score
 from handlers.slack.states import is_over
 
@@ -84,7 +85,7 @@ def _item(one: Seen, *, has_voted: bool = False) -> list[Block]:
     where = [f"{at[0].upper()}{at[1:]}"] if (at := where_it_is(one.cards)) else []
     return [
         divider(),
-        line(wanted(request), f"head_{number}"),
-        context([*facts(one.drawing), *far, *where], f"facts_{number}"),
+        line(headline(one.drawing), f"head_{number}"),
+        context([*facts(one.drawing), *far, *where, *paused_in_short(one.drawing)], f"facts_{number}"),
         actions(buttons, f"decide_{number}"),
     ]

@@ -23,6 +23,7 @@ from handlers.slack.call_parts import facts, fits_card, names_in_full, warning
 from handlers.slack.cards import headline
 from handlers.slack.comparison import call_outline
 from handlers.slack.corrections import forced_so_far
+from handlers.slack.pauses import paused
 from handlers.slack.quorum import needs
 from handlers.slack.states import render_state
 from handlers.slack.text import visible
@@ -98,12 +99,12 @@ def render_override(
     title = f"{words.submit} #{request.number}"
     blocks: list[Block] = [
         *([line([said(visible(told), bold=True)], "told")] if told else []),
-        line(headline(request), "head"),
+        line(headline(drawing), "head"),
         *names_in_full(request),
         *_call(drawing, way),
         *warning(request),
         context(facts(drawing), "facts"),
-        *render_state(drawing),
+        *(render_state(drawing) or paused(drawing)),
         *forced_so_far(drawing),
         section(" ".join([words.does, *_needed(drawing, way)]), "does"),
         reason_input(is_required=True, typed=typed, label=words.asks, hint=words.hint),

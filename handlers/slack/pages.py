@@ -25,6 +25,7 @@ from handlers.slack.call_parts import (
 from handlers.slack.comparison import call_outline, compared
 from handlers.slack.corrections import words_of
 from handlers.slack.marks import Line, draw, fill
+from handlers.slack.pauses import paused
 from handlers.slack.quorum import votes_so_far, what_lacks
 from handlers.slack.remembered import cast_ahead, changed_call, near_repeat
 from handlers.slack.states import history
@@ -149,6 +150,7 @@ def _summary(drawing: Drawing) -> list[Block]:
     lines = history(drawing)
     told = [
         *([section("\n".join(lines))] if lines else votes_so_far(drawing)),
+        *paused(drawing),
         section("\n".join(facts_in_full(drawing))),
     ]
     return [line(wanted(request)), *names_in_full(request), *told, *hidden_copies(drawing), *warning(request)]

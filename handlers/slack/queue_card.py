@@ -9,6 +9,7 @@ from bot.queues import ROWS_ON_PAGE, Listing
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, View, actions, button, context, line, modal, said, section
 from handlers.slack.call_parts import MAX_MENTIONS, NAME_CHARACTERS, decider_groups, pinged, some_of
+from handlers.slack.pauses import paused_in_short
 from handlers.slack.quorum import score
 from handlers.slack.text import date, excerpt, how_many, mrkdwn, name_in_mrkdwn, plain_date
 from store.tables import Queue
@@ -76,13 +77,14 @@ def render_list(listing: Listing, list_id: str) -> View:
 
 
 def _row(drawing: Drawing) -> Block:
-    """One request on two lines with its button."""
+    """One request on two lines with its button; a third one while it is paused."""
     request = drawing.request
     server = f" on {_short(request.server)}" if request.server is not None else ""
     far = f" · {counted} approved" if (counted := score(drawing)) else ""
+    pause = "".join(f"\n{words}" for words in paused_in_short(drawing))
     shown = section(
         f"*{mrkdwn(request.agent)}* · {_short(request.tool)}{server}\n"
-        f"#{request.number} · by *{date(request.deadline_at)}*{far}",
+        f"#{request.number} · by *{date(request.deadline_at)}*{far}{pause}",
         f"row_{request.number}",
     )
     return {**shown, "accessory": button("Review", REVIEW, str(request.number))}

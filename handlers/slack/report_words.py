@@ -28,6 +28,7 @@ from handlers.slack.blocks import (
 )
 from handlers.slack.call_parts import where_it_is
 from handlers.slack.corrections import OVERRIDE_SIGNS, was
+from handlers.slack.pauses import paused_in_short
 from handlers.slack.quorum import score
 from handlers.slack.states import decided_by, state_sign, state_word
 from handlers.slack.text import channel_mention, date, excerpt, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
@@ -79,6 +80,7 @@ def render_waiting(question: Question, seen: Sequence[Seen], total: int, address
         facts = [f"by {date(request.deadline_at)}"]
         facts += [f"{counted} approved"] if (counted := score(one.drawing)) else []
         facts += [where] if (where := where_it_is(one.cards)) else []
+        facts += paused_in_short(one.drawing)
         facts += ["*you may decide*"] if one.may_decide and question.user is None else []
         blocks.append(context([" · ".join(facts)], f"facts_{request.number}"))
     return Message(what, [*blocks, *_foot(question, total, untold)])

@@ -13,6 +13,7 @@ from bot.policy import FORBIDDEN
 from bot.revocation import RESTORED
 from handlers.slack.blocks import Block, context, frame, quote, section
 from handlers.slack.corrections import corrections, forced_votes
+from handlers.slack.pauses import paused
 from handlers.slack.quorum import approvals, joined
 from handlers.slack.remembered import changed_call, is_changed
 from handlers.slack.text import barred, date, excerpt, how_many, mrkdwn, user_mention
@@ -62,7 +63,8 @@ def history(drawing: Drawing) -> list[str]:
         return []
     lines = [_decision(drawing)]
     if state is State.OPEN and request.expires_at:
-        lines.append(f"Not used yet. It may be used until {date(request.expires_at)}.")
+        until = date(request.expires_at)
+        lines.append(f"Not used yet. {'Its time ends' if drawing.pauses else 'It may be used until'} {until}.")
     if state is State.LAPSED and request.expires_at:
         lines.append(f"Not used until {date(request.expires_at)}; the approval is void.")
     if state is State.REVOKED and request.revoked_at and not _is_revoked_by_person(drawing):
@@ -130,8 +132,11 @@ def decided_by(request: Request) -> str:
             return "by the clock"
 
 
-def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
-    """Draw what became of a request: who, when, why, and what the agent made of it. Empty while it is pending."""
+def render_state(drawing: Drawing, block_id: str = "decision", *, on_card: bool = False) -> list[Block]:
+    """Draw what became of a request: who, when, why, and what the agent made of it. Empty while it is pending.
+
+    ``on_card``: see ``handlers.slack.pauses``.
+    """
     lines = history(drawing)
     if not lines:
         return []
@@ -143,6 +148,7 @@ def render_state(drawing: Drawing, block_id: str = "decision") -> list[Block]:
         blocks += _reasons(drawing, block_id)
     if lines[1:]:
         blocks.append(section("\n".join(lines[1:]), f"{block_id}_after"))
+    blocks += paused(drawing, f"{block_id}_paused", on_card=on_card)
     if request.outcome_note:
         blocks += _claim(request.outcome_note, f"{block_id}_outcome")
     return [*blocks, *corrections(drawing, block_id)]

@@ -14,6 +14,7 @@ from bot.escalation import Position
 from bot.plan_state import PlanState, Taken
 from handlers.slack.blocks import Block, Message, context, line, section
 from handlers.slack.call_parts import deciders, facts, some_of, wanted
+from handlers.slack.pauses import paused_in_short
 from handlers.slack.quorum import approvals, joined, score
 from handlers.slack.text import (
     channel_mention,
@@ -194,27 +195,31 @@ def render_reminder(
     title = f"Last reminder of {what}" if is_last else f"{what} still wait{'' if others else 's'} for a decision"
     far = f" {counted} approved." if (counted := score(drawing)) and not others else ""
     deadline = f"Decide{f' #{request.number}' if others else ''} by *{date(request.deadline_at)}*.{far}"
-    return Message(_notification(request), [section(f"⏰ *{title}:* {who}\n{deadline}", "reminder")])
+    return Message(_notification(request), [section(f"⏰ *{title}:* {who}\n{deadline}", "reminder"), *_paused(drawing)])
 
 
 def render_still_waiting(drawing: Drawing) -> Message:
     """To somebody who has the card already, in the same conversation."""
     request = drawing.request
     words = f"⏰ *#{request.number} still waits for you.* Its card is above."
-    return Message(
-        _notification(request),
-        [section(words, "reminder"), line(wanted(request), "head"), context(facts(drawing), "facts")],
-    )
+    return Message(_notification(request), [section(words, "reminder"), *_short(drawing)])
 
 
 def render_told(drawing: Drawing, reason: str) -> Message:
     """A notice to somebody who may not decide, without buttons. ``reason``: why they get it, in mrkdwn."""
     request = drawing.request
     words = f"⏰ *#{request.number} still waits for a decision.* {reason} You may not decide it yourself."
-    return Message(
-        _notification(request),
-        [section(words, "notice"), line(wanted(request), "head"), context(facts(drawing), "facts")],
-    )
+    return Message(_notification(request), [section(words, "notice"), *_short(drawing)])
+
+
+def _short(drawing: Drawing) -> list[Block]:
+    return [line(wanted(drawing.request), "head"), context(facts(drawing), "facts"), *_paused(drawing)]
+
+
+def _paused(drawing: Drawing) -> list[Block]:
+    """Said with every request to decide: who is asked shall not find out by pressing."""
+    words = paused_in_short(drawing)
+    return [context([f"{words[0]}: nothing is approved meanwhile."], "paused")] if words else []
 
 
 def why_told(target: str, away: str | None = None) -> str:

@@ -30,6 +30,7 @@ from handlers.slack.blocks import (
 )
 from handlers.slack.cards import headline
 from handlers.slack.corrections import OVERRIDE_SIGNS, was
+from handlers.slack.pauses import paused
 from handlers.slack.quorum import joined
 from handlers.slack.steps import target_name
 from handlers.slack.text import (
@@ -60,11 +61,11 @@ def render_why(timeline: Timeline, modal_id: str) -> View:
     """Draw a page of a time line; the rule stands on the first."""
     drawing = timeline.drawing
     number = drawing.request.number
-    blocks: list[Block] = [line(headline(drawing.request), "head")]
+    blocks: list[Block] = [line(headline(drawing), "head")]
     if timeline.pages > 1:
         blocks.append(context([f"Page {timeline.page + 1:,} of {timeline.pages:,}, the oldest first"], "page"))
     if timeline.page == 0:
-        blocks += _rule(timeline)
+        blocks += [*_rule(timeline), *paused(drawing)]
     if not timeline.moments:
         blocks.append(context(["Nothing is on record."], "nothing"))
     blocks += _moments(timeline.moments)

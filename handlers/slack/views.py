@@ -21,11 +21,12 @@ from handlers.slack.blocks import (
     said,
     section,
 )
-from handlers.slack.call_parts import claim, facts, wanted, warning
+from handlers.slack.call_parts import claim, facts, warning
 from handlers.slack.cards import WITHDRAW, headline
 from handlers.slack.corrections import forced_so_far
 from handlers.slack.override_buttons import correct_button, more_menu
 from handlers.slack.pages import Page, details_page, review_page
+from handlers.slack.pauses import paused
 from handlers.slack.payloads import BadPayload, Values
 from handlers.slack.quorum import is_pending_vote, still_needed
 from handlers.slack.remembered import near_repeat
@@ -59,7 +60,7 @@ def render_deny(drawing: Drawing, modal_id: str) -> View:
     """Ask for the reason of a denial."""
     options = [{"text": plain(label), "value": value} for value, label in REASONS.items()]
     blocks: list[Block] = [
-        line(wanted(drawing.request), "head"),
+        line(headline(drawing), "head"),
         {
             "type": "input",
             "block_id": REASON_BLOCK,
@@ -123,8 +124,10 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
     shown = review_page(drawing, page)
     number = str(request.number)
     turn = _turning(shown, number, REVIEW_BACK, REVIEW_NEXT)
-    blocks = [line(headline(request), "head"), *_page_mark(shown, "approving"), *shown.blocks]
+    blocks = [line(headline(drawing), "head"), *_page_mark(shown, "approving"), *shown.blocks]
     state = render_state(drawing)
+    if not shown.is_last and not shown.index and not state:  # on the last page it stands at the buttons
+        blocks[1:1] = paused(drawing)
     if shown.is_last:
         blocks += [
             *near_repeat(drawing),
@@ -134,6 +137,7 @@ def render_review(drawing: Drawing, modal_id: str, page: int = 0) -> View:
             *(state or still_needed(drawing)),
         ]
     if shown.is_last and not state:
+        blocks += paused(drawing)
         approve = button("Approve", REVIEW_APPROVE, number, "primary")
         blocks.append(actions([approve, button("Deny", REVIEW_DENY, number, "danger")], "decide"))
         change = button("Approve with changes…", REVIEW_CHANGE, number)
@@ -154,7 +158,7 @@ def render_refusal(message: str, drawing: Drawing | None = None) -> View:
     """Tell somebody why they could not do what they tried, and how the request stands."""
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
-        blocks += [line(headline(drawing.request), "head"), *(render_state(drawing) or still_needed(drawing))]
+        blocks += [line(headline(drawing), "head"), *(render_state(drawing) or still_needed(drawing))]
         blocks.append(context(facts(drawing)[:1], "facts"))
     return modal("Not possible", blocks)
 
@@ -167,7 +171,7 @@ def render_done(drawing: Drawing) -> View:
         *forced_so_far(drawing),
     ]
     state = render_state(drawing) or waiting
-    return modal(_title("Request", drawing), [line(headline(drawing.request), "head"), *state])
+    return modal(_title("Request", drawing), [line(headline(drawing), "head"), *state])
 
 
 def _title(word: str, drawing: Drawing) -> str:

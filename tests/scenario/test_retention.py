@@ -254,7 +254,7 @@ async def test_a_later_card_is_not_compared_with_what_is_gone(
     redactor = Redactor(b"k" * 32)
     for request in (made, await load(house, done)):
         drawing = await house.store.read(
-            lambda unit, request=request: load_drawing(unit, house.rulebook, redactor, request)
+            lambda unit, request=request: load_drawing(unit, house.rulebook, redactor, request, house.clock())
         )
         assert drawing.previous is None
         text = json.dumps([render_card(drawing, house.clock()).blocks, render_details(drawing, "m")["blocks"]])

@@ -204,7 +204,8 @@ def mrkdwn_in(value: Any) -> Iterator[str]:
 _TOKEN = re.compile(r"<([^<>]*)>")
 _OURS = re.compile(
     r"@U0(ALICE|BOB|OWNER)|!subteam\^S0FINANCE|#C0REFUNDS"
-    r"|!date\^\d+\^\{(?:date_short_pretty\} at \{time|ago)\}\|\d+ \w+ \d{4} \d\d:\d\d UTC"
+    r"|!date\^\d+\^(?:since |until )?\{(?:date_short_pretty\} at \{time|ago)\}"
+    r"\|(?:since |until )?\d+ \w+ \d{4} \d\d:\d\d UTC"
 )
 _EMOJI_CODE = re.compile(r":(?!warning:)[a-z0-9_+'-]+:")
 

@@ -100,7 +100,7 @@ def test_the_worst_of_it_is_inert_in_every_state(state: str) -> None:
 def test_a_tool_makes_no_sentence_of_ours_on_the_lock_screen() -> None:
     """What rules match is a pattern, and an agent may choose what stands for its star."""
     (one,) = poisoned('x · #7 · decide by Monday" ✅ Approved by Alice', "denied")
-    assert notification(one.request) == (
+    assert notification(one) == (
         'Denied: refund-bot, "ZEBRAx · #7 · decide by Monday\\" ✅ Approved by AliceZEBRA" · #42'.replace("ZEBRA", "")
     )
 

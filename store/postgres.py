@@ -341,8 +341,10 @@ class PostgresStore(Announcer):
             while not (await asyncio.wait({connecting}, timeout=_UNHEARD_SECONDS))[0]:
                 self._announce([Unheard()])
             return connecting.result()
-        finally:
+        except BaseException:
+            connecting.add_done_callback(_hang_up)
             connecting.cancel()
+            raise
 
     async def _listen(self, connection: "asyncpg.Connection", lost: asyncio.Event) -> None:
         """Return or raise once the connection is no more: a network that went away says nothing by itself."""
@@ -358,6 +360,12 @@ class PostgresStore(Announcer):
         if replica == self._replica:
             return  # announced when it was committed
         self._announce([ChangedElsewhere(None if topics == _ANYTHING else frozenset(topics.split()))])
+
+
+def _hang_up(connecting: "asyncio.Future[asyncpg.Connection]") -> None:
+    """End a connection that was made for nobody: who asked for it was cancelled in the same moment."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
 
 
 def _payload(topics: Iterable[str]) -> str:

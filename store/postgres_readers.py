@@ -80,6 +80,9 @@ class Readers:
         except Trouble as error:
             connection.terminate()
             raise unavailable(error) from error
+        except BaseException:  # a reader that gives up, too: nobody else knows of this connection
+            connection.terminate()
+            raise
         return connection
 
     async def _give_back(self, connection: "asyncpg.Connection") -> None:

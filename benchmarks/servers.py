@@ -26,7 +26,7 @@ from aiohttp import web
 
 from benchmarks.load import Client, http_request
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _CONFIG = """
 [server]
 port = {port}
@@ -37,7 +37,7 @@ mode = "socket"
 api_url = "{api_url}"
 
 [store]
-url = "sqlite:///{folder}/bench.db"
+url = "{store_url}"
 
 [admins]
 users = ["U0ADMIN"]
@@ -105,27 +105,24 @@ async def plain_server(kind: str, folder: Path) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def signoff_server(folder: Path, api_url: str, secrets: dict[str, str], port: int) -> AsyncIterator[Server]:
-    """Run ``signoff serve`` as an operator would, against a stand-in for Slack."""
-    config = folder / "bench.toml"
+async def signoff_server(
+    folder: Path, api_url: str, secrets: dict[str, str], port: int, *, store_url: str = "", token: str = ""
+) -> AsyncIterator[Server]:
+    """Run ``signoff serve`` as an operator would, against a stand-in for Slack.
+
+    ``store_url`` is that of a database in ``folder`` where none is given; ``token`` is one that it knows already.
+    """
+    config = folder / f"bench-{port}.toml"
     rules = "".join(_RULE.format(number=number) for number in range(CHANNELS))
-    config.write_text(_CONFIG.format(port=port, api_url=api_url, folder=folder) + rules)
+    store_url = store_url or f"sqlite:///{folder}/bench.db"
+    config.write_text(_CONFIG.format(port=port, api_url=api_url, store_url=store_url) + rules)
     env = {**os.environ, **secrets, "SIGNOFF_SECRET_KEY": "b" * 64, "SIGNOFF_LOG_LEVEL": "warning"}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode; the first command below makes it
     run = [sys.executable, "-c", "from handlers.cli import main; raise SystemExit(main())"]
-    made = await asyncio.create_subprocess_exec(
-        *run,
-        "instance",
-        "create",
-        "bench",
-        "--agent",
-        "bench",
-        "--config",
-        str(config),
-        env=env,
-        stdout=subprocess.PIPE,
-    )
-    token = (await made.communicate())[0].decode().strip()
+    if not token:
+        create = ["instance", "create", "bench", "--agent", "bench", "--config", str(config)]
+        made = await asyncio.create_subprocess_exec(*run, *create, env=env, stdout=subprocess.PIPE)
+        token = (await made.communicate())[0].decode().strip()
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(*run, "serve", "--config", str(config), env=env)
     try:

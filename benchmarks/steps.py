@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.measures import Latencies
 from bot.approvals import Approvals
 from bot.call import parse_submission
+from bot.clock import Clock
 from bot.config import parse_settings
 from bot.creation import Creation
 from bot.escalations import Escalations
@@ -27,7 +28,7 @@ from store.engine import SqliteStore
 from store.schema import prepare
 from store.tables import Instance, OutcomeStatus
 
-_CONFIG = """
+CONFIG = """
 [server]
 public_url = "http://127.0.0.1:8080"
 
@@ -103,10 +104,10 @@ class _Clock:
         return self.now
 
 
-class _Everybody:
+class Everybody:
     """A directory of members in good standing."""
 
-    def __init__(self, clock: _Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     async def load_facts(self, users: object, groups: object) -> Facts:
@@ -126,8 +127,8 @@ async def steps_due_at_once(folder: Path, count: int) -> Fired:
     clock = _Clock()
     await asyncio.to_thread(prepare, path, clock(), upgrade=False)
     store = await SqliteStore.open(path)
-    rulebook = await Rulebook.load(store, parse_settings(_CONFIG.encode(), {}, source="benchmark"), clock)
-    people = _Everybody(clock)
+    rulebook = await Rulebook.load(store, parse_settings(CONFIG.encode(), {}, source="benchmark"), clock)
+    people = Everybody(clock)
     instance, _ = await Instances(store, clock, b"k" * 32).create("bench", "bench")
     creation = Creation(store, clock, rulebook, people)
     call = parse_submission(b'{"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "1h"}')

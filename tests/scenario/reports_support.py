@@ -1,4 +1,4 @@
-"""Twenty thousand requests with all that hangs on them, made up at random and written in bulk; and what each person may
+"""Thousands of requests with all that hangs on them, made up at random and written in bulk; and what each person may
 see of them, reckoned in plain Python.
 
 The reckoning shares nothing with the bot but its vocabulary: it goes through lists.
@@ -21,8 +21,9 @@ from store.compiled import SQLITE
 from store.engine import SqliteStore
 from store.tables import DeciderKind, OutcomeStatus, OverrideKind, Place, Status, VoteKind
 from tests.conftest import SAMPLE, START, TEAM, House, StandingClock, Town, furnish, sample_settings
+from tests.faults.rounds import asked_for
 
-REQUESTS = 20_000
+REQUESTS = 20_000 if asked_for() else 4_000
 DAYS = 40
 PENDING = 0.04
 AGENTS = ("refund-bot", "mail-bot", "deploy-bot", 'odd"; DROP TABLE--')

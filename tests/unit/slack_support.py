@@ -7,7 +7,6 @@ slack_sdk has checks of its own, by those too.
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -175,28 +174,28 @@ def frames_in(blocks: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def strings_of(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every string of a block structure with where it stands."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from strings_of(item, f"{path}/{key}")
-    elif isinstance(value, list):
-        for at, item in enumerate(value):
-            yield from strings_of(item, f"{path}/{at}")
-    elif isinstance(value, str):
-        yield path, value
+def strings_of(value: Any) -> list[str]:
+    """Every string of a block structure."""
+    parts = [value]
+    for part in parts:  # grows meanwhile, here and below: the large tests go through millions of parts
+        if isinstance(part, dict):
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+    return [part for part in parts if isinstance(part, str)]
 
 
-def mrkdwn_in(value: Any) -> Iterator[str]:
+def mrkdwn_in(value: Any) -> list[str]:
     """Every text in which Slack reads markup."""
-    if isinstance(value, dict):
-        if value.get("type") == "mrkdwn":
-            yield value["text"]
-        for item in value.values():
-            yield from mrkdwn_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from mrkdwn_in(item)
+    parts, found = [value], []
+    for part in parts:
+        if isinstance(part, dict):
+            if part.get("type") == "mrkdwn":
+                found.append(part["text"])
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+    return found
 
 
 # --- looking for what must not be there -------------------------------------------------------------------
@@ -255,15 +254,16 @@ def strange_lines_in(blocks: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def spoken_in(value: Any) -> Iterator[str]:
+def spoken_in(value: Any) -> list[str]:
     """What Signoff says itself: every shown text that stands in no grey frame and behind no bar."""
-    if isinstance(value, list):
-        for item in value:
-            yield from spoken_in(item)
-    elif isinstance(value, dict):
-        if value.get("type") in ("rich_text_preformatted", "rich_text_quote") or value.get("style") == {"code": True}:
-            return
-        if isinstance(value.get("text"), str):
-            yield value["text"]
-        for item in value.values():
-            yield from spoken_in(item)
+    parts, found = [value], []
+    for part in parts:
+        if isinstance(part, list):
+            parts.extend(part)
+        elif isinstance(part, dict):
+            if part.get("type") in ("rich_text_preformatted", "rich_text_quote") or part.get("style") == {"code": True}:
+                continue
+            if isinstance(part.get("text"), str):
+                found.append(part["text"])
+            parts.extend(part.values())
+    return found

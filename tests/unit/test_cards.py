@@ -282,7 +282,7 @@ def test_metadata_finds_the_card_again() -> None:
 # --- any call ---------------------------------------------------------------------------------------------
 
 
-@some(150)
+@some(100)
 @given(drawings())
 def test_slack_takes_the_card_of_any_call(one: Drawing) -> None:
     card = render_card(one, NOW)

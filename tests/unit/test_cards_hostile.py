@@ -26,7 +26,7 @@ from tests.unit.slack_support import (
 )
 
 CORPUS = corpus()
-_CHUNKS = 12
+_CHUNKS = 4
 
 
 def messages(one: Drawing) -> Iterator[tuple[str, Message]]:
@@ -65,8 +65,8 @@ def check(one: Drawing, text: str) -> None:
 
 
 def _check_blocks(blocks: list[dict[str, Any]], where: str) -> None:
-    for path, shown in strings_of(blocks):
-        assert unseen_in(shown) == [], f"{where} at {path}"
+    for shown in set(strings_of(blocks)):
+        assert unseen_in(shown) == [], where
     for markup in mrkdwn_in(blocks):
         assert live_in(markup) == [], where
     assert strange_lines_in(blocks) == [], where
@@ -82,10 +82,12 @@ def test_the_corpus_is_large_and_marked() -> None:
 
 @pytest.mark.parametrize("chunk", range(_CHUNKS))
 def test_hostile_text_is_visible_inert_and_in_its_frame(chunk: int) -> None:
+    """The worst on three drawings; of the rest, which differ by one character of a category, each on one in turn."""
     states = cycle(sorted(STATES.keys() - {"pending"}))
-    for text in CORPUS[chunk::_CHUNKS]:
-        for one in poisoned(text, "pending", next(states)):
-            check(one, text)
+    for at in range(chunk, len(CORPUS), _CHUNKS):
+        drawn = poisoned(CORPUS[at], "pending", next(states))
+        for one in drawn if at < LINES else [drawn[at // _CHUNKS % len(drawn)]]:
+            check(one, CORPUS[at])
 
 
 @pytest.mark.parametrize("state", sorted(STATES))

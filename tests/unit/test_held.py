@@ -104,7 +104,7 @@ def test_hostile_text_is_inert_and_apart(text: str) -> None:
     message = drawn(
         Held((vote(note=text, tool=text[:255], server=text[:255]), denial(note=text, tool=text[:255])), 1, 1)
     )
-    for _, shown in strings_of(message.blocks):
+    for shown in strings_of(message.blocks):
         assert unseen_in(shown) == []
     for markup in (message.text, *mrkdwn_in(message.blocks)):
         assert live_in(markup) == []

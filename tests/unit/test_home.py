@@ -155,7 +155,7 @@ def test_nothing_of_an_empty_list_is_shown() -> None:
 @pytest.mark.parametrize("text", CORPUS[:LINES])
 def test_hostile_text_is_inert_visible_and_apart(text: str) -> None:
     view = drawn(full(text), 2, 1, tool=text[:255])
-    for _, shown in strings_of(view["blocks"]):
+    for shown in strings_of(view["blocks"]):
         assert unseen_in(shown) == []
     for markup in mrkdwn_in(view["blocks"]):
         assert live_in(markup) == []

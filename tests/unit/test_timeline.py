@@ -178,7 +178,7 @@ def test_hostile_text_is_inert_visible_and_apart(chunk: int) -> None:
     for text in CORPUS[:LINES][chunk::4]:
         one = drawing(tool=text[:255], **(STATES["open"] | {"expires_at": NOW + timedelta(minutes=1)}))
         view = render_why(Timeline(one, tuple(hostile(text)), 0, 1), "m")
-        for _, shown in strings_of(view["blocks"]):
+        for shown in strings_of(view["blocks"]):
             assert unseen_in(shown) == []
         for markup in mrkdwn_in(view["blocks"]):
             assert live_in(markup) == []

@@ -160,11 +160,19 @@ async def _measure_signoff(
 
 async def _measure_reports(folder: Path, rows: list[Row], figures: dict[str, float]) -> None:
     """T7 on a database of its own."""
-    asked = await reports.overrides_of_a_week(folder, _REQUESTS)
-    for name, latencies in asked.by.items():
-        p50 = latencies.at(0.5)
-        rows.append(Row(f"T7 overrides of 7 days on 1 000 000, {name}", _p50_p99(latencies), "≤ 20 ms", p50 <= 20))
-        figures[f"t7_{name.split()[-1]}_p50_ms"] = p50
+    asked = await reports.a_week(folder, _REQUESTS)
+    for (question, name), latencies in asked.by.items():
+        p50, first = latencies.at(0.5), asked.first[question, name]
+        is_target = question == "overrides"
+        rows.append(
+            Row(
+                f"{'T7 ' if is_target else ''}{question} of 7 days on 1 000 000, {name}",
+                f"{_p50_p99(latencies)}; the first {first:.0f} ms",
+                "≤ 20 ms" if is_target else "",
+                p50 <= 20 if is_target else None,
+            )
+        )
+        figures[f"t7_{question}_{name.replace(' ', '_')}_p50_ms"] = p50
     figures["t7_made_in_seconds"] = asked.made_in_seconds
 
 

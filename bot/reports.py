@@ -7,9 +7,10 @@ and counted: nothing here tells of a request that is out of sight. Nothing here 
 import math
 import statistics
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bot.config import FrozenRule
 from bot.periods import Period
@@ -210,15 +211,13 @@ class Reports:
         """Return a page of what was decided, the newest first."""
         values = wanted.values("agent", "tool", "rule", "by", "status")
         given = {**_span(wanted), **sight.parameters, **values}
-        filters = sight.filters.union(values)
-        narrowed = filters if wanted.with_automatic else filters | {sql.ASKED}
+        asked = sight.asked.union(values)
+        listed = sight.filters.union(values) if wanted.with_automatic and sight.parts != (sight.asked,) else asked
 
         async def work(unit: Unit) -> Decided:
-            total = await unit.one(sql.decided_count(narrowed), **given) or 0
-            everything = total
-            if narrowed != filters:
-                everything = await unit.one(sql.decided_count(filters), **given) or 0
-            numbers = await unit.all(sql.decided_page(narrowed), offset=offset, limit=limit, **given)
+            everything = await _count_decided(unit, sight, values, given)
+            total = everything if wanted.with_automatic else await unit.one(sql.decided_count(asked), **given) or 0
+            numbers = await unit.all(sql.decided_page(listed), offset=offset, limit=limit, **given)
             rows = [(await self.row(unit, number))[0] for number in numbers]
             return Decided(wanted, Page(tuple(rows), total, offset), everything - total)
 
@@ -233,43 +232,43 @@ class Reports:
 
         async def work(unit: Unit) -> Overridden:
             kinds: Counter[OverrideKind] = Counter()
+            overridden = 0
             for made in await unit.all(sql.overrides_made(filters), **given):
-                kinds[made.kind] += made.number
-            overridden = await unit.all(sql.overridden(filters), **given)
+                overridden += made.requests
+                if made.kind is not None:
+                    kinds[made.kind] += made.number
             found = await unit.all(sql.overrides_page(filters), offset=offset, limit=limit, **given)
             rows = [await self._override_row(unit, override) for override in found]
-            decided = await unit.one(sql.decided_count(sight.filters.union(of_which)), **given)
-            page = Page(tuple(rows), kinds.total(), offset)
-            return Overridden(wanted, page, kinds, sum(one.requests for one in overridden), decided or 0)
+            decided = await _count_decided(unit, sight, of_which, given)
+            return Overridden(wanted, Page(tuple(rows), kinds.total(), offset), kinds, overridden, decided)
 
         return await self._store.read(work)
 
     async def stats(self, sight: Sight, wanted: Wanted) -> Stats:
         """Count what came of a period."""
         values = wanted.values("agent")
-        filters = sight.filters.union(values)
+        filters, asked = sight.filters.union(values), sight.asked.union(values)
         given = {**_span(wanted), **sight.parameters, **values}
         # One's own acts are in one's own sight, whatever became of the channel or the rule.
         own = frozenset(values) if sight.is_admin else frozenset({*values, "voter"})
 
         async def work(unit: Unit) -> Stats:
             stats = Stats(wanted, Figures(), {}, {})
-            for outcome in await unit.all(sql.outcomes(filters), **given):
-                for figures in _of(stats, outcome.agent):
-                    _count_outcome(figures, outcome)
+            for part in (part.union(values) for part in sight.parts):
+                for outcome in await unit.all(sql.outcomes(part), **given):
+                    for figures in _of(stats, outcome.agent):
+                        _count_outcome(figures, outcome)
+                for fates in await unit.all(sql.fates(part), **given):
+                    for figures in _of(stats, fates.agent):
+                        for name in ("consumed", "overdue", "succeeded", "failed", "revoked", "lapsed"):
+                            setattr(figures, name, getattr(figures, name) + getattr(fates, name))
             for made in await unit.all(sql.overrides_made(filters), **given):
                 for figures in _of(stats, made.agent):
                     figures.overrides += made.number
-                if sight.is_admin or made.user_id == sight.user_id:
+                    figures.overridden += made.requests
+                if made.user_id is not None and (sight.is_admin or made.user_id == sight.user_id):
                     stats.people.setdefault(made.user_id, PersonFigures()).overrides += made.number
-            for overridden in await unit.all(sql.overridden(filters), **given):
-                for figures in _of(stats, overridden.agent):
-                    figures.overridden += overridden.requests
-            for fates in await unit.all(sql.fates(filters), **given):
-                for figures in _of(stats, fates.agent):
-                    for name in ("consumed", "overdue", "succeeded", "failed", "revoked", "lapsed"):
-                        setattr(figures, name, getattr(figures, name) + getattr(fates, name))
-            for answer in await unit.all(sql.answers(filters), **given):
+            for answer in await unit.all(sql.answers(asked), **given):
                 took = answer.decided_at - answer.asked_at
                 for figures in _of(stats, answer.agent):
                     figures.waits.append(took)
@@ -351,6 +350,12 @@ async def _card_of(unit: Unit, number: int) -> Card | None:
         if queue is not None and queue.ts is not None:
             return changed_record(card, ts=queue.ts)
     return None
+
+
+async def _count_decided(unit: Unit, sight: Sight, values: Iterable[str], given: Mapping[str, Any]) -> int:
+    """Count what was decided and is in sight, narrowed by ``values``."""
+    counts = [await unit.one(sql.decided_count(part.union(values)), **given) for part in sight.parts]
+    return sum(count or 0 for count in counts)
 
 
 def _span(wanted: Wanted) -> dict[str, datetime]:

@@ -43,11 +43,29 @@ class Sight:
     def filters(self) -> frozenset[str]:
         return frozenset() if self.is_admin else frozenset({sql.SIGHT})
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """The filters for what is in sight and was not approved by a rule by itself."""
+        return self.filters | {sql.ASKED}
+
+    @property
+    def parts(self) -> tuple[frozenset[str], ...]:
+        """The sets of filters that find what was decided and is in sight: all together everything, none anything twice.
+
+        Counted one after the other, each in an index that serves it, they take a third of the time of ``filters``.
+        """
+        if self.is_admin:
+            return (frozenset(),)
+        if self.parameters["automatic"] == as_list(()):
+            return (self.asked,)
+        return (self.asked, frozenset({sql.AUTOMATIC}))
+
 
 EVERYTHING = Sight(None, ZoneInfo("UTC"), is_admin=True)
 """The operator's, who has the database anyway."""
 
-_NOTHING = MappingProxyType(dict.fromkeys(("reviewed", "widening", "channels", "users", "usergroups"), "[]"))
+_LISTS = ("reviewed", "automatic", "widening", "channels", "users", "usergroups")
+_NOTHING = MappingProxyType(dict.fromkeys(_LISTS, as_list(())))
 
 
 class Sights:
@@ -81,6 +99,7 @@ class Sights:
             is_admin=False,
             parameters={
                 "reviewed": as_list(reviewed),
+                "automatic": as_list(number for number in reviewed if versions[number].stage == "autonomous"),
                 "widening": as_list(number for number, rule in others.items() if may_widen(rule.plan)),
                 "channels": as_list(channels),
                 "users": as_list([user_id]),

@@ -13,8 +13,17 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class _Among(FunctionElement[bool]):
+class _Condition(FunctionElement[bool]):
+    """What is a condition as it stands: SQLAlchemy would compare it with 1, at a cost for each row."""
+
     type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: object = None) -> "_Condition":
+        return self
+
+
+class _Among(_Condition):
     inherit_cache = True
 
 
@@ -28,8 +37,7 @@ def list_holds(column: Column[Any], name: str) -> ColumnElement[bool]:
     return _ListHolds(column, bindparam(name, type_=Text()))
 
 
-class _ListHolds(FunctionElement[bool]):
-    type = Boolean()
+class _ListHolds(_Condition):
     inherit_cache = True
 
 

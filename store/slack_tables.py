@@ -39,7 +39,8 @@ class Card(Record):
 class CardTable(Card, table=True):
     __tablename__ = "cards"
     __table_args__ = (
-        Index("ix_cards_request", "request_number"),
+        # For a request's cards, and for who may see it, which is judged in the index alone.
+        Index("ix_cards_request", "request_number", "channel", "place"),
         Index("uq_cards_message", "channel", "ts", unique=True),
         # For what waits to be posted in a channel, and for what is on a queue card.
         Index(

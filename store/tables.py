@@ -254,6 +254,17 @@ class RequestTable(Request, table=True):
         # For what was decided in a span of time: rates, by agent and of the rules that somebody reviews, which are
         # counted in the index alone; and what retention removes.
         Index("ix_requests_decided_at", "decided_at", "agent", "status", "decided_by_kind", "rule_id"),
+        # For the same of what people were asked about: few beside what rules approve by themselves, which pay nothing.
+        Index(
+            "ix_requests_asked",
+            "decided_at",
+            "rule_id",
+            "status",
+            "decided_by_kind",
+            "agent",
+            sqlite_where=text("decided_at IS NOT NULL AND (status != 'approved' OR decided_by_kind != 'rule')"),
+            postgresql_where=text("decided_at IS NOT NULL AND (status != 'approved' OR decided_by_kind != 'rule')"),
+        ),
         CheckConstraint("deadline_at > created_at", name="ck_requests_deadline"),
         CheckConstraint("(status = 'pending') = (decided_at IS NULL)", name="ck_requests_decided"),
         CheckConstraint("(status = 'approved') = (expires_at IS NOT NULL)", name="ck_requests_expires"),

@@ -30,6 +30,9 @@ AGENTS = ("refund-bot", "mail-bot", "deploy-bot", 'odd"; DROP TABLE--')
 TOOLS = ("issue_refund", "look_up", "send_mail", "deploy", "send mail")
 CHANNELS = ("C0REFUNDS", "C0OPS", "C0LEGAL", "C0DEPLOYS")
 PEOPLE = ("U0ALICE", "U0BOB", "U0CAROL", "U0LEA", "U0DAN", "U0MEMBER")
+REVIEWERS = {
+    "refunds": {"U0ALICE", "U0BOB"}, "mail": {"U0CAROL"}, "deploys": {"U0OTHER"}, "look-ups": {"U0BOB"},
+}  # fmt: skip
 ASKERS = ("U0ADMIN", *PEOPLE, "U0GUEST", "U0NEMO")
 
 _AGENT = '[agents.{}]\nowners = ["U0OWNER"]\ntools = ["*"]\n'
@@ -49,7 +52,8 @@ CONFIG = "\n".join([
     '[reviewers.legal]\nusers = ["U0CAROL"]\n[reviewers.ops]\nusers = ["U0OTHER"]\n',
     '[reviewers.leads]\nusers = ["U0LEA"]\nusergroups = ["S0LEADS"]\n',
     '[plans.standard]\n[[plans.standard.steps]]\nafter = "5m"\nnotify = ["thread"]\nwiden = ["leads"]\n',
-    '[[rules]]\nname = "look-ups"\nagent = "*"\ntool = "look_*"\nstage = "autonomous"\n',
+    '[[rules]]\nname = "look-ups"\nagent = "*"\ntool = "look_*"\nstage = "autonomous"\n'
+    'channel = "C0OPS"\nreviewers = ["watchers"]\n[reviewers.watchers]\nusers = ["U0BOB"]\n',
     _RULE.format(name="refunds", tool="issue_*", channel="C0REFUNDS", group="finance", more=""),
     _RULE.format(name="mail", tool="send*", channel="C0LEGAL", group="legal", more=""),
     _RULE.format(name="deploys", tool="deploy", channel="C0DEPLOYS", group="ops", more='plan = "standard"'),
@@ -94,8 +98,7 @@ class Known:
             return False
         if user == "U0ADMIN":
             return True
-        reviewers = {"refunds": {"U0ALICE", "U0BOB"}, "mail": {"U0CAROL"}, "deploys": {"U0OTHER"}}
-        if user in reviewers.get(self.rule or "", set()):
+        if user in REVIEWERS.get(self.rule or "", set()):
             return True
         if self._lets_join(user):
             return True
@@ -103,10 +106,9 @@ class Known:
         return any(card["channel"] in mine and card["place"] != Place.DM for card in self.cards)
 
     def may_be_decided_by(self, user: str) -> bool:
-        people = {"refunds": {"U0ALICE", "U0BOB"}, "mail": {"U0CAROL"}, "deploys": {"U0OTHER"}}[self.rule or "refunds"]
         if self.rule is None or user == self.person:
             return False
-        return user in people or self._lets_join(user)
+        return user in REVIEWERS[self.rule] or self._lets_join(user)
 
     def _lets_join(self, user: str) -> bool:
         return any(
@@ -161,14 +163,15 @@ def _request(
     }  # fmt: skip
     one = Known(row, rule, person)
     _decide(draw, one)
-    if rule not in (None, "look-ups"):
+    if row.get("decided_by_kind") is not DeciderKind.RULE:
         _hang_on(draw, one, ids)
     return one
 
 
 def _decide(draw: random.Random, one: Known) -> None:
     row, rule = one.row, one.rule
-    if rule in (None, "look-ups"):
+    # Somebody stopped the rule now and then, and people were asked.
+    if rule is None or (rule == "look-ups" and draw.random() < 0.9):
         decided = {"decided_at": row["created_at"], "decided_by_kind": DeciderKind.RULE, "decided_by": rule}
         row |= decided | {"status": Status.DENIED if rule is None else Status.APPROVED}
     elif draw.random() < PENDING:

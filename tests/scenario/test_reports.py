@@ -5,9 +5,11 @@ Four thousand; twenty thousand for whoever asks for more seeds with ``SIGNOFF_FA
 
 import asyncio
 import shutil
+import sqlite3
 import statistics
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import cycle
@@ -20,6 +22,7 @@ from bot.periods import Period
 from bot.redaction import Redactor
 from bot.reports import Reports, Wanted
 from bot.sight import EVERYTHING
+from store import statements_reports as sql
 from store.engine import SqliteStore
 from store.tables import DeciderKind, OutcomeStatus, OverrideKind, Status, VoteKind
 from tests.conftest import START, House, StandingClock, Town, furnish, sample_settings
@@ -241,3 +244,18 @@ async def test_the_operator_sees_everything(told: tuple[House, Reports, History]
     while rows := await reports.made(EVERYTHING, Wanted(WEEK), before=made[-1] if made else 10**9, limit=999):
         made += [row.request.number for row in rows]
     assert made == [one.number for one in reversed(history.requests) if one.row["created_at"] in WEEK]
+
+
+def test_a_count_for_the_rate_reads_nothing_but_indexes(history: tuple[Path, History]) -> None:
+    """What people were asked about is found without going through all that rules approve by themselves (T7)."""
+    given = dict.fromkeys(("reviewed", "automatic", "widening", "channels", "users", "usergroups"), "[]")
+    with closing(sqlite3.connect(history[0])) as connection:
+        for filters in (frozenset({sql.SIGHT, sql.ASKED}), frozenset({sql.ASKED}), frozenset({sql.AUTOMATIC})):
+            statement = sql.decided_count(filters)
+            values = statement.bind({"since": START, "until": START, **given})
+            plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", values)]
+            index = "decided_at" if sql.AUTOMATIC in filters else "asked"
+            assert f"SEARCH requests USING COVERING INDEX ix_requests_{index} (decided_at>? AND decided_at<?)" in plan
+            cards = [step for step in plan if "cards" in step]
+            assert all("USING COVERING INDEX ix_cards_request (request_number=?" in step for step in cards)
+            assert bool(cards) == (sql.SIGHT in filters)

@@ -94,7 +94,11 @@ class Acts(Looks):
     ) -> Ack:
         """Clicks in a modal. `values` is what the person has put into its fields before, as for `submit`."""
         view = self._top(user, view_id)
-        return await self._click_in_view(user, view, action_id, block_id, value, selected, values)
+        return await self.deliver(self._view_click(user, view, action_id, block_id, value, selected, values))
+
+    def view_click_payload(self, user: str, view_id: str, action_id: str) -> Json:
+        """What `view_click` on a button would send, with nothing checked; to be changed and `deliver`ed."""
+        return self._view_click(user, self.views.find(view_id), action_id, None, None, None, None)
 
     async def home_click(
         self,
@@ -110,7 +114,7 @@ class Acts(Looks):
         view = self.home(user)
         if view is None:
             raise NotThere(f"{user} has no Home tab")
-        return await self._click_in_view(user, view, action_id, block_id, value, selected, None)
+        return await self.deliver(self._view_click(user, view, action_id, block_id, value, selected, None))
 
     async def submit(self, user: str, view_id: str, values: dict[str, Any] | None = None) -> Ack:
         """Fills in and submits a modal, and carries out the app's answer.
@@ -214,7 +218,7 @@ class Acts(Looks):
 
     # Inside
 
-    async def _click_in_view(
+    def _view_click(
         self,
         user: str,
         view: View,
@@ -223,7 +227,7 @@ class Acts(Looks):
         value: str | None,
         selected: Any,
         values: dict[str, Any] | None,
-    ) -> Ack:
+    ) -> Json:
         self._fill_in(view, values)
         block, element, state = _choose(view.blocks, action_id, block_id, selected)
         if block["type"] == "input" and not block.get("dispatch_action"):
@@ -233,13 +237,11 @@ class Acts(Looks):
             filled[block["block_id"]][action_id] = state
             self.views.put_in(view, filled)
         trigger = self.tickets.issue_trigger(user, view.id if view.type == "modal" else None)
-        return await self.deliver(
-            self.payloads.view_action(
-                user=self.workspace.user(user),
-                view=view,
-                actions=[_action(block, element, state, value)],
-                trigger_id=trigger,
-            )
+        return self.payloads.view_action(
+            user=self.workspace.user(user),
+            view=view,
+            actions=[_action(block, element, state, value)],
+            trigger_id=trigger,
         )
 
     def _fill_in(self, view: View, values: dict[str, Any] | None) -> None:

@@ -15,6 +15,9 @@ from typing import Literal, get_args
 
 Kind = Literal["429", "500", "drop", "lost", "is_archived", "dead", "slow", "error"]
 KINDS: tuple[str, ...] = get_args(Kind)
+SOCKET = "socket"
+"""What stands for an envelope on its way down a socket among the methods. A fault must name it."""
+SOCKET_KINDS = ("drop", "lost", "slow")
 
 
 @dataclass(eq=False)
@@ -30,7 +33,10 @@ class Fault:
     kind: Kind
     _: KW_ONLY
     methods: str | tuple[str, ...] | None = None
-    """Method names or globs (`chat.*`, `response_url`); None is every method."""
+    """Method names or globs (`chat.*`, `response_url`); None is every method.
+
+    `socket` is an envelope to the app: its socket breaks before it is sent (`drop`) or before its ack arrives (`lost`),
+    and Slack sends it again down another one; or it is held back (`slow`)."""
     channel: str | None = None
     times: int | None = None
     """How often it strikes; None is for ever."""
@@ -54,6 +60,8 @@ class Fault:
     def matches(self, method: str, channel: str | None) -> bool:
         """Whether this fault is meant for the call; says nothing of chance or of `times`."""
         patterns = (self.methods,) if isinstance(self.methods, str) else self.methods
+        if method == SOCKET:
+            return self.kind in SOCKET_KINDS and patterns is not None and SOCKET in patterns
         if patterns is not None and not any(fnmatchcase(method, pattern) for pattern in patterns):
             return False
         if self.channel is not None and self.channel != channel:

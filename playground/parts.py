@@ -34,7 +34,7 @@ class Parts:
         self.workspace = Workspace(self.settings, self.changes)
         self.views = Views(self.changes)
         self.faults = Faults(self.settings.seed, self._faults_changed)
-        self.sockets = Sockets(self.settings, self.changes, lambda: self.faults.dead)
+        self.sockets = Sockets(self.settings, self.changes, self.faults)
         self.delivery = Delivery(self.settings, self.sockets, self.faults, self.changes)
         self.payloads = Payloads(self.settings)
         self.tickets = Tickets(self.settings.trigger_seconds, self._monotonic)

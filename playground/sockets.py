@@ -9,13 +9,13 @@ import asyncio
 import json
 import secrets
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from playground.changes import Signal
+from playground.faults import SOCKET, Faults
 from playground.model import Json
 from playground.settings import PlaygroundSettings
 
@@ -41,10 +41,10 @@ class Connection:
 class Sockets:
     """The app's open sockets."""
 
-    def __init__(self, settings: PlaygroundSettings, changes: Signal, dead: Callable[[], bool]) -> None:
+    def __init__(self, settings: PlaygroundSettings, changes: Signal, faults: Faults) -> None:
         self._settings = settings
         self._changes = changes
-        self._dead = dead
+        self._faults = faults
         self._tickets: set[str] = set()
         self._connections: list[Connection] = []
         self._turn = 0
@@ -61,7 +61,7 @@ class Sockets:
     async def handle(self, http_request: web.Request) -> web.StreamResponse:
         """The websocket's HTTP handler."""
         ticket = http_request.query.get("ticket", "")
-        if self._dead():
+        if self._faults.dead:
             if http_request.transport is not None:
                 http_request.transport.abort()
             return web.Response(status=503)
@@ -108,12 +108,25 @@ class Sockets:
             **retry,
         }
         while True:
+            fault = self._faults.strike(SOCKET, None)
+            if fault is not None and fault.kind == "slow":
+                fault.held += 1
+                try:
+                    await fault.until_released()
+                finally:
+                    fault.held -= 1
             connection = await self._next()
+            if fault is not None and fault.kind == "drop":
+                self._break(connection)
+                continue
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             connection.pending[envelope_id] = answer
             try:
                 await connection.socket.send_str(json.dumps(envelope))
-                return await answer
+                body = await answer
+                if fault is None or fault.kind != "lost":
+                    return body
+                self._break(connection)
             except SocketGone:
                 continue
             except ConnectionError:
@@ -136,9 +149,7 @@ class Sockets:
     def drop(self) -> None:
         """Breaks every socket without a word, as a network does."""
         for connection in list(self._connections):
-            if (transport := connection.http_request.transport) is not None:
-                transport.abort()
-            self._forget(connection)
+            self._break(connection)
 
     async def close(self) -> None:
         """Closes every socket properly."""
@@ -149,7 +160,7 @@ class Sockets:
         while True:
             seen = self._changes.version
             fit = [c for c in self._connections if not c.draining] or self._connections
-            if fit and not self._dead():
+            if fit and not self._faults.dead:
                 self._turn += 1
                 return fit[self._turn % len(fit)]
             await self._changes.wait(seen)
@@ -164,6 +175,11 @@ class Sockets:
         answer = connection.pending.get(str(message.get("envelope_id")))
         if answer is not None and not answer.done():
             answer.set_result(message.get("payload"))
+
+    def _break(self, connection: Connection) -> None:
+        if (transport := connection.http_request.transport) is not None:
+            transport.abort()
+        self._forget(connection)
 
     def _forget(self, connection: Connection) -> None:
         if connection in self._connections:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from tests.faults.clock_rounds import clock_jumps
 from tests.faults.doubt_rounds import database_fails
 from tests.faults.kill_rounds import one_killed, one_of_two_killed
-from tests.faults.slack_rounds import lines_fail, slack_fails
+from tests.faults.lines_rounds import lines_fail
+from tests.faults.slack_rounds import slack_fails
 from tests.faults.stage import POSTGRESQL, SQLITE, Round
 
 

@@ -240,11 +240,12 @@ async def serving(
     token: str | None = None,
     waits_for_slack: bool = True,
     secrets: Secrets | None = None,
+    tempo: Tempo = BRISK,
 ) -> AsyncIterator[Workplace]:
     """Start the service in a Slack that runs, stop it as its process would. Without ``token`` an instance is made."""
     clock = clock or MovableClock(monotonic_clock())
     settings = settings_for(slack, database, mode, text)
-    service = await Service.start(settings, secrets or secrets_for(slack), clock=clock, port=0, tempo=BRISK)
+    service = await Service.start(settings, secrets or secrets_for(slack), clock=clock, port=0, tempo=tempo)
     try:
         if mode == "http":
             slack.request_url = service.base_url + EVENTS_PATH

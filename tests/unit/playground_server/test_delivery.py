@@ -15,7 +15,8 @@ import pytest
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground import Playground
+from playground import Fault, Playground
+from playground.faults import Kind
 from tests.unit.playground_server.conftest import Opener, ToyApp, client_of
 from tests.unit.playground_server.helpers import post, refused
 from tests.unit.playground_server.shapes import modal
@@ -149,6 +150,46 @@ async def test_what_a_closing_socket_does_not_take_goes_to_the_next(
     opening = asyncio.ensure_future(open_another())
     assert (await slack.slash("U0ALICE", "C0REFUNDS", "/signoff")).ok
     await opening
+
+
+@pytest.mark.parametrize(("kind", "seen"), [("drop", 1), ("lost", 2)])
+async def test_a_line_that_breaks_before_or_after_the_app_has_the_envelope(
+    slack: Playground, open_socket: Callable[[], Any], kind: Kind, seen: int
+) -> None:
+    fault = slack.faults.add(Fault(kind, methods="socket", times=1))
+    got: list[Json] = []
+
+    async def serve() -> None:
+        socket = await open_socket()
+        await socket.next()
+        async for message in socket.socket:
+            got.append(message.json())
+            await socket.ack(got[-1], {"text": f"answer {len(got)}"})
+
+    serving = [asyncio.ensure_future(serve()) for _ in range(2)]
+    await slack.until(lambda: slack.connections == 2)
+    assert (await slack.slash("U0ALICE", "C0REFUNDS", "/signoff")).text == f"answer {seen}"
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
+    assert (fault.struck, len(got)) == (1, seen)
+    assert all(one == got[0] for one in got)
+
+
+async def test_an_envelope_that_is_held_back_is_overtaken(slack: Playground, open_socket: Callable[[], Any]) -> None:
+    socket = await open_socket()
+    await socket.next()
+    slack.faults.add(Fault("500"))  # of all methods, which an envelope is not
+    held = slack.faults.add(Fault("slow", methods="socket", times=1))
+    doing = [asyncio.ensure_future(slack.slash("U0ALICE", "C0REFUNDS", f"/signoff {n}")) for n in range(2)]
+    texts = []
+    for _ in doing:
+        envelope = await socket.next()
+        texts.append(envelope["payload"]["text"])
+        await socket.ack(envelope)
+        held.release()
+    assert [ack.ok for ack in await asyncio.gather(*doing)] == [True, True]
+    assert texts == ["1", "0"]
 
 
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested"])

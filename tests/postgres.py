@@ -3,9 +3,13 @@
 A database is copied from one that the real migrations made. How the server is run is ``benchmarks.postgres``'.
 """
 
+import asyncio
 import re
+import signal
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -13,9 +17,64 @@ from benchmarks import postgres
 from benchmarks.postgres import run
 from store.postgres_schema import prepare
 
+T = TypeVar("T")
 _TEMPLATE = "template_signoff"
 # Nobody needs these databases after a crash of the machine.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "autovacuum": "off"}
+_BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+
+
+class _Aside:
+    """A connection for whoever looks at a database from beside, kept for the next look: tests look often.
+
+    It has a thread and a loop of its own, and so serves whoever calls, wherever from.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="aside")
+        self._runner: asyncio.Runner | None = None
+        self._url = ""
+        self._connection: asyncpg.Connection | None = None
+
+    def run(self, url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Run ``work`` on a connection to ``url``; once more on a new one where the old one is found broken."""
+        return self._thread.submit(self._run, url, work).result()
+
+    def forget(self) -> None:
+        """Close the connection, if there is one."""
+        self._thread.submit(lambda: self._loop().run(self._close())).result()
+
+    def _loop(self) -> asyncio.Runner:
+        self._runner = self._runner or asyncio.Runner()
+        return self._runner
+
+    def _run(self, url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        async def run() -> T:
+            is_kept = self._url == url and self._connection is not None
+            try:
+                return await work(await self._connect(url))
+            except _BROKEN:
+                await self._close()
+                if not is_kept:
+                    raise
+            return await work(await self._connect(url))
+
+        return self._loop().run(run())
+
+    async def _connect(self, url: str) -> asyncpg.Connection:
+        if self._connection is None or self._url != url:
+            await self._close()
+            # Nothing is kept of statements: tests change tables, too.
+            self._connection, self._url = await asyncpg.connect(url, statement_cache_size=0), url
+        return self._connection
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+
+_ASIDE = _Aside()
 
 
 class PostgresServer(postgres.PostgresServer):
@@ -40,8 +99,13 @@ class PostgresServer(postgres.PostgresServer):
         if self._shared is None:
             self._shared = self.new_database()
         else:
-            run(_empty(self._shared))
+            _ASIDE.run(self._shared, _empty)
         return self._shared
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """End the server: at once, without a word to its clients."""
+        _ASIDE.forget()  # a server that is asked in a friendly way waits for all of its clients
+        super().stop(how)
 
     def dump(self, url: str) -> bytes:
         """Return what pg_dump makes of a database."""
@@ -54,30 +118,20 @@ class PostgresServer(postgres.PostgresServer):
         return url
 
 
-async def _empty(url: str) -> None:
-    connection = await asyncpg.connect(url)
+async def _empty(connection: asyncpg.Connection) -> None:
     tables = await connection.fetch(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename != 'alembic_version'"
     )
     sequences = await connection.fetch("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")
     await connection.execute(
-        "SET session_replication_role = replica;"  # rows may go in any order
+        "SET LOCAL session_replication_role = replica;"  # rows may go in any order; all this is one transaction
         + "".join(f'DELETE FROM "{table}";' for (table,) in tables)
         + "".join(f"SELECT setval('\"{sequence}\"', 1, false);" for (sequence,) in sequences)
     )
-    await connection.close()
 
 
 def rows_of(url: str, query: str, *values: object) -> list[tuple[Any, ...]]:
     """Run a statement, with SQLite's marks for its ``values``, beside whoever works on the database."""
     marks = count(1)
-
-    async def work() -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(url)
-        try:
-            rows = await connection.fetch(re.sub(r"\?", lambda _: f"${next(marks)}", query), *values)
-        finally:
-            await connection.close()
-        return [tuple(row) for row in rows]
-
-    return run(work())
+    sql = re.sub(r"\?", lambda _: f"${next(marks)}", query)
+    return [tuple(row) for row in _ASIDE.run(url, lambda connection: connection.fetch(sql, *values))]

@@ -19,13 +19,13 @@ from store.schema import prepare
 from tests.conftest import START, StandingClock
 from tests.replay import assert_events_agree
 from tests.scenario.process_support import Starter
-from tests.scenario.service_support import assert_sound
+from tests.scenario.service_support import PATIENCE_SECONDS, assert_sound
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
-MOST_SECONDS = 120  # for one round, with its patience
+MOST_SECONDS = 6 * PATIENCE_SECONDS  # for one round
 
 Round = Callable[["Stage", str, int], Awaitable[None]]
 

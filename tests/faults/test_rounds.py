@@ -33,7 +33,7 @@ async def test_a_round(stage: Stage, scenario: Scenario, seed: int) -> None:
     await stage.play(scenario.round, scenario.kind, seed)
 
 
-async def test_broken_off_it_goes_on_and_a_failure_is_kept_with_its_seed(
+async def test_broken_off_it_goes_on_and_a_failure_is_kept_with_its_seed_and_what_hung_is_played_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     played: list[int] = []
@@ -44,6 +44,8 @@ async def test_broken_off_it_goes_on_and_a_failure_is_kept_with_its_seed(
             raise AssertionError("a promise was broken")
         if seed == 4 and played.count(4) == 1:
             raise KeyboardInterrupt
+        if seed == 3 and played.count(3) == 1:
+            raise TimeoutError
 
     scenario, path, stage = Scenario("sample", SQLITE, third_fails, 0), tmp_path / "state.json", Stage()
     with pytest.raises(KeyboardInterrupt):
@@ -51,9 +53,9 @@ async def test_broken_off_it_goes_on_and_a_failure_is_kept_with_its_seed(
     state = State(path)
     await play([scenario], 6, state, stage)
     stage.close()
-    assert played == [0, 1, 2, 3, 4, 4, 5]
+    assert played == [0, 1, 2, 3, 3, 4, 4, 5]
     assert "sample, sqlite, seed 2" in capsys.readouterr().err
-    assert table(State(path)).splitlines()[-1] == "| sample, sqlite | 6 | 1 (seeds 2) | 58.18% |"
+    assert table(State(path)).splitlines()[-1] == "| sample, sqlite | 6 | 1 (seeds 2) | 1 | 0 | 58.18% |"
     assert await asyncio.to_thread(main, ["--rounds", "0", "--state", str(path)]) == 1  # for one failed
 
 

@@ -1,11 +1,14 @@
-"""Starts ``signoff`` processes fast: has its code imported already, and forks one for each line on stdin.
+"""Starts ``signoff`` processes fast: what is alike in each start is done already. Forks one for each line on stdin.
 
 A line is JSON: ``argv``, ``env``, ``log`` (the file that takes the process's stderr), ``dies_at`` (see
 ``tests.faults.dying``). Answers in lines: ``started PID``
 and later ``ended PID CODE``, negative for a signal. When stdin ends, every process is killed. What runs in a forked
-process is the command's own ``main``; only the imports were done before.
+process is the command's own ``main``; what was done before is in ``_warm``: no more than imports, and what is worked
+out once in a process and kept.
 """
 
+import gc
+import importlib
 import json
 import os
 import resource
@@ -14,14 +17,30 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-import handlers.app  # imported for the processes to come
-import handlers.cli.running  # noqa: F401
-import store.schema  # noqa: F401
 from handlers.cli import main
+from handlers.outbound import _public_trust
+from store.compiled import Statement
+
+_USED = (
+    "handlers.app", "handlers.cli.running", "store.schema", "store.postgres", "store.postgres_schema",
+    "apscheduler.executors.asyncio", "tzdata", "tests.faults.dying",
+)  # fmt: skip
+
+
+def _warm() -> None:
+    """Do what each process would do alike, from what is on the disk alone."""
+    for name in _USED:
+        importlib.import_module(name)
+    for statement in [one for one in gc.get_objects() if isinstance(one, Statement)]:
+        _ = statement.postgresql
+    _public_trust()
+    gc.collect()
+    gc.freeze()  # or each process would walk over all of it, which also copies its memory
 
 
 def serve() -> None:
     """Start processes until stdin ends."""
+    _warm()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)

@@ -280,7 +280,7 @@ class _Call:
     @property
     def parties(self) -> Parties:
         """Whose own business the call is."""
-        return self.edition.policy.parties(self.instance.agent, self.instance)
+        return self.edition.policy.parties(self.instance.agent, self.instance.person)
 
 
 def _decision(ruling: Ruling, met: _Met, now: datetime, deadline_at: datetime) -> Values:

@@ -7,15 +7,14 @@ all in the caller's transaction. Who loses the race is told who won. Timeouts ne
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 from bot.changes import RequestChanged
 from bot.clock import Clock
 from bot.config import FrozenRule
-from bot.config_plans import parse_target
 from bot.errors import AlreadyDecided, AlreadyVoted, MoreIsAsked, NothingToWithdraw, NotSeenWhole, Refusal
-from bot.events import EventType, append_event, body_bytes, commit_to_text
+from bot.events import EventType, append_event, commit_to_text
 from bot.forcing import FORCED, judge_admin, standing_of, tally_forced
 from bot.halted import refuse_paused
 from bot.hearings import Act as Act
@@ -26,15 +25,17 @@ from bot.notifications import notify_resolved
 from bot.overrides import record_override
 from bot.people import Facts
 from bot.policy import Parties, Verdict, judge, lacks, tally
+from bot.sequels import end_pages, end_votes_ahead
 from bot.wishes import add_intent as add_intent
 from bot.wishes import queue_lane as queue_lane
 from bot.wishes import wish_to_draw as wish_to_draw
 from bot.wishes import wish_to_draw_queue as wish_to_draw_queue
-from store import statements, statements_ahead, statements_paging
+from store import statements, statements_deciding
+from store.compiled import changed_record, make_record
 from store.engine import Store
+from store.statements_deciding import Sequels
 from store.tables import DeciderKind, IntentKind, OverrideKind, Request, Status, StepUp, Vote, VoteKind
 from store.unit import Unit
-from store.vocabulary import TargetState
 
 _DECIDING = {
     Status.APPROVED: Happening.APPROVE,
@@ -131,10 +132,13 @@ class Decisions:
         refuse_unless_open(request, now)
         hearing.refuse_unless_entitled(act.user_id)
         if choice.kind is VoteKind.APPROVE:
-            # Before a passcode is used up; the door itself asks again.
-            await refuse_paused(unit, request.agent, rule.name, now)
             own = (vote for vote in hearing.votes if vote.user_id == act.user_id and not vote.is_forced)
-            if any(lacks(vote, rule) is None for vote in own):
+            has_voted = any(lacks(vote, rule) is None for vote in own)
+            if has_voted or act.full_view is None or rule.asks_on_approve:
+                # Of all that may be refused here a pause is told first, and before a passcode is used up. Whoever
+                # gets past this meets the door, which asks for itself.
+                await refuse_paused(unit, request.agent, rule.name, now)
+            if has_voted:
                 # Nothing new from this person; but somebody else may have got a right back since.
                 weighed = await Election.at(hearing).weigh(unit, hearing.votes, now)
                 if weighed.status is Status.PENDING:
@@ -177,12 +181,14 @@ class Election:
         """The election of an act's moment."""
         return cls(hearing.request, hearing.rule, hearing.parties, hearing.facts, hearing.admins)
 
-    async def weigh(self, unit: Unit, votes: Sequence[Vote], now: datetime) -> Request:
+    async def weigh(self, unit: Unit, votes: Sequence[Vote], now: datetime, *, cast: VoteKind | None = None) -> Request:
         """Decide the request if its votes do, each judged anew. Returns it as it is afterwards.
 
-        Raises ``AgentPaused`` where they would approve what is paused.
+        ``cast`` is the kind of the one that is new. Raises ``AgentPaused`` where they would approve what is paused, or
+        the new one is an approval of it, though it decides nothing yet.
         """
 
+        @cache
         def verdict_on(user_id: str) -> Verdict:
             return judge(user_id, self.rule, self.parties, self.facts, now)
 
@@ -195,23 +201,24 @@ class Election:
             if forced is VoteKind.DENY or (forced is not None and outcome is None):
                 counted = tuple(one for one in standing_of(votes, verdict_on_admin) if one.kind is forced)
                 outcome = forced
+        if VoteKind.APPROVE in (outcome, cast):
+            await refuse_paused(unit, self.request.agent, self.rule.name, now)
         if outcome is None:
             await wish_to_draw(unit, self.request, "vote", now)
             return self.request
-        if outcome is VoteKind.APPROVE:
-            await refuse_paused(unit, self.request.agent, self.rule.name, now)
         deciding = next(
             vote for vote in reversed(counted or votes)
             if vote.kind is outcome and (counted or (not vote.is_forced and verdict_on(vote.user_id).allowed))
         )  # fmt: skip
-        decided = await _decide(
+        decided, sequels = await _decide(
             unit, self.request, now,
             status=Status.APPROVED if outcome is VoteKind.APPROVE else Status.DENIED,
             by_kind=DeciderKind.ADMIN if counted else DeciderKind.PERSON, by=deciding.user_id,
             code=FORCED if counted else "decided_by_votes", note=deciding.note,
             validity=self.rule.validity if outcome is VoteKind.APPROVE else None,
         )  # fmt: skip
-        await _end_votes_ahead(unit, decided, deciding.user_id, now)
+        if sequels.has_standing or outcome is VoteKind.DENY:  # a denial ends those of other instances too
+            await end_votes_ahead(unit, decided, deciding.user_id, now)
         for vote in counted:
             await record_override(
                 unit, decided, OverrideKind.FORCED, vote, vote.note or "", now, displaced=State.PENDING
@@ -249,34 +256,10 @@ async def change_vote(
     step_up = hearing.rule.step_up if kind is VoteKind.APPROVE and not is_forced else None
     cast = await cast_vote(unit, request, act, kind, note, now, step_up=step_up, is_forced=is_forced)
     others = [vote for vote in hearing.votes if vote.user_id != act.user_id]
-    weighed = await Election.at(hearing).weigh(unit, [*others, cast], now)
+    weighed = await Election.at(hearing).weigh(unit, [*others, cast], now, cast=kind)
     if weighed.status is Status.PENDING:
-        await _end_votes_ahead(unit, weighed, act.user_id, now)
+        await end_votes_ahead(unit, weighed, act.user_id, now)
     return weighed
-
-
-async def _end_votes_ahead(unit: Unit, request: Request, user_id: str, now: datetime) -> None:
-    """End the votes that were cast ahead for a call on which people vote now: nobody's shall count on it once more.
-
-    A denial ends all that wait for this call of the agent's, an approval those of the instance, and a vote that decides
-    nothing yet the voter's own.
-    """
-    call = {"digest": request.digest, "canonical_version": request.canonical_version, "lifted_at_": now}
-    if request.status is Status.DENIED:
-        lifted = await unit.all(statements_ahead.LIFT_STANDING_OF_AGENT, agent=request.agent, **call)
-    elif request.status is Status.APPROVED:
-        lifted = await unit.all(statements_ahead.LIFT_STANDING_OF_CALL, instance_id=request.instance_id, **call)
-    else:
-        lifted = await unit.all(
-            statements_ahead.LIFT_STANDING, instance_id=request.instance_id, user_id=user_id, **call
-        )
-    for one in lifted:
-        await append_event(
-            unit, now, EventType.STANDING_LIFTED, request, standing=one.id, user=one.user_id, code="voted_since"
-        )
-        origin = await unit.one(statements.REQUEST, number=one.request_number)
-        if origin is not None:
-            await wish_to_draw(unit, origin, "standing_lifted", now)
 
 
 async def cast_vote(
@@ -284,21 +267,21 @@ async def cast_vote(
     step_up: StepUp | None = None, standing_id: int | None = None, is_forced: bool = False,
 ) -> Vote:  # fmt: skip
     """Write a vote down. What it leads to is for ``Election.weigh``."""
-    cast = await unit.one(
-        statements.INSERT_VOTE,
-        request_number=request.number,
-        user_id=act.user_id,
-        team_id=act.team_id,
-        kind=kind,
-        note=note,
-        surface=act.surface,
-        full_view=act.full_view,
-        step_up=step_up,
-        standing_id=standing_id,
-        is_forced=is_forced,
-        cast_at=now,
-    )
-    if cast is None:
+    vote = {
+        "request_number": request.number,
+        "user_id": act.user_id,
+        "team_id": act.team_id,
+        "kind": kind,
+        "note": note,
+        "surface": act.surface,
+        "full_view": act.full_view,
+        "step_up": step_up,
+        "standing_id": standing_id,
+        "is_forced": is_forced,
+        "cast_at": now,
+    }
+    vote_id = await unit.one(statements.INSERT_VOTE, **vote)
+    if vote_id is None:
         raise LookupError("a vote was written and not returned")
     await append_event(
         unit, now, EventType.VOTE_CAST, request,
@@ -307,7 +290,7 @@ async def cast_vote(
         step_up=step_up.value if step_up else None, standing=standing_id, forced=is_forced or None,
         note=commit_to_text(request, note),
     )  # fmt: skip
-    return cast
+    return make_record(Vote, id=vote_id, **vote)
 
 
 async def withdraw_votes(unit: Unit, request: Request, votes: Sequence[Vote], act: Act, now: datetime) -> bool:
@@ -329,55 +312,59 @@ async def close_request(
     """End a pending request without approving it. Raises ``AlreadyDecided`` when another was faster."""
     if status is Status.APPROVED:
         raise ValueError("an approval comes from votes or a rule, never from here")
-    return await _decide(unit, request, now, status=status, by_kind=by_kind, by=by, code=code, note=note, validity=None)
+    decided, _ = await _decide(
+        unit, request, now, status=status, by_kind=by_kind, by=by, code=code, note=note, validity=None
+    )
+    return decided
 
 
 async def _decide(
     unit: Unit, request: Request, now: datetime, *, status: Status, by_kind: DeciderKind, by: str | None, code: str,
     note: str | None, validity: timedelta | None,
-) -> Request:  # fmt: skip
+) -> tuple[Request, Sequels]:  # fmt: skip
+    """Write a decision down; returns the request as it is now, and what else may have to follow."""
     if request.status is not Status.PENDING:
         raise AlreadyDecided(request)
     after(State.PENDING, _DECIDING[status])
     # A restart may have set the clock back; no stored time precedes the one it follows.
     decided_at = max(now, request.created_at)
     expires_at = decided_at + validity if validity is not None else None
-    decided = await unit.one(
-        statements.DECIDE,
-        number=request.number,
-        status_=status,
-        decided_at_=decided_at,
-        decided_by_kind_=by_kind,
-        decided_by_=by,
-        decision_code_=code,
-        note_=note or None,
-        expires_at_=expires_at,
-        due_at_=expires_at,
-    )
-    if decided is None:
+    decision = {
+        "status": status,
+        "decided_at": decided_at,
+        "decided_by_kind": by_kind,
+        "decided_by": by,
+        "decision_code": code,
+        "note": note or None,
+        "expires_at": expires_at,
+        "due_at": expires_at,
+    }
+    if not await unit.run(
+        statements.DECIDE, number=request.number, **{f"{name}_": decision[name] for name in decision}
+    ):
         winner = await unit.one(statements.REQUEST, number=request.number)
         raise AlreadyDecided(winner or request)
-    await record_decision(unit, decided, now)
+    decided = changed_record(request, next_step_at=None, **decision)
+    unit.announce(RequestChanged(decided))  # first: an agent waits for it, nobody for a card
+    sequels = await unit.one(
+        statements_deciding.SEQUELS,
+        number=request.number, instance_id=request.instance_id,
+        digest=request.digest, canonical_version=request.canonical_version,
+    )  # fmt: skip
+    if sequels is None:
+        raise LookupError("a question without a condition was not answered")
+    await record_decision(unit, decided, now, sequels.has_receiver)
     await wish_to_draw(unit, decided, "decided", now)
-    await _end_pages(unit, decided, now)
-    unit.announce(RequestChanged(decided))
-    return decided
+    if sequels.took_steps:
+        await end_pages(unit, decided, now)
+    return decided, sequels
 
 
-async def _end_pages(unit: Unit, request: Request, now: datetime) -> None:
-    """Have each pager that was called for ``request`` told that it is over: after the call, if that is under way."""
-    pages = await unit.all(statements_paging.PAGES_OF, request_number=request.number)
-    last = {page.target: page.id for page in pages}
-    for page in pages:
-        if page.state is TargetState.WAITING or page.id == last[page.target]:
-            about = body_bytes({"pager": parse_target(page.target).id}).decode()
-            await add_intent(
-                unit, IntentKind.END_PAGE, f"step:{page.id}", now, reason="ended", request=request, about=about
-            )
+async def record_decision(unit: Unit, request: Request, now: datetime, has_receiver: bool | None = None) -> None:
+    """Put a request's decision on the audit chain, and into the news for its instance's receiver.
 
-
-async def record_decision(unit: Unit, request: Request, now: datetime) -> None:
-    """Put a request's decision on the audit chain, and into the news for its instance's receiver."""
+    ``has_receiver``: see ``notify_resolved``.
+    """
     await append_event(
         unit, now, EventType.REQUEST_DECIDED, request,
         status=request.status.value,
@@ -388,7 +375,7 @@ async def record_decision(unit: Unit, request: Request, now: datetime) -> None:
         decided_at=request.decided_at.isoformat() if request.decided_at else None,
         expires_at=request.expires_at.isoformat() if request.expires_at else None,
     )  # fmt: skip
-    await notify_resolved(unit, request, now)
+    await notify_resolved(unit, request, now, has_receiver)
 
 
 def not_before(now: datetime, others: Iterable[datetime | None]) -> datetime:

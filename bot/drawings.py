@@ -124,7 +124,7 @@ async def load_drawing(
         remembered_until=tries.remembered_until,
         copies=drawn.copies,
         withdrawn=tuple(drawn.noted(vote) for vote in cast if vote.withdrawn_at is not None),
-        parties=rulebook.policy.parties(request.agent, instance),
+        parties=rulebook.policy.parties(request.agent, instance.person),
         plan_state=await load_plan_state(unit, request, rule, whole=compare),
         overrides=tuple(map(drawn.reasoned, await load_overrides(unit, request))),
         witness=await load_witness(unit, request) if compare else None,

@@ -32,6 +32,7 @@ from store.unit import Unit
 
 T = TypeVar("T")
 
+_PERSONS_REMEMBERED = 10_000
 _VOTERS_IN_A_HURRY = 10  # how often others' votes may come between ours and what we know of the voters
 
 
@@ -106,6 +107,7 @@ class Hearings:
         self._clock = clock
         self._rulebook = rulebook
         self._directory = directory
+        self._persons: dict[str, tuple[str | None]] = {}  # by instance; in a tuple, for most are made for nobody
 
     async def hear(
         self,
@@ -191,17 +193,26 @@ class Hearings:
             await unit.run(statements.FORGET_ACT, id=act.id)
         return done
 
+    async def _person_of(self, unit: Unit, request: Request) -> str | None:
+        """Return the person that a request's instance was made for. That is settled when the instance is made."""
+        known = self._persons.get(request.instance_id)
+        if known is None:
+            instance = await unit.one(statements_instances.INSTANCE_BY_ID, instance_id=request.instance_id)
+            if instance is None:
+                raise LookupError(f"request {request.id} has no instance")
+            if len(self._persons) >= _PERSONS_REMEMBERED:
+                self._persons.clear()
+            known = self._persons[instance.id] = (instance.person,)
+        return known[0]
+
     async def _gather(self, unit: Unit, ballot: Ballot, facts: Facts, *, is_repeat: bool = False) -> Hearing:
         policy = self._rulebook.policy
         request = ballot.request
-        instance = await unit.one(statements_instances.INSTANCE_BY_ID, instance_id=request.instance_id)
-        if instance is None:
-            raise LookupError(f"request {request.id} has no instance")
         return Hearing(
             request=request,
             rule=ballot.rule,
             votes=ballot.votes,
-            parties=policy.parties(request.agent, instance),
+            parties=policy.parties(request.agent, await self._person_of(unit, request)),
             facts=facts,
             now=self._clock(),
             forbidden=policy.forbids(request.agent, request.tool),

@@ -117,11 +117,16 @@ class Notifications:
         await self._store.write(work)
 
 
-async def notify_resolved(unit: Unit, request: Request, now: datetime) -> None:
-    """Write the ``request.resolved`` of a request that was just decided, if its instance has a receiver."""
+async def notify_resolved(unit: Unit, request: Request, now: datetime, has_receiver: bool | None = None) -> None:
+    """Write the ``request.resolved`` of a request that was just decided, if its instance has a receiver.
+
+    ``has_receiver``: whether it has, as this transaction sees it, where somebody has just looked.
+    """
     if request.decided_at is None:
         raise ValueError(f"request {request.id} is not decided")
-    if await unit.one(statements.DELIVERY, instance_id=request.instance_id) is None:
+    if has_receiver is None:
+        has_receiver = await unit.one(statements.DELIVERY, instance_id=request.instance_id) is not None
+    if not has_receiver:
         return  # most have none, and this is on the hot path: to look costs a fifth of what an insert does
     event_id = str(uuid7())
     body = _ENCODER.encode(

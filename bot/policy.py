@@ -17,7 +17,7 @@ from bot.config import Agent, FrozenRule, Rule, Settings
 from bot.durations import parse_capped, render_duration
 from bot.people import Facts
 from bot.seats import are_filled
-from store.tables import Instance, Vote, VoteKind
+from store.tables import Vote, VoteKind
 
 FORBIDDEN = "forbidden_by_configuration"
 """The code of what ended because the configuration came to forbid it, see ``Policy.forbids``."""
@@ -143,9 +143,9 @@ class Policy:
         configured = self.settings.agents.get(agent)
         return frozenset(configured.owners) if configured else frozenset()
 
-    def parties(self, agent: str, instance: Instance) -> Parties:
-        """Return whose own business the requests of ``instance`` are."""
-        return Parties(self.owners(agent), instance.person)
+    def parties(self, agent: str, person: str | None) -> Parties:
+        """Return whose own business the requests of an instance are that was made for ``person``."""
+        return Parties(self.owners(agent), person)
 
     def rule_on(self, call: Call, timeout: str) -> Ruling:
         """Judge a submitted call: the first rule that matches it, whether its arguments fit, whether its time suffices.

@@ -8,7 +8,7 @@ from datetime import datetime
 from bot.changes import OutboxFilled
 from bot.events import body_bytes
 from store import statements, statements_queues
-from store.tables import CardState, IntentKind, Request, Status
+from store.tables import IntentKind, Request, Status
 from store.unit import Unit
 
 
@@ -16,9 +16,7 @@ async def wish_to_draw(
     unit: Unit, request: Request, reason: str, now: datetime, *, due_at: datetime | None = None
 ) -> None:
     """Ask the outbox to draw every card of ``request`` anew from the stored state, at once or when it is ``due_at``."""
-    cards = await unit.all(statements.CARDS_OF, request_number=request.number)
-    live = [card for card in cards if card.state is not CardState.GONE]
-    for card in live:
+    for card in await unit.all(statements.CARDS_TO_DRAW, request_number=request.number):
         if card.queue_id is not None:
             if request.status is not Status.PENDING:
                 await unit.run(statements.MARK_CARD_GONE, card_id=card.id)

@@ -122,8 +122,6 @@ DECIDE = Statement(
         )
         | {"next_step_at": None}
     )
-    .returning(requests),
-    t.Request,
 )
 REPORT_OUTCOME = Statement(
     update(requests)
@@ -218,7 +216,7 @@ PENDING_OF_INSTANCE = Statement(
 
 # --- votes and acts ---------------------------------------------------------------------------------------
 
-INSERT_VOTE = Statement(insert(votes).values(given(votes, "id", "withdrawn_at")).returning(votes), t.Vote)
+INSERT_VOTE = Statement(insert(votes).values(given(votes, "id", "withdrawn_at")).returning(votes.c.id), int)
 VOTES_OF = Statement(
     select(votes)
     .where(votes.c.request_number == param("request_number", votes.c.request_number), votes.c.withdrawn_at.is_(None))
@@ -254,6 +252,21 @@ CARD_BY_MESSAGE = Statement(
 CARDS_OF = Statement(
     select(cards).where(cards.c.request_number == param("request_number", cards.c.request_number)).order_by(cards.c.id),
     t.Card,
+)
+
+
+class CardToDraw(NamedTuple):
+    """A card that is not gone: all that it takes to wish it drawn."""
+
+    id: int
+    queue_id: int | None
+
+
+CARDS_TO_DRAW = Statement(
+    select(cards.c.id, cards.c.queue_id)
+    .where(cards.c.request_number == param("request_number", cards.c.request_number), cards.c.state != t.CardState.GONE)
+    .order_by(cards.c.id),
+    CardToDraw,
 )
 _card = cards.c.id == param("card_id", cards.c.id)
 # Touches no row for a card that was gathered on a queue card since it was looked at.

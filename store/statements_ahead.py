@@ -36,6 +36,8 @@ _of_call = (
     standing_votes.c.digest == param("digest", standing_votes.c.digest),
     standing_votes.c.canonical_version == param("canonical_version", standing_votes.c.canonical_version),
 )
+standing_for_call = (_is_alive, *_of_call)
+"""Those for a call of an instance that were neither taken nor lifted; also one that has expired."""
 STANDING_FOR = Statement(
     select(standing_votes)
     .where(_is_alive, *_of_call, standing_votes.c.expires_at > _now)
@@ -76,7 +78,7 @@ LIFT_STANDING_OF_AGENT = Statement(
 )
 LIFT_STANDING_OF_CALL = Statement(
     update(standing_votes)
-    .where(_is_alive, *_of_call)
+    .where(*standing_for_call)
     .values(lifted_at=param("lifted_at_", standing_votes.c.lifted_at))
     .returning(standing_votes),
     t.StandingVote,

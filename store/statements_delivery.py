@@ -96,12 +96,11 @@ INSERT_INSTANCE_UPDATE = Statement(
 
 # --- receivers --------------------------------------------------------------------------------------------
 
-DELIVERY = Statement(
-    select(deliveries).where(
-        deliveries.c.instance_id == param("instance_id", deliveries.c.instance_id), deliveries.c.ended_at.is_(None)
-    ),
-    t.Delivery,
+has_receiver = (
+    deliveries.c.instance_id == param("instance_id", deliveries.c.instance_id),
+    deliveries.c.ended_at.is_(None),
 )
+DELIVERY = Statement(select(deliveries).where(*has_receiver), t.Delivery)
 _receiver = ("url", "registration_id", "secret", "configured_at")
 CONFIGURE_DELIVERY = Statement(
     upsert(deliveries)

@@ -127,6 +127,9 @@ class _Everybody:
     async def load_facts(self, users: object, groups: object) -> Facts:
         return Facts(self._now, "T0BENCH", {user: Person(user, "T0BENCH", user) for user in ASKERS.values()})
 
+    def at_hand(self, user: str, groups: object, channel: str) -> None:
+        return None
+
     async def load_channels_of(self, user: str) -> frozenset[str]:
         return frozenset({"C0BENCH"} if user == "U0SAM" else ())
 

@@ -114,6 +114,9 @@ class Everybody:
         people = {user: Person(user, "T0BENCH", user) for user in ("U0ALICE", "U0LEA")}
         return Facts(self._clock(), "T0BENCH", people)
 
+    def at_hand(self, user: str, groups: object, channel: str) -> None:
+        return None
+
     async def load_channels_of(self, user: str) -> frozenset[str]:
         return frozenset()
 

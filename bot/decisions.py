@@ -4,7 +4,7 @@ A decision is a conditional write on ``pending`` together with its event, the ca
 all in the caller's transaction. Who loses the race is told who won. Timeouts never approve.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -93,6 +93,17 @@ class Decisions:
         """
         choice = _Choice(act, kind, note or None, confirmed, passcode)
         return await self._hearings.hear(number, act, partial(self._vote, choice=choice), ballot=ballot)
+
+    async def approve_at_once(
+        self, channel: str, ts: str, number: int, act: Act, suffices: Callable[[Ballot], bool]
+    ) -> Request | None:
+        """Cast the approval of a press on a card with what is at hand, as ``vote`` does; None: go the long way.
+
+        See ``Hearings.hear_at_once``, and ``vote`` for what it raises.
+        """
+        choice = _Choice(act, VoteKind.APPROVE, None, confirmed=False, passcode=None)
+        vote = partial(self._vote, choice=choice)
+        return await self._hearings.hear_at_once(channel, ts, number, act, vote, suffices)
 
     async def withdraw(self, number: int, act: Act) -> Request:
         """Take a person's own approval back, as long as nothing is decided. Returns the request.

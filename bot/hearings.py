@@ -27,7 +27,7 @@ from bot.policy import FORBIDDEN, Parties, Ruling, judge, reviewer_usergroups
 from bot.rulebook import Rulebook
 from store import statements, statements_instances
 from store.engine import Store
-from store.tables import FullView, Request, Status, Vote
+from store.tables import Card, CardState, FullView, Place, Request, Status, Vote
 from store.unit import Unit
 
 T = TypeVar("T")
@@ -95,7 +95,16 @@ def refuse_unless_open(request: Request, now: datetime) -> None:
         raise TooLate(request)
 
 
-class _UnknownVoters(Exception):
+def is_pressable(card: Card) -> bool:
+    """Whether there is something to press on a card: it stands in Slack, and is no reply."""
+    return card.state is CardState.LIVE and card.place is not Place.THREAD
+
+
+class _NotAtOnce(Exception):
+    """More is needed than what is at hand. Nothing was written."""
+
+
+class _UnknownVoters(_NotAtOnce):
     """Somebody voted since the facts were loaded, or may vote since; what Slack says of them is not among these."""
 
 
@@ -134,7 +143,7 @@ class Hearings:
             facts = await self._directory.load_facts(voters, dict.fromkeys([*reviewer_usergroups(read.rule), *also]))
             try:
                 done = await self._store.write(
-                    partial(self._hold, number=number, act=act, work=work, facts=facts, asked=voters)
+                    partial(self._load_and_hold, number=number, act=act, work=work, facts=facts, asked=voters)
                 )
             except _UnknownVoters:
                 continue
@@ -142,6 +151,45 @@ class Hearings:
                 raise done
             return done
         raise FactsUnavailable("Many people are voting at once. Nothing was decided by this press; try again.")
+
+    async def hear_at_once(
+        self,
+        channel: str,
+        ts: str,
+        number: int,
+        act: Act,
+        work: Callable[[Unit, Hearing], Awaitable[T | Refusal]],
+        suffices: Callable[[Ballot], bool],
+    ) -> T | None:
+        """Run ``work`` as ``hear`` does, on what is at hand: nothing is read beforehand, and nobody is asked.
+
+        The act is a press on the message ``ts`` in ``channel``; that this is the live card of request ``number`` is
+        seen in the transaction too, as is whether the channel is open to others. None if anything is missing or
+        doubtful, or the ballot does not ``suffices``: then nothing was written, and the long way is to be gone, which
+        says what is wrong. Raises what ``hear`` does otherwise. ``act.channel`` is not needed.
+        """
+        at_hand = self._directory.at_hand(act.user_id, self._rulebook.policy.usergroups, channel)
+        if at_hand is None:
+            return None
+        facts, place = at_hand
+
+        async def hold(unit: Unit) -> T | Refusal:
+            card = await unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts)
+            if card is None or not is_pressable(card) or card.request_number != number:
+                raise _NotAtOnce
+            ballot = await self.load(unit, number)
+            is_open = card.place is Place.DM or ballot.rule.external or (place is not None and not place.is_shared)
+            if not is_open or not suffices(ballot):
+                raise _NotAtOnce
+            return await self._hold(unit, act, work, facts, frozenset({act.user_id}), ballot)
+
+        try:
+            done = await self._store.write(hold)
+        except _NotAtOnce:
+            return None
+        if isinstance(done, Refusal):
+            raise done
+        return done
 
     async def preview(self, number: int, user_id: str, channel: str | None, also_groups: Iterable[str] = ()) -> Hearing:
         """Return the hearing that an act of this person would get now, without holding it."""
@@ -172,7 +220,7 @@ class Hearings:
             raise AlreadyDecided(request)
         return Ballot(request, rule, tuple(await unit.all(statements.VOTES_OF, request_number=number)))
 
-    async def _hold(
+    async def _load_and_hold(
         self,
         unit: Unit,
         number: int,
@@ -181,7 +229,17 @@ class Hearings:
         facts: Facts,
         asked: frozenset[str],
     ) -> T | Refusal:
-        ballot = await self.load(unit, number)
+        return await self._hold(unit, act, work, facts, asked, await self.load(unit, number))
+
+    async def _hold(
+        self,
+        unit: Unit,
+        act: Act,
+        work: Callable[[Unit, Hearing], Awaitable[T | Refusal]],
+        facts: Facts,
+        asked: frozenset[str],
+        ballot: Ballot,
+    ) -> T | Refusal:
         if not asked.issuperset(vote.user_id for vote in ballot.votes):
             raise _UnknownVoters
         if not (facts.groups.keys() | facts.unknown_groups).issuperset(reviewer_usergroups(ballot.rule)):

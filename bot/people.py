@@ -80,6 +80,13 @@ class Directory(Protocol):
         """
         ...
 
+    def at_hand(self, user: str, groups: Iterable[str], channel: str) -> tuple[Facts, Channel | None] | None:
+        """Return what is remembered of a person, of those of the user groups it is remembered of, and of a channel.
+
+        Nobody is asked. None if the person is not remembered, or we do not know yet who we are.
+        """
+        ...
+
     async def load_channels_of(self, user: str) -> frozenset[str]:
         """Look up the channels a person is in, of those the bot is in too."""
         ...

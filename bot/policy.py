@@ -130,6 +130,7 @@ class Policy:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.admins = frozenset(settings.admins.users)
+        self.usergroups = frozenset(one for rule in settings.rules for one in reviewer_usergroups(rule.as_frozen))
         self._tools = {name: [_matcher(glob) for glob in agent.tools] for name, agent in settings.agents.items()}
         self._rules = [_RuleNames(rule) for rule in settings.rules]
         # An agent may send any number of tool names, so what is remembered of them is bounded.

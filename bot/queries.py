@@ -11,6 +11,7 @@ from functools import cache
 from bot.clock import Clock
 from bot.config import FrozenRule
 from bot.drawings import Drawing, load_drawing
+from bot.hearings import is_pressable
 from bot.people import Directory, Facts
 from bot.policy import Parties, judge, reviewer_usergroups, reviews
 from bot.redaction import Redactor
@@ -21,7 +22,7 @@ from bot.tellings import record_look, record_pages
 from store import statements, statements_reports
 from store.engine import Store
 from store.statements_reports import Waiter
-from store.tables import Card, CardState, FullView, Modal, ModalKind, Place, Request
+from store.tables import Card, FullView, Modal, ModalKind, Place, Request
 from store.unit import Unit
 
 MAX_LISTED = 200
@@ -159,8 +160,7 @@ class Queries:
     async def card_at(self, channel: str, ts: str) -> Card | None:
         """Return the live card that a message is, or None; also for a reply, which has nothing to press."""
         card = await self._store.peek(lambda unit: unit.one(statements.CARD_BY_MESSAGE, channel=channel, ts=ts))
-        is_card = card is not None and card.state is CardState.LIVE and card.place is not Place.THREAD
-        return card if is_card else None
+        return card if card is not None and is_pressable(card) else None
 
     async def drawing(self, number: int) -> Drawing | None:
         """Return what a request is drawn from, for somebody whose right to see it is settled."""

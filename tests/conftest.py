@@ -102,7 +102,10 @@ class StandingClock:
 
 @dataclass
 class Town:
-    """A directory of people that a test describes; ``closed`` makes it fail as Slack would."""
+    """A directory of people that a test describes; ``closed`` makes it fail as Slack would.
+
+    What is ``forgotten`` would have to be asked for.
+    """
 
     clock: StandingClock
     people: dict[str, Person] = field(default_factory=dict)
@@ -111,6 +114,7 @@ class Town:
     memberships: dict[str, frozenset[str]] = field(default_factory=dict)
     closed: bool = False
     age: timedelta = timedelta(0)
+    forgotten: set[str] = field(default_factory=set)
 
     def add(self, user: str, **facts: object) -> None:
         self.people[user] = Person(**{"id": user, "team_id": TEAM, "name": user.lower(), **facts})  # type: ignore[arg-type]  # a test's shorthand
@@ -126,6 +130,13 @@ class Town:
             groups={group: self.groups[group] for group in wanted if group in self.groups},
             unknown_groups=frozenset(group for group in wanted if group not in self.groups),
         )
+
+    def at_hand(self, user: str, groups: Iterable[str], channel: str) -> tuple[Facts, Channel | None] | None:
+        if self.closed or user in self.forgotten or user not in self.people:
+            return None
+        known = {group: self.groups[group] for group in groups if group in self.groups.keys() - self.forgotten}
+        facts = Facts(self.clock() - self.age, TEAM, {user: self.people[user]}, known)
+        return facts, None if channel in self.forgotten else self.channels.get(channel, Channel(channel))
 
     async def load_channels_of(self, user: str) -> frozenset[str]:
         return self.memberships.get(user, frozenset())

@@ -15,7 +15,8 @@ from handlers.slack.call_parts import fits_card
 from handlers.slack.desk import Desk, channel_of
 from handlers.slack.pages import review_page
 from handlers.slack.payloads import BadPayload, Body, Click, Submission
-from store.tables import FullView, ModalKind, Status, Vote, VoteKind
+from handlers.slack.recognition import number_in
+from store.tables import FullView, ModalKind, Request, Status, Vote, VoteKind
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,8 @@ class Deciding:
 
     async def approve_on_card(self, click: Click) -> None:
         """Vote for a call that its card shows whole, or open the form if the rule asks for more than a press."""
+        if await self._approve_at_once(click):
+            return
         card = await self._desk.recognition.card(click)
         ballot = await self._desk.decisions.ballot(card.request_number)
         # What the rule hides changes how long the call is on its card, and is not in the ballot.
@@ -40,6 +43,19 @@ class Deciding:
             self._desk.later(click, lambda click: self._ask_more(click, card.request_number, channel, full_view))
         else:
             await self._approve(click, card.request_number, channel, full_view, ballot)
+
+    async def _approve_at_once(self, click: Click) -> bool:
+        """Take the usual press in one transaction. False: nothing was done, and it is to be looked at step by step."""
+        if click.channel is None or click.ts is None:
+            return False
+        act = Act(click.act_id, click.user_id, click.team_id, click.surface, full_view=FullView.CARD)
+        request = await self._desk.decisions.approve_at_once(
+            click.channel, click.ts, number_in(click.value), act, _takes_a_press
+        )
+        if request is None:
+            return False
+        self._approved(click, request)
+        return True
 
     async def approve_on_review(self, click: Click) -> None:
         """Vote on the last page of a review whose pages were all seen."""
@@ -62,7 +78,13 @@ class Deciding:
     ) -> None:
         act = Act(click.act_id, click.user_id, click.team_id, click.surface, channel, full_view)
         request = await self._desk.decisions.vote(number, act, VoteKind.APPROVE, ballot=ballot)
-        log.info("approved", request=number, user=click.user_id, surface=click.surface, status=request.status.value)
+        self._approved(click, request)
+
+    def _approved(self, click: Click, request: Request) -> None:
+        log.info(
+            "approved",
+            request=request.number, user=click.user_id, surface=click.surface, status=request.status.value,
+        )  # fmt: skip
         self._desk.refresh_home(click.user_id)
 
     async def _ask_more(self, click: Click, number: int, channel: str | None, full_view: FullView | None) -> None:
@@ -162,6 +184,11 @@ class Deciding:
         )
         drawing = await desk.recognition.drawing(modal.request_number)
         await desk.redraw(click, views.render_details(drawing, modal.id))
+
+
+def _takes_a_press(ballot: Ballot) -> bool:
+    """Whether an approval takes no more than a press on the card, which shows the whole call and hides nothing."""
+    return not ballot.rule.redact and not ballot.rule.asks_on_approve and fits_card(ballot.request)
 
 
 def _asks_more(ballot: Ballot, user_id: str) -> bool:

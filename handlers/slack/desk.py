@@ -121,7 +121,8 @@ class Desk:
 
     def refresh_home(self, user_id: str) -> None:
         """Draw the Home tab of somebody who did something, after the acknowledgement."""
-        self._afterwards.spawn(self.home.refresh(user_id))
+        if self.home.was_opened_by(user_id):
+            self._afterwards.spawn(self.home.refresh(user_id))
 
     async def _then(self, click: Click, handle: Callable[[Click], Awaitable[None]]) -> None:
         try:

@@ -7,7 +7,7 @@ when the decision is written. Those who ask for the same thing at once share one
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -18,6 +18,7 @@ from bot.clock import Clock
 from bot.errors import FactsUnavailable
 from bot.people import MAX_FACTS_AGE, Channel, Facts, Person
 from handlers.slack.client import SlackClient
+from handlers.slack.records import Identity
 from handlers.slack.trouble import PlaceClosed, SlackTrouble, Temporary, UnknownPerson
 
 T = TypeVar("T")
@@ -55,10 +56,17 @@ class _Memory(Generic[T]):
         self._asking: dict[str, asyncio.Task[_Known[T]]] = {}
         self._quiet_until: datetime | None = None  # Slack asked to be left alone until then
 
+    def at_hand(self, key: str) -> _Known[T] | None:
+        """Return what is remembered of ``key``, if it is fresh."""
+        known = self._known.get(key)
+        if known is None or not timedelta(0) <= self._clock() - known.asked_at <= CACHE_FOR:
+            return None
+        return known
+
     async def get(self, key: str, patience: timedelta) -> _Known[T]:
         """Return what is known of ``key``, asking Slack if need be. Raises what the call raised, or TimeoutError."""
-        known = self._known.get(key)
-        if known is not None and timedelta(0) <= self._clock() - known.asked_at <= CACHE_FOR:
+        known = self.at_hand(key)
+        if known is not None:
             return known
         task = self._asking.get(key)
         if task is None:
@@ -68,6 +76,10 @@ class _Memory(Generic[T]):
         async with asyncio.timeout(patience.total_seconds()):
             # Others may be waiting for the same answer: whoever gives up does not take it from them.
             return await asyncio.shield(task)
+
+    def those_at_hand(self, keys: Iterable[str]) -> dict[str, _Known[T]]:
+        """Return what is remembered of those of ``keys`` that anything fresh is remembered of."""
+        return {key: known for key in keys if (known := self.at_hand(key)) is not None}
 
     async def close(self) -> None:
         """Give up what is still being asked."""
@@ -99,6 +111,24 @@ class _Memory(Generic[T]):
             task.exception()  # those who still wait hear it; nobody else needs to
 
 
+def _facts(
+    now: datetime,
+    home: Identity,
+    people: Mapping[str, _Known[Person | None]],
+    groups: Mapping[str, _Known[frozenset[str] | None]],
+    unasked: Iterable[str] = (),
+) -> Facts:
+    """Put together what Slack said, as old as the oldest of it. What is None it does not know, nor ``unasked``."""
+    ages = [answer.asked_at for answers in (people, groups) for answer in answers.values()]
+    return Facts(
+        loaded_at=min([now, *ages]),
+        home_team=home.home,
+        people={user: answer.value for user, answer in people.items() if answer.value is not None},
+        groups={group: answer.value for group, answer in groups.items() if answer.value is not None},
+        unknown_groups=frozenset(unasked).union(group for group, answer in groups.items() if answer.value is None),
+    )
+
+
 class SlackDirectory:
     """``bot.people.Directory`` over Slack's Web API."""
 
@@ -120,27 +150,33 @@ class SlackDirectory:
     async def load_facts(self, users: Iterable[str], groups: Iterable[str]) -> Facts:
         """Look up people and user groups. Raises ``FactsUnavailable`` unless every user could be asked about."""
         now = self._clock()
+        users, groups = set(users), set(groups)
+        home = self._client.known_identity
+        if home is not None:  # what is remembered costs no task and no turn of the loop
+            known_people, known_groups = self._people.those_at_hand(users), self._groups.those_at_hand(groups)
+            if len(known_people) == len(users) and len(known_groups) == len(groups):
+                return _facts(now, home, known_people, known_groups)
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
                 home = await self._client.load_identity()
         except (SlackTrouble, TimeoutError) as trouble:
             raise _unavailable("identity", trouble) from trouble
-        people, members = await asyncio.gather(
-            self._gather(self._people, set(users)), self._gather(self._groups, set(groups))
-        )
+        people, members = await asyncio.gather(self._gather(self._people, users), self._gather(self._groups, groups))
         for answer in people.values():
             if isinstance(answer, BaseException):
                 raise _unavailable("people", answer) from answer
         told = {group: answer for group, answer in members.items() if isinstance(answer, _Known)}
         known = {user: answer for user, answer in people.items() if isinstance(answer, _Known)}
-        ages = [answer.asked_at for answer in known.values()] + [answer.asked_at for answer in told.values()]
-        return Facts(
-            loaded_at=min([now, *ages]),
-            home_team=home.home,
-            people={user: answer.value for user, answer in known.items() if answer.value is not None},
-            groups={group: answer.value for group, answer in told.items() if answer.value is not None},
-            unknown_groups=frozenset(group for group in members if group not in told or told[group].value is None),
-        )
+        return _facts(now, home, known, told, unasked=groups - told.keys())
+
+    def at_hand(self, user: str, groups: Iterable[str], channel: str) -> tuple[Facts, Channel | None] | None:
+        """See ``bot.people.Directory``."""
+        home, person = self._client.known_identity, self._people.at_hand(user)
+        if home is None or person is None:
+            return None
+        facts = _facts(self._clock(), home, {user: person}, self._groups.those_at_hand(groups))
+        place = self._channels.at_hand(channel)
+        return facts, None if place is None else place.value
 
     async def load_channels_of(self, user: str) -> frozenset[str]:
         """Look up the channels a person is in, as far as the bot may see them. Raises ``FactsUnavailable``."""

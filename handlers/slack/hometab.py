@@ -41,9 +41,13 @@ class HomeTab:
             self._visitors.popitem(last=False)
         await self._draw(user_id)
 
+    def was_opened_by(self, user_id: str) -> bool:
+        """Whether somebody has looked at their tab since we started, as far as is remembered."""
+        return user_id in self._visitors
+
     async def refresh(self, user_id: str) -> None:
         """Draw the tab again of somebody who decided, if they have looked at it since we started."""
-        if user_id in self._visitors:
+        if self.was_opened_by(user_id):
             await self._draw(user_id)
 
     async def _draw(self, user_id: str) -> None:

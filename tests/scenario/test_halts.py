@@ -146,6 +146,12 @@ async def test_the_door_itself_is_closed(house: House, instance: Instance, acts:
     with pytest.raises(AgentPaused):
         await house.decisions.vote(made.number, acts(BOB), VoteKind.APPROVE)
     assert (await load(house, made)).status is Status.PENDING
+    await house.halts.resume(AGENT, acts(BOB), "go on")
+    other, _ = await house.creation.submit(instance, submission(arguments='{"amount": 1}'), "b")
+    await house.halts.pause(AGENT, acts(BOB), "wait")
+    with pytest.raises(AgentPaused):  # the first of two approvals neither, though it would decide nothing yet
+        await house.decisions.vote(other.number, acts(ALICE), VoteKind.APPROVE)
+    assert rows(house, f"SELECT id FROM votes WHERE request_number = {other.number}") == []
 
 
 async def test_against_a_thousand_uses_none_follows_its_commit(house: House, instance: Instance, acts: Acts) -> None:

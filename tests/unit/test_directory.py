@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from pydantic import SecretStr
 
 from bot.config import SlackSettings
 from bot.errors import FactsUnavailable
-from bot.people import MAX_FACTS_AGE
+from bot.people import MAX_FACTS_AGE, Channel
 from handlers.slack import directory as directory_module
 from handlers.slack.client import SlackClient
 from handlers.slack.directory import CACHE_FOR, ChannelClosed, SlackDirectory
@@ -68,6 +69,25 @@ async def test_an_answer_is_remembered_but_not_for_long(
     assert facts.people["U0ALICE"].is_deactivated
     assert facts.groups == {"S0FINANCE": frozenset()}
     assert facts.loaded_at == clock()
+
+
+async def test_what_is_at_hand_is_what_is_remembered_and_fresh(
+    directory: SlackDirectory, slack: Playground, clock: StandingClock
+) -> None:
+    at_hand = partial(directory.at_hand, "U0ALICE", {"S0FINANCE", "S0GONE", "S0NEVER"}, "C0REFUNDS")
+    assert at_hand() is None
+    await directory.load_facts({"U0ALICE"}, {"S0FINANCE", "S0GONE"})
+    asked = len(slack.calls)
+    facts, channel = at_hand() or pytest.fail("it is remembered")
+    assert (set(facts.people), set(facts.groups), facts.unknown_groups) == ({"U0ALICE"}, {"S0FINANCE"}, {"S0GONE"})
+    assert (facts.home_team, facts.loaded_at, channel) == ("T0PLAYGROUND", START, None)
+    await directory.load_channel("C0REFUNDS")
+    clock.now += CACHE_FOR
+    facts, channel = at_hand() or pytest.fail("it is remembered")
+    assert (facts.loaded_at, channel) == (START, Channel("C0REFUNDS"))
+    clock.now += timedelta(microseconds=1)
+    assert at_hand() is None
+    assert len(slack.calls) == asked + 1  # that of the channel
 
 
 async def test_facts_are_as_old_as_their_oldest_part(directory: SlackDirectory, clock: StandingClock) -> None:

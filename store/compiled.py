@@ -7,9 +7,10 @@ when the statement is first run there. Nothing here runs a statement.
 
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from operator import itemgetter
 from typing import Any, Generic, TypeVar, overload
 
-from sqlalchemy import BindParameter, Executable
+from sqlalchemy import BindParameter, Executable, LargeBinary
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.default import DefaultDialect
 
@@ -33,12 +34,17 @@ def postgresql() -> DefaultDialect:
 
 def make_record(record: type[T], **values: Any) -> T:
     """Make a record of what the database takes or gave; a column that is not named is null."""
-    return _record(record, dict.fromkeys(record.model_fields) | values)
+    return _record(record, _nulls(record) | values)
 
 
 def changed_record(record: T, **values: Any) -> T:
     """Return a copy of ``record`` with other ``values``: what was just written need not be read back."""
     return _record(type(record), record.__dict__ | values)
+
+
+@cache  # pydantic takes its time to name a model's fields
+def _nulls(record: type[Record]) -> dict[str, Any]:
+    return dict.fromkeys(record.model_fields)
 
 
 def _record(record: type[T], values: dict[str, Any]) -> T:
@@ -52,40 +58,37 @@ def _record(record: type[T], values: dict[str, Any]) -> T:
     return made
 
 
-class _Required:
-    """Marks a parameter whose value each call brings."""
-
-
-_REQUIRED = _Required()
-
-
 class Form(Generic[R]):
     """A statement as one database's driver takes it."""
 
     def __init__(self, clause: Executable, row: Callable[..., Any] | None, dialect: DefaultDialect) -> None:
         compiled = clause.compile(dialect=dialect)  # type: ignore[attr-defined]  # every construct has it; Executable does not say so
         self.sql = str(compiled)
-        self._parameters: list[tuple[str, Processor | None, Any]] = []
-        for name in compiled.positiontup or ():
+        self._constants: dict[str, Any] = {}  # of the statement itself, as the driver takes them
+        self._processors: list[tuple[int, Processor]] = []  # for what each call brings, by its place
+        names = tuple(compiled.positiontup or ())
+        for at, name in enumerate(names):
             bind: BindParameter[Any] = compiled.binds[name]
             processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
-            if bind.required:
-                self._parameters.append((name, processor, _REQUIRED))
-            else:
+            if not bind.required:
                 value = bind.effective_value
-                self._parameters.append((name, None, processor(value) if processor else value))
+                self._constants[name] = processor(value) if processor else value
+            elif processor is not None:
+                self._processors.append((at, processor))
+        self.parameters = frozenset(names) - self._constants.keys()
+        """The names of what each call brings."""
+        self._picked = _picker(names)
         self._load = _loader(clause, row, dialect) if row is not None else None
 
-    def bind(self, values: dict[str, Any]) -> list[Any]:
+    def bind(self, values: dict[str, Any]) -> Sequence[Any]:
         """Return the driver's parameters for ``values``. Raises ``KeyError`` for one that is missing."""
-        bound = []
-        for name, processor, constant in self._parameters:
-            if constant is not _REQUIRED:
-                bound.append(constant)
-            elif processor is None:
-                bound.append(values[name])
-            else:
-                bound.append(processor(values[name]))
+        # On the hot path a dozen times for each request: nothing is done here by name that can be done by place.
+        picked = self._picked(values | self._constants if self._constants else values)
+        if not self._processors:
+            return picked
+        bound = list(picked)
+        for at, processor in self._processors:
+            bound[at] = processor(bound[at])
         return bound
 
     def load(self, row: Sequence[Any]) -> R:
@@ -94,6 +97,13 @@ class Form(Generic[R]):
             raise TypeError("this statement returns no rows")
         loaded: R = self._load(row)
         return loaded
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What takes the values of ``names`` out of a dictionary, in that order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)  # of one name an itemgetter makes no tuple
 
 
 class Statement(Form[R]):
@@ -138,14 +148,19 @@ class Statement(Form[R]):
 def _loader(clause: Any, row: Callable[..., Any], dialect: DefaultDialect) -> Callable[[Sequence[Any]], Any]:
     columns = list(clause.exported_columns)
     names = [column.name for column in columns]
-    processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+    # Both drivers give bytes as they are; SQLAlchemy's processor for them would only look at them.
+    processors = [
+        None
+        if isinstance(column.type, LargeBinary)
+        else column.type.dialect_impl(dialect).result_processor(dialect, None)
+        for column in columns
+    ]
     converted = [(at, processor) for at, processor in enumerate(processors) if processor is not None]
 
     def values(raw: Sequence[Any]) -> list[Any]:
         cells = list(raw)
         for at, processor in converted:
-            if cells[at] is not None:
-                cells[at] = processor(cells[at])
+            cells[at] = processor(cells[at])
         return cells
 
     if isinstance(row, type) and issubclass(row, Record):

@@ -15,7 +15,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -66,7 +66,7 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-_Gathered = list[tuple[str, list[Any]]]  # statements with their parameters, to be run before the commit
+_Gathered = list[tuple[str, Sequence[Any]]]  # statements with their parameters, to be run before the commit
 
 
 class SqliteUnit(Unit):

@@ -16,7 +16,7 @@ Nothing here knows what is stored; see ``store.statements`` for that.
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -56,7 +56,7 @@ _ANYTHING = "*"
 _TOPIC = re.compile(r"[a-zA-Z0-9:_-]+")
 _BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({TURN})"
 
-_Gathered = list[tuple[str, list[Any]]]  # statements with their parameters, to be run before the commit
+_Gathered = list[tuple[str, Sequence[Any]]]  # statements with their parameters, to be run before the commit
 
 
 class PostgresUnit(Unit):

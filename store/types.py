@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Enum, String, Text
@@ -40,10 +41,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     # The same, without the layers that SQLAlchemy puts around the two above: these run dozens of times a request.
 
     def bind_processor(self, dialect: Dialect) -> Any:
-        return _or_none(_to_text if dialect.name == "sqlite" else _to_utc)
+        return _to_text_or_none if dialect.name == "sqlite" else _or_none(_to_utc)
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
-        return _or_none(_from_text if dialect.name == "sqlite" else _to_utc)
+        return _from_text_or_none if dialect.name == "sqlite" else _or_none(_to_utc)
 
 
 def _to_utc(value: datetime) -> datetime:
@@ -60,6 +61,20 @@ def _to_text(value: datetime) -> str:
 
 def _from_text(value: str) -> datetime:
     return _to_utc(datetime.fromisoformat(value))
+
+
+# One request's few times are written and read many times within moments: as columns, in events, by the next call.
+_REMEMBERED_TIMES = 4_096
+
+
+@lru_cache(_REMEMBERED_TIMES)
+def _to_text_or_none(value: datetime | None) -> str | None:
+    return None if value is None else _to_text(value)
+
+
+@lru_cache(_REMEMBERED_TIMES)
+def _from_text_or_none(value: str | None) -> datetime | None:
+    return None if value is None else _from_text(value)
 
 
 def _or_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -110,10 +125,12 @@ class Word(Enum):
 
     def bind_processor(self, dialect: Dialect) -> Any:
         # A member is a str, and yet sqlite3 is twice as fast with a plain one.
-        return _or_none({word: str(word.value) for word in self.enum_class or ()}.__getitem__)
+        texts: dict[Any, str | None] = {None: None, **{one: str(one.value) for one in self.enum_class or ()}}
+        return texts.__getitem__
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
-        return _or_none({word.value: word for word in self.enum_class or ()}.__getitem__)
+        words: dict[str | None, Any] = {None: None, **{word.value: word for word in self.enum_class or ()}}
+        return words.__getitem__
 
 
 def word(vocabulary: type[StrEnum]) -> Word:

@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy.types import NullType, TypeDecorator
 
 import store
-from store.compiled import _REQUIRED, Form, Statement, postgresql
+from store.compiled import Statement, postgresql
 from store.types import UtcDateTime, Word
 from tests.conftest import START
 
@@ -47,14 +47,10 @@ def _sample(kind: Any) -> Any:
     return {str: "[]", int: 1, bytes: b"x", bool: False, datetime: START}[kind.python_type]
 
 
-def _names(form: Form[Any]) -> set[str]:
-    return {name for name, _, constant in form._parameters if constant is _REQUIRED}
-
-
 def test_both_forms_take_the_same_parameters() -> None:
     assert len(STATEMENTS) > 150
     for name, statement in STATEMENTS.items():
-        assert (name, _names(statement)) == (name, _names(statement.postgresql))
+        assert (name, statement.parameters) == (name, statement.postgresql.parameters)
 
 
 async def test_postgresql_takes_every_statement(postgres_url: str) -> None:

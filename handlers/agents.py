@@ -14,7 +14,7 @@ from bot.call import parse_submission
 from bot.creation import Creation
 from bot.errors import BadInput, Limited
 from bot.instances import Instances
-from handlers.protocol import Answer, Bodies, key_of, routes_of, token_of
+from handlers.protocol import Answer, Bodies, Count, key_of, routes_of, token_of
 from handlers.wire import parse_outcome, parse_request_id, parse_wait, render_request
 from store.tables import Instance
 
@@ -23,7 +23,7 @@ class AgentsApi:
     """The agents' routes over the use cases.
 
     For the metrics every long poll is held inside a ``waiting_poll()``, and the code of every request that was made
-    nothing of, because its agent has a limit, goes to ``count_limited``.
+    nothing of, because its agent has a limit, goes to ``count_limited``, every answer to ``count_answer``.
     """
 
     def __init__(
@@ -33,23 +33,27 @@ class AgentsApi:
         instances: Instances,
         waiting_poll: Callable[[], AbstractContextManager[object]] = nullcontext,
         count_limited: Callable[[str], None] = lambda code: None,
+        count_answer: Count | None = None,
     ) -> None:
         self._creation = creation
         self._approvals = approvals
         self._instances = instances
         self._waiting_poll = waiting_poll
         self._count_limited = count_limited
+        self._count_answer = count_answer
         self._bodies = Bodies()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return routes_of(
             {
+                # aiohttp tries these one after the other: what every call passes comes first.
                 "/v1/requests": {hdrs.METH_POST: self._create},
-                "/v1/requests/{id}": {hdrs.METH_GET: self._read, hdrs.METH_DELETE: self._cancel},
                 "/v1/requests/{id}/consume": {hdrs.METH_POST: self._consume},
                 "/v1/requests/{id}/outcome": {hdrs.METH_POST: self._report_outcome},
-            }
+                "/v1/requests/{id}": {hdrs.METH_GET: self._read, hdrs.METH_DELETE: self._cancel},
+            },
+            self._count_answer,
         )
 
     async def _create(self, http_request: web.Request) -> Answer:

@@ -359,7 +359,10 @@ class Service:
 
     def _agents_api(self) -> AgentsApi:
         metrics = self.metrics
-        return AgentsApi(self.creation, self.approvals, self.instances, metrics.waiting_poll, metrics.request_limited)
+        return AgentsApi(
+            self.creation, self.approvals, self.instances,
+            metrics.waiting_poll, metrics.request_limited, metrics.http_response,
+        )  # fmt: skip
 
     async def _check_database(self) -> None:
         # In a writing transaction: a database that only reads would answer every agent with 503.

@@ -6,13 +6,18 @@ the protocol's error body (agent-api.md). Nothing here decides anything, and not
 This is on the hot path (design.md): what can be put together beforehand is.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from email.utils import formatdate
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TypeVar
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.web_protocol import RequestPayloadError
 from multidict import istr
 from uuid_utils import uuid4
@@ -50,6 +55,8 @@ T = TypeVar("T")
 Answer = tuple[int, bytes | None]
 """A status and a JSON body, or none."""
 Handler = Callable[[web.Request], Awaitable[Answer]]
+Count = Callable[[str | None, int], None]
+"""Told the route and the status of each answer, for the metrics."""
 
 
 class _HttpRefusal(Refusal):
@@ -79,11 +86,15 @@ _HEADERS_OF: dict[int, dict[str, str]] = {
 }
 
 
-def routes_of(table: Mapping[str, Mapping[str, Handler]]) -> list[web.RouteDef]:
-    """Return the routes of ``table`` (path, method), with those that answer a wrong method in the protocol's words."""
+def routes_of(table: Mapping[str, Mapping[str, Handler]], count: Count | None = None) -> list[web.RouteDef]:
+    """Return the routes of ``table`` (path, method), with those that answer a wrong method in the protocol's words.
+
+    With ``count`` successful answers take the short way (``_JsonAnswer``), which must count them itself.
+    """
     routes = []
     for path, handlers in table.items():
-        routes += [web.route(method, ROOT + path, serve(handler)) for method, handler in handlers.items()]
+        counted = None if count is None else partial(count, ROOT + path)
+        routes += [web.route(method, ROOT + path, serve(handler, counted)) for method, handler in handlers.items()]
         routes.append(web.route(hdrs.METH_ANY, ROOT + path, serve(_wrong_method(", ".join(sorted(handlers))))))
     return routes
 
@@ -128,6 +139,9 @@ async def _read_json(http_request: web.Request) -> bytes:
         raise _HttpRefusal(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Send the body without Content-Encoding."
         )
+    content = http_request.content
+    if content.is_eof() and content.total_bytes <= LARGE_BODY_BYTES:
+        return content.read_nowait()  # a small body usually comes with its headers
     return await http_request.read()
 
 
@@ -147,22 +161,69 @@ async def _unknown_path(http_request: web.Request) -> Answer:
 # --- responses --------------------------------------------------------------------------------------------
 
 
-def serve(handle: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Turn what ``handle`` returns or raises into the protocol's response."""
+def serve(
+    handle: Handler, counted: Callable[[int], None] | None = None
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Turn what ``handle`` returns or raises into the protocol's response. ``counted``: see ``routes_of``."""
 
     async def serve(http_request: web.Request) -> web.StreamResponse:
         http_id = str(uuid4())
         try:
             status, body = await handle(http_request)
-            if body is None:
-                return web.Response(status=status, headers={_X_REQUEST_ID: http_id})
-            return web.Response(body=body, status=status, headers={hdrs.CONTENT_TYPE: _JSON, _X_REQUEST_ID: http_id})
         except ConnectionError:  # nobody is there any more
             raise
         except Exception as error:
             return _answer_failure(error, http_id)
+        if body is None:
+            return web.Response(status=status, headers={_X_REQUEST_ID: http_id})
+        if counted is not None and http_request.keep_alive and http_request.version == HttpVersion11:
+            counted(status)
+            return _JsonAnswer(status, http_id, body)
+        return web.Response(body=body, status=status, headers={hdrs.CONTENT_TYPE: _JSON, _X_REQUEST_ID: http_id})
 
     return serve
+
+
+class _JsonAnswer(web.StreamResponse):
+    """A JSON body with its headers as one piece of bytes, for HTTP/1.1 on a connection that is kept.
+
+    A ``web.Response`` gathers its headers one by one, asks who wants to change or count them, and writes them through
+    a writer that could also compress and chunk. All that costs more than a use case; nothing of it is wanted here.
+    """
+
+    def __init__(self, status: int, http_id: str, body: bytes) -> None:
+        super().__init__(status=status)
+        head = f"{_HEADS[status]}{http_id}\r\nContent-Length: {len(body)}\r\n{_date_header(int(time.time()))}"
+        self._whole = head.encode() + body
+
+    @property
+    def keep_alive(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
+        """Send all of it. Raises ``ConnectionResetError`` when nobody is there any more, as aiohttp's own do."""
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("Cannot write to closing transport")
+        transport.write(self._whole)
+        await request.writer.drain()  # waits for a client that does not read what it is sent
+        return request.writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to be sent."""
+
+
+_HEADS = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {_JSON}\r\nServer: {SERVER_SOFTWARE}\r\n"
+    f"{_X_REQUEST_ID}: "
+    for status in (HTTPStatus.OK, HTTPStatus.CREATED)
+}
+
+
+@lru_cache(1)
+def _date_header(second: int) -> str:
+    """The header of the date at ``second`` of Unix time, and the end of the headers."""
+    return f"Date: {formatdate(second, usegmt=True)}\r\n\r\n"
 
 
 def _answer_failure(error: Exception, http_id: str) -> web.Response:

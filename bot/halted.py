@@ -41,6 +41,11 @@ def pause_among(halts: Sequence[Halt]) -> Halt | None:
     return next(iter(pauses_among(halts)), None)
 
 
+def touches(halt: Halt, agent: str, rule: str) -> bool:
+    """Tell whether ``halt`` stops the calls of ``agent`` under ``rule``, as the statements that ask for it do."""
+    return halt.scope is HaltScope.ALL or halt.name == (agent if halt.scope is HaltScope.AGENT else rule)
+
+
 def pauses_among(halts: Sequence[Halt]) -> tuple[Halt, ...]:
     """Return the pauses among ``halts``, what lasts the longest first: until when it all lasts is what people ask."""
     pauses = [halt for halt in halts if halt.effect is HaltEffect.DENY]

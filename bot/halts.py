@@ -31,6 +31,7 @@ from bot.events import EventType, append_event, commit
 from bot.halted import name_of
 from bot.hearings import Act
 from bot.overrides import is_reason
+from bot.pause_draws import wish_to_draw_paused
 from bot.people import Directory, Facts
 from bot.policy import Policy, barred, reviewer_usergroups, reviews
 from bot.rulebook import Rulebook
@@ -219,6 +220,7 @@ class Halts:
             until=until.isoformat() if until else None, reason=commit(begun.salt, case.reason.encode()),
         )  # fmt: skip
         unit.announce(HaltsChanged(until))
+        await wish_to_draw_paused(unit, begun, now)
         if target.scope is HaltScope.RULE:
             await wish_to_draw_digest(unit, target.name, "halted", now)
         return begun
@@ -262,6 +264,7 @@ async def _end_halt(
         reason=commit(halt.salt, reason.encode()) if reason is not None else None,
     )  # fmt: skip
     unit.announce(HaltsChanged(None))
+    await wish_to_draw_paused(unit, ended, now)
     if halt.scope is HaltScope.RULE:
         await wish_to_draw_digest(unit, halt.name, "resumed", now)
     return ended

@@ -19,6 +19,7 @@ from bot.events import EventType, append_event
 from bot.expiries import EXPIRED, Expired, load_expired
 from bot.gathering import gather, lose_queue
 from bot.notices import Fact, admins_until_now, facts_of
+from bot.pause_draws import LOOKS_AGAIN_AFTER, ask_for_some, note_shown
 from bot.redaction import Redactor
 from bot.rulebook import Rulebook
 from bot.tellings import record_told
@@ -61,7 +62,14 @@ class QueueJob:
     queue_id: int
 
 
-Task = Job | Notice | QueueJob | DigestJob | Expired
+@dataclass(frozen=True, slots=True)
+class PauseJob:
+    """A claimed intent to look which cards must show a pause, or show it no more. See ``bot.pause_draws``."""
+
+    intent: Intent
+
+
+Task = Job | Notice | QueueJob | DigestJob | Expired | PauseJob
 """A claimed intent with what it takes to carry it out, whatever it is about."""
 
 
@@ -119,6 +127,8 @@ class Outbox:
             return QueueJob(intent, int(facts_of(intent)["queue"]))
         if intent.kind in (IntentKind.POST_DIGEST, IntentKind.DRAW_DIGEST):
             return DigestJob(intent, int(facts_of(intent)["digest"]))
+        if intent.kind is IntentKind.DRAW_PAUSED:
+            return PauseJob(intent)
         if intent.kind is IntentKind.TELL_ADMINS:
             facts = facts_of(intent)
             return Notice(intent, facts, self._rulebook.policy.admins | admins_until_now(facts))
@@ -164,15 +174,17 @@ class Outbox:
         )
         return bool(marked)
 
-    async def posted(self, job: Job, channel: str, ts: str) -> None:
+    async def posted(self, job: Job, channel: str, ts: str, *, as_drawn: bool = True) -> None:
         """Record that a card is in Slack, and that its intent is done.
 
         The state may have changed between drawing and posting; the change's own wish to draw is still in the outbox.
+        ``as_drawn``: it was posted just now, from the job's drawing, and not found.
         """
 
         async def work(unit: Unit) -> None:
             if job.card is not None:
-                await self._mark_posted(unit, job.card, job.drawing.request, channel, ts)
+                drawing = job.drawing
+                await self._mark_posted(unit, job.card, drawing.request, channel, ts, drawing if as_drawn else None)
             await self._finish(unit, job)
 
         await self._store.write(work)
@@ -180,6 +192,26 @@ class Outbox:
     async def done(self, job: Task) -> None:
         """Record that an intent is carried out; a drawing fulfils every older wish to draw the same card."""
         await self._store.write(partial(self._finish, job=job))
+
+    async def drawn(self, job: Job) -> None:
+        """Record that a card was drawn anew in Slack, and with it what pause it shows."""
+
+        async def work(unit: Unit) -> None:
+            if await self._finish(unit, job) and job.card is not None:
+                await note_shown(unit, job.card, job.drawing.request, job.drawing, self._clock())
+
+        await self._store.write(work)
+
+    async def ask_for_paused(self, job: PauseJob) -> timedelta | None:
+        """Ask for some cards to be drawn because of pauses. Returns when to be asked again, None once it is done."""
+
+        async def work(unit: Unit) -> timedelta | None:
+            if await ask_for_some(unit, self._clock()):
+                return LOOKS_AGAIN_AFTER
+            await self._finish(unit, job)
+            return None
+
+        return await self._store.write(work)
 
     async def told(self, task: Job | Notice | Expired, people: Iterable[str], failed: Mapping[str, str]) -> None:
         """Record that people were told, but for those who ``failed``, each with a code; and that the intent is done."""
@@ -315,17 +347,22 @@ class Outbox:
         cards = await self._store.peek(lambda unit: unit.all(statements.CARDS_OF, request_number=request_number))
         return [card for card in cards if card.state is CardState.POSTING and card.attempted_at is not None]
 
-    async def found(self, card: Card, channel: str, ts: str) -> None:
-        """Record that a card whose answer was lost is in Slack after all. Its intent finds it posted."""
+    async def found(self, card: Card, channel: str, ts: str, drawing: Drawing | None = None) -> None:
+        """Record that a card whose answer was lost is in Slack after all. Its intent finds it posted.
+
+        ``drawing``: what it was drawn from, for one that was posted just now.
+        """
 
         async def work(unit: Unit) -> None:
             request = await unit.one(statements.REQUEST, number=card.request_number)
             if request is not None:
-                await self._mark_posted(unit, card, request, channel, ts)
+                await self._mark_posted(unit, card, request, channel, ts, drawing)
 
         await self._store.write(work)
 
-    async def _mark_posted(self, unit: Unit, card: Card, request: Request, channel: str, ts: str) -> None:
+    async def _mark_posted(
+        self, unit: Unit, card: Card, request: Request, channel: str, ts: str, drawing: Drawing | None
+    ) -> None:
         """Record where a card's message is, if that is news."""
         now = self._clock()
         if await unit.run(statements.MARK_CARD_POSTED, card_id=card.id, channel_=channel, ts_=ts, posted_at_=now):
@@ -333,6 +370,7 @@ class Outbox:
                 unit, now, EventType.CARD_POSTED, request,
                 card=card.id, place=card.place.value, channel=channel, ts=ts,
             )  # fmt: skip
+            await note_shown(unit, card, request, drawing, now)
 
     @staticmethod
     async def _finish(unit: Unit, job: Task) -> bool:

@@ -19,6 +19,7 @@ class Card(Record):
     the message may be there although its answer was lost.
 
     One that was gathered on a queue card (``queue_id``) is a line of that message: it has a channel and no ``ts``.
+    ``shown_pause`` is what the message says of pauses (``bot.pause_draws``), null for nothing.
     """
 
     id: int = row_number()
@@ -34,6 +35,7 @@ class Card(Record):
     reposts: int = 0
     queue_id: int | None = refers_to("queues.id", optional=True)
     step_target_id: int | None = Field(default=None, sa_type=BIG)  # the target of a plan's step that it was sent for
+    shown_pause: str | None = Field(default=None, max_length=32)
 
 
 class CardTable(Card, table=True):

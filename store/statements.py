@@ -241,7 +241,9 @@ FORGET_ACTS = Statement(delete(acts).where(acts.c.at < param("before", acts.c.at
 # --- cards and modals -------------------------------------------------------------------------------------
 
 INSERT_CARD = Statement(
-    insert(cards).values(given(cards, "id", "channel", "ts", "attempted_at", "posted_at", "queue_id")).returning(cards),
+    insert(cards)
+    .values(given(cards, "id", "channel", "ts", "attempted_at", "posted_at", "queue_id", "shown_pause"))
+    .returning(cards),
     t.Card,
 )
 CARD = Statement(select(cards).where(cards.c.id == param("card_id", cards.c.id)), t.Card)

@@ -127,6 +127,8 @@ class IntentKind(StrEnum):
     POST_DIGEST = "post_digest"  # post a gathered notice of what a rule approved by itself
     DRAW_DIGEST = "draw_digest"  # draw a posted one anew: the rule was stopped, or approves by itself again
     END_PAGE = "end_page"  # tell a pager that what it was called for has ended
+    DRAW_PAUSED = "draw_paused"  # find the cards that must show a pause, or show it no more, some at a time
+    TELL_HALTED = "tell_halted"  # a DM to each whom it concerns that something was stopped, or goes on
 
 
 class StepState(StrEnum):

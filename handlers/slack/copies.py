@@ -79,7 +79,7 @@ class Copies:
             code = final_code(trouble, job)
             await self._outbox.drop(card)
             return code
-        await self._outbox.found(card, channel, ts)
+        await self._outbox.found(card, channel, ts, job.drawing)
         return None
 
     async def find(self, job: Job, card: Card) -> bool:

@@ -16,7 +16,7 @@ from bot.digests import DigestJob, Digests
 from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
 from bot.expiries import Expired
-from bot.outbox import Job, Notice, Outbox, QueueJob, Task
+from bot.outbox import Job, Notice, Outbox, PauseJob, QueueJob, Task
 from bot.people import Directory
 from bot.policy import judge, reviewer_usergroups, reviewer_users
 from bot.queues import Queues
@@ -46,6 +46,7 @@ from handlers.slack.trouble import (
     UnknownPerson,
     WorkspaceClosed,
 )
+from store.statements_pauses import PAUSE
 from store.tables import Card, CardState, IntentKind, OverrideKind, Place, Status
 
 POST_PACE = Pace(timedelta(seconds=1), burst=3)  # for each channel: about one new message a second
@@ -99,6 +100,8 @@ class SlackCarrier:
                 await self._queues.carry_out(job)
             elif isinstance(job, DigestJob):
                 await self._digests.carry_out(job)
+            elif isinstance(job, PauseJob):
+                await self._ask_for_paused(job)
             elif isinstance(job, Expired):
                 await self._expired.tell(job)
             elif job.intent.kind is IntentKind.POST_CARD:
@@ -130,7 +133,7 @@ class SlackCarrier:
         if card.attempted_at is not None and card.id not in self._absent:
             sighting = await find_card(self._client, card, request)
             if sighting is not None:
-                await self._outbox.posted(job, sighting.channel, sighting.ts)
+                await self._outbox.posted(job, sighting.channel, sighting.ts, as_drawn=False)
                 return
         if request.status is not Status.PENDING:
             self._posts.forget(card.target, job.intent.id)
@@ -232,7 +235,8 @@ class SlackCarrier:
         if closed is not None:
             await self._leave(job, card, closed)
             return
-        wait_for_turn(self._draws, _UPDATE, job.intent, self._clock())
+        # What somebody just did is seen before what is drawn because of a pause: that may be thousands of cards.
+        wait_for_turn(self._draws, _UPDATE, job.intent, self._clock(), first=job.intent.reason != PAUSE)
         drawing = job.drawing
         message = render_tries(drawing) if card.place is Place.THREAD else render_card(drawing, self._clock())
         try:
@@ -242,6 +246,8 @@ class SlackCarrier:
             raise
         except MessageGone:
             await self._outbox.card_deleted(card.channel, card.ts)
+            await self._outbox.done(job)
+            return
         except (PlaceClosed, UnknownPerson) as trouble:
             await self._leave(job, card, trouble.code)
             return
@@ -249,7 +255,7 @@ class SlackCarrier:
             if isinstance(trouble, Refused) and job.intent.attempts < PATIENT_TRIES:
                 raise NotNow(trouble.code) from trouble
             self._give_up(job, trouble.code)
-        await self._outbox.done(job)
+        await self._outbox.drawn(job)
 
     async def _leave(self, job: Job, card: Card, code: str) -> None:
         """Draw nothing where a card's place closed after it was posted; a pending request is asked about elsewhere."""
@@ -260,7 +266,11 @@ class SlackCarrier:
         self._draws.forget(_UPDATE, job.intent.id)
         if card.place is not Place.THREAD:
             self._give_up(job, code)
-        await self._outbox.done(job)
+        await self._outbox.drawn(job)
+
+    async def _ask_for_paused(self, job: PauseJob) -> None:
+        if (again := await self._outbox.ask_for_paused(job)) is not None:
+            raise NotNow("paced", again, counts=False)
 
     # --- tell people ---
 

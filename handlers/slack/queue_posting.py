@@ -121,7 +121,7 @@ class QueuePosting:
         if listing.total and await self._is_closed(job, queue):
             return
         wait_for_turn(self._own_draws, str(queue.id), job.intent, self._clock())
-        wait_for_turn(self._draws, UPDATE, job.intent, self._clock())
+        wait_for_turn(self._draws, UPDATE, job.intent, self._clock(), first=True)
         message = render_queue(listing)
         try:
             await self._client.update(queue.channel, queue.ts, message.text, message.blocks)

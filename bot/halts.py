@@ -10,13 +10,11 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import TypeVar
 
 from bot.changes import HaltsChanged
 from bot.clock import Clock
-from bot.config import Rule, Settings
 from bot.digests import wish_to_draw_digest
 from bot.errors import (
     AlreadyHalted,
@@ -28,37 +26,23 @@ from bot.errors import (
     UnknownTarget,
 )
 from bot.events import EventType, append_event, commit
-from bot.halted import name_of
+from bot.halt_notices import wish_to_tell
+from bot.halt_rights import EVERYTHING, STOPPERS, Right, Target, Touched, denies_too, right_over, touched, why_not_end
 from bot.hearings import Act
 from bot.overrides import is_reason
 from bot.pause_draws import wish_to_draw_paused
-from bot.people import Directory, Facts
-from bot.policy import Policy, barred, reviewer_usergroups, reviews
+from bot.people import Directory
+from bot.policy import barred
 from bot.rulebook import Rulebook
 from store import statements, statements_halts
 from store.engine import Store
-from store.tables import Halt, HaltEffect, HaltScope, Rank
+from store.tables import Halt, HaltEffect, HaltScope
 from store.unit import Unit
 
 T = TypeVar("T")
 
 MAX_REASON = 1000
 _SALT_BYTES = 16
-_HEIGHT = {Rank.OWNER: 0, Rank.REVIEWER: 1, Rank.ADMIN: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is stopped: an agent, a rule, or all of it. ``name`` is empty for all."""
-
-    scope: HaltScope
-    name: str = ""
-
-    def __str__(self) -> str:
-        return name_of(self.scope, self.name)
-
-
-EVERYTHING = Target(HaltScope.ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +178,7 @@ class Halts:
             raise UnknownTarget(f"There is no {target.scope} {target.name} in the configuration.")
         rank = case.right.rank
         if rank is None:
-            raise NotYourPause(_STOPPERS[target.scope])
+            raise NotYourPause(STOPPERS[target.scope])
         if until is not None and until <= now:
             raise NotATime("That time is over already.", code="time_is_over")
         if effect is HaltEffect.ASK:
@@ -203,7 +187,7 @@ class Halts:
             if any(rule.stage != "autonomous" for rule in case.touched.rules):
                 raise AlreadyHalted(f"{target} asks people anyway. Nothing changed.", code="rule_asks")
         if own is not None:
-            if _why_not_end(own, act.user_id, case.right) is not None:
+            if why_not_end(own, act.user_id, case.right) is not None:
                 raise AlreadyHalted("You paused it before, on a right that you no longer have. That pause goes on.")
             await _end_halt(unit, own, now, "replaced", act.user_id, case.reason)
         begun = await unit.one(
@@ -223,6 +207,7 @@ class Halts:
         await wish_to_draw_paused(unit, begun, now)
         if target.scope is HaltScope.RULE:
             await wish_to_draw_digest(unit, target.name, "halted", now)
+        await wish_to_tell(unit, target, now)
         return begun
 
     @staticmethod
@@ -235,16 +220,17 @@ class Halts:
             if not case.touched.is_known:
                 raise UnknownTarget(f"There is no {case.target.scope} {case.target.name} in the configuration.")
             raise NotHalted(f"{case.target} is not paused or stopped.")
-        kept = [(halt, why) for halt in halts if (why := _why_not_end(halt, act.user_id, case.right))]
+        kept = [(halt, why) for halt in halts if (why := why_not_end(halt, act.user_id, case.right))]
         left = tuple(halt for halt, _ in kept)
         if len(left) == len(halts):
             raise kept[0][1]
         ended = [
             await _end_halt(unit, halt, now, "resumed", act.user_id, case.reason) for halt in halts if halt not in left
         ]
+        await wish_to_tell(unit, case.target, now)
         gone = {halt.id for halt in ended} | {halt.id for halt in left}
         in_force = await unit.all(statements_halts.HALTS_IN_FORCE, now=now)
-        still = (halt for halt in in_force if halt.id not in gone and _denies_too(halt, case.target, case.touched))
+        still = (halt for halt in in_force if halt.id not in gone and denies_too(halt, case.target, case.touched))
         return Resumed(tuple(ended), left, tuple(still))
 
 
@@ -270,46 +256,6 @@ async def _end_halt(
     return ended
 
 
-# --- who may (pure) ---
-
-
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """The rules and agents of today's configuration that a halt touches. ``is_known``: whether there is such a one."""
-
-    is_known: bool
-    rules: tuple[Rule, ...]
-    agents: frozenset[str]
-
-    @property
-    def usergroups(self) -> frozenset[str]:
-        """The user groups whose members review one of the rules."""
-        return frozenset(group for rule in self.rules for group in reviewer_usergroups(rule.as_frozen))
-
-
-def _denies_too(halt: Halt, target: Target, known: Touched) -> bool:
-    """Tell whether ``halt`` denies calls of ``target``, which touches ``known``."""
-    other = Target(halt.scope, halt.name)
-    if halt.effect is not HaltEffect.DENY:
-        return False
-    if other == target or HaltScope.ALL in (other.scope, target.scope):
-        return True
-    if other.scope is target.scope:
-        return False
-    return halt.name in (known.agents if other.scope is HaltScope.AGENT else {rule.name for rule in known.rules})
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """What somebody may do about a target. ``rank``: the highest ground on which they may stop it, None for none.
-
-    ``owns``: whether they own an agent that it touches.
-    """
-
-    rank: Rank | None
-    owns: bool
-
-
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One act's moment inside its transaction. ``halts``: what stops the very same target now."""
@@ -322,61 +268,6 @@ class _Case:
     halts: tuple[Halt, ...]
     now: datetime
     is_repeat: bool
-
-
-def touched(target: Target, settings: Settings) -> Touched:
-    """Return what ``target`` touches."""
-    if target.scope is HaltScope.ALL:
-        return Touched(True, tuple(settings.rules), frozenset(settings.agents))
-    if target.scope is HaltScope.AGENT:
-        rules = tuple(rule for rule in settings.rules if fnmatchcase(target.name, rule.agent))
-        known = target.name in settings.agents
-        return Touched(known, rules if known else (), frozenset({target.name} if known else ()))
-    rules = tuple(rule for rule in settings.rules if rule.name == target.name)
-    agents = (agent for agent in settings.agents for rule in rules if fnmatchcase(agent, rule.agent))
-    return Touched(bool(rules), rules, frozenset(agents))
-
-
-def right_over(user_id: str, known: Touched, policy: Policy, facts: Facts) -> Right:
-    """Return what a member in good standing may do about what is touched."""
-    owned = [user_id in policy.owners(agent) for agent in known.agents]
-    rank = None
-    if user_id in policy.admins:
-        rank = Rank.ADMIN
-    elif any(reviews(user_id, rule.as_frozen, facts) for rule in known.rules):
-        rank = Rank.REVIEWER
-    elif owned and all(owned):
-        rank = Rank.OWNER
-    return Right(rank, any(owned))
-
-
-_STOPPERS = {
-    HaltScope.AGENT: "Only reviewers of the agent's rules, its owners and admins can stop it.",
-    HaltScope.RULE: "Only reviewers of the rule, owners of all its agents and admins can stop it.",
-    HaltScope.ALL: "Only reviewers and admins can stop everything.",
-}
-
-
-def _why_not_end(halt: Halt, user_id: str, right: Right) -> NotYourPause | None:
-    """Say why somebody may not end ``halt``; None if they may."""
-    is_own = halt.user_id == user_id
-    if right.owns and not is_own:
-        return NotYourPause("You own an agent that somebody else stopped. Another one lets it go on.", code="owner")
-    if right.rank is None:
-        return NotYourPause("You may not let this go on. Its reviewers and admins may.")
-    if halt.effect is HaltEffect.ASK:
-        # Lifting a stop gives the rule its say back: that is never the owner's own to give, but as an admin.
-        if right.rank is Rank.ADMIN or (right.rank is Rank.REVIEWER and not right.owns):
-            return None
-        return NotYourPause("Only an admin, or a reviewer who does not own the agent, can lift this.", code="owner")
-    if _HEIGHT[right.rank] < _HEIGHT[halt.rank]:
-        return NotYourPause(f"{_BY_RANK[halt.rank]} paused this, and only {_ABOVE[halt.rank]} can resume it.",
-                            code="lower_rank")  # fmt: skip
-    return None
-
-
-_BY_RANK = {Rank.OWNER: "An owner", Rank.REVIEWER: "A reviewer", Rank.ADMIN: "An admin"}
-_ABOVE = {Rank.OWNER: "owners, reviewers and admins", Rank.REVIEWER: "reviewers and admins", Rank.ADMIN: "admins"}
 
 
 def _checked(reason: str) -> str:

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from bot.ahead import Ahead, Held
 from bot.clock import Clock
-from bot.halts import EVERYTHING, Halts, Target, right_over, touched
+from bot.halt_rights import EVERYTHING, Target, right_over, touched
+from bot.halts import Halts
 from bot.people import Directory
 from bot.periods import Period
 from bot.policy import barred

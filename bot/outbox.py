@@ -18,6 +18,8 @@ from bot.drawings import Drawing, load_drawing
 from bot.events import EventType, append_event
 from bot.expiries import EXPIRED, Expired, load_expired
 from bot.gathering import gather, lose_queue
+from bot.halt_notices import HaltNotice, load_notice
+from bot.halt_rights import Target
 from bot.notices import Fact, admins_until_now, facts_of
 from bot.pause_draws import LOOKS_AGAIN_AFTER, ask_for_some, note_shown
 from bot.redaction import Redactor
@@ -26,7 +28,7 @@ from bot.tellings import record_told
 from store import statements, statements_expired, statements_queues
 from store.compiled import changed_record
 from store.engine import Store
-from store.tables import Card, CardState, Intent, IntentKind, Place, Request, Status
+from store.tables import Card, CardState, HaltScope, Intent, IntentKind, Place, Request, Status
 from store.unit import Unit
 
 LEASE = timedelta(seconds=60)
@@ -69,7 +71,7 @@ class PauseJob:
     intent: Intent
 
 
-Task = Job | Notice | QueueJob | DigestJob | Expired | PauseJob
+Task = Job | Notice | QueueJob | DigestJob | Expired | PauseJob | HaltNotice
 """A claimed intent with what it takes to carry it out, whatever it is about."""
 
 
@@ -129,6 +131,11 @@ class Outbox:
             return DigestJob(intent, int(facts_of(intent)["digest"]))
         if intent.kind is IntentKind.DRAW_PAUSED:
             return PauseJob(intent)
+        if intent.kind is IntentKind.TELL_HALTED:
+            facts = facts_of(intent)
+            target = Target(HaltScope(str(facts["scope"])), str(facts["name"]))
+            policy, now = self._rulebook.policy, self._clock()
+            return await self._store.peek(lambda unit: load_notice(unit, intent, target, policy, now))
         if intent.kind is IntentKind.TELL_ADMINS:
             facts = facts_of(intent)
             return Notice(intent, facts, self._rulebook.policy.admins | admins_until_now(facts))
@@ -213,12 +220,16 @@ class Outbox:
 
         return await self._store.write(work)
 
-    async def told(self, task: Job | Notice | Expired, people: Iterable[str], failed: Mapping[str, str]) -> None:
+    async def told(
+        self, task: Job | Notice | Expired | HaltNotice, people: Iterable[str], failed: Mapping[str, str]
+    ) -> None:
         """Record that people were told, but for those who ``failed``, each with a code; and that the intent is done."""
         request = task.drawing.request if isinstance(task, Job) else None
         facts: dict[str, str | int] = {"reason": task.intent.reason}
         if isinstance(task, Expired):
             facts |= {"agent": task.agent, "count": task.count}
+        if isinstance(task, HaltNotice):
+            facts |= {"scope": task.target.scope.value, "name": task.target.name}
 
         async def work(unit: Unit) -> None:
             if await self._finish(unit, task):

@@ -76,10 +76,11 @@ DRAWS_UNDER_WAY = Statement(
     select(func.count()).select_from(outbox).where(outbox.c.kind == t.IntentKind.DRAW_CARD, outbox.c.reason == PAUSE),
     int,
 )
-# A wish to look that nobody has taken up yet serves for every change until then.
-_lane = param("lane", outbox.c.lane)
-WAITING_IN_LANE = Statement(
-    select(outbox.c.id).where(outbox.c.lane == _lane, outbox.c.leased_until.is_(None)).limit(1), int
+# A wish that nobody has taken up yet serves for every change until then: whoever takes it up waits for this one.
+HOLD_WAITING = Statement(
+    update(outbox)
+    .where(outbox.c.lane == param("lane", outbox.c.lane), outbox.c.leased_until.is_(None))
+    .values(due_at=outbox.c.due_at)
 )
 
 

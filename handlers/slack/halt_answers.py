@@ -3,18 +3,22 @@
 import json
 from collections.abc import Sequence
 
+from bot.halt_notices import HaltNotice
+from bot.halt_rights import Target
 from bot.halted import name_of
-from bot.halts import MAX_REASON, Resumed, Target
+from bot.halts import MAX_REASON, Resumed
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, View, context, modal, plain, quote, section
 from handlers.slack.halt_words import TIME_WORDS, written
-from handlers.slack.text import date, excerpt, how_many, mrkdwn, user_mention
-from store.tables import Halt, HaltEffect
+from handlers.slack.text import date, excerpt, how_many, mrkdwn, plain_date, user_mention
+from store.tables import Halt, HaltEffect, HaltScope
 
 STOP_SUBMITTED = "halt_stop_submitted"
 LIFT_SUBMITTED = "halt_lift_submitted"
 REASON_BLOCK = REASON_INPUT = "halt_reason"
 _MOST_LISTED = 10
+MOST_NAMED = 3
+"""So many stops of one target a notice tells of each way, the newest of what ended."""
 _UNREAD = ("No time was read in that reason. A time is written as in `for 2h` or `until Monday 9:00`.",)
 _REASON_CHARACTERS, _REASON_LINES = 300, 4
 
@@ -59,6 +63,50 @@ def render_in_force(halts: Sequence[Halt], usage: str) -> Message:
     title = "This is stopped now:" if halts else "Nothing is paused or stopped that you could resume."
     more = [f"{len(halts) - _MOST_LISTED} more are not listed here."] if len(halts) > _MOST_LISTED else []
     return _told(title, halts[:_MOST_LISTED], *more, f"Type `{COMMAND} {mrkdwn(usage)}`.", named=True)
+
+
+def render_notice(notice: HaltNotice) -> Message:
+    """Tell somebody whom it concerns what was stopped, or goes on. The lock screen has no names and no reasons."""
+    target, name = notice.target, mrkdwn(str(notice.target))
+    blocks: list[Block] = []
+    pauses = [one for one in notice.in_force if one.effect is HaltEffect.DENY]
+    if pauses:
+        last = max(pauses, key=lambda one: (one.until is None, one.until or one.at))
+        text = f"{name} is paused {f'until {plain_date(last.until)}' if last.until else 'until it is resumed'}."
+        does = "Its new calls are denied, nothing is approved, and no open approval is used."
+        words = _told(f"⏸ *{name} is paused* {_until(last)}.", notice.in_force[:MOST_NAMED], does)
+    elif notice.in_force:
+        text = f"{name} may not approve by itself now."
+        words = _told(f"🛑 *{name} may not approve by itself* until that is lifted.", notice.in_force[:MOST_NAMED])
+    else:
+        words = render_resumed(target, Resumed(notice.ended, still=notice.still))
+        text = f"{name} is still paused by others." if notice.still else f"{name} goes on."
+    blocks += words.blocks
+    if (rest := len(notice.in_force) - MOST_NAMED) > 0:
+        blocks.append(context([f"{how_many(rest, 'more stop')} of it."], "others"))
+    for one in notice.ended[-MOST_NAMED:]:
+        blocks += _ended(one)
+    if (rest := len(notice.ended) - MOST_NAMED) > 0:
+        blocks.append(context([f"{how_many(rest, 'earlier one')} ended too."], "earlier"))
+    why = "An admin of Signoff or an owner of an agent" if target.scope is HaltScope.ALL else "An owner of an agent"
+    blocks.append(context([f"{why} that this touches is told of it."], "why_told"))
+    return Message(text, blocks)
+
+
+def _until(halt: Halt) -> str:
+    return date(halt.until, "until ") if halt.until is not None else "until it is resumed"
+
+
+def _ended(halt: Halt) -> list[Block]:
+    """Who ended a stop, and why; also whose it was and why, which its beginning may not have told."""
+    done = "paused" if halt.effect is HaltEffect.DENY else "stopped"
+    by = f"{user_mention(halt.ended_by)} ended it" if halt.ended_by is not None else "its time was over"
+    at = f", {date(halt.ended_at)}" if halt.ended_at is not None else ""
+    blocks = [context([f"It was {done} by {user_mention(halt.user_id)}, {date(halt.at)}; {by}{at}:"], f"end_{halt.id}")]
+    if halt.end_reason:
+        shown = excerpt(halt.end_reason, _REASON_CHARACTERS, _REASON_LINES).shown
+        blocks.append(quote(shown, f"end_reason_{halt.id}"))
+    return blocks
 
 
 def render_form(title: str, callback_id: str, rule: str, *, asks: bool, modal_id: str) -> View:

@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bot.errors import NotATime, UnknownTarget
-from bot.halts import EVERYTHING, Target
+from bot.halt_rights import EVERYTHING, Target
 from bot.when import FILLERS, parse_when, read_length
 from handlers.manifest import COMMAND
 from handlers.slack.plain import unescaped

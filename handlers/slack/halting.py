@@ -11,8 +11,9 @@ import structlog
 from bot.clock import Clock
 from bot.digests import Digests
 from bot.errors import FactsUnavailable, ReasonMissing, Refusal, UnknownCard
+from bot.halt_rights import Target
 from bot.halted import can_ask
-from bot.halts import Halts, Target
+from bot.halts import Halts
 from bot.hearings import Act
 from bot.people import Directory, zone_of
 from bot.rulebook import Rulebook

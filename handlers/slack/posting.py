@@ -16,6 +16,7 @@ from bot.digests import DigestJob, Digests
 from bot.drawings import Drawing
 from bot.errors import FactsUnavailable
 from bot.expiries import Expired
+from bot.halt_notices import HaltNotice
 from bot.outbox import Job, Notice, Outbox, PauseJob, QueueJob, Task
 from bot.people import Directory
 from bot.policy import judge, reviewer_usergroups, reviewer_users
@@ -29,6 +30,7 @@ from handlers.slack.copies import PATIENT_TRIES
 from handlers.slack.digest_posting import DigestPosting
 from handlers.slack.escalating import MOST_DMS, Escalating
 from handlers.slack.expired import ExpiredNotices
+from handlers.slack.halt_notices import HaltNotices
 from handlers.slack.places import find_card, is_less_private, why_closed
 from handlers.slack.queue_posting import QUEUE_PACE, QueuePosting
 from handlers.slack.reach import Reach
@@ -86,6 +88,7 @@ class SlackCarrier:
         self._teller = Teller(client, self._posts, clock)
         self._queues = QueuePosting(client, directory, queues, clock, faults, self._posts, self._draws, queue_draws)
         self._digests = DigestPosting(client, directory, digests, clock, faults, self._posts, self._draws)
+        self._halts = HaltNotices(directory, outbox, self._teller, clock, faults)
         self._expired = ExpiredNotices(client, outbox, self._teller, faults)
         self._steps = Escalating(client, directory, outbox, queues, reach, self._teller, self._posts, clock, faults)
         self._threads = Threads(client, outbox, self._posts, clock)
@@ -100,6 +103,8 @@ class SlackCarrier:
                 await self._queues.carry_out(job)
             elif isinstance(job, DigestJob):
                 await self._digests.carry_out(job)
+            elif isinstance(job, HaltNotice):
+                await self._halts.tell(job)
             elif isinstance(job, PauseJob):
                 await self._ask_for_paused(job)
             elif isinstance(job, Expired):

@@ -11,7 +11,8 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import FactsUnavailable, ReasonMissing, UnknownCard
-from bot.halts import Halts, Target
+from bot.halt_rights import Target
+from bot.halts import Halts
 from bot.hearings import Act
 from handlers.slack.actions import Actions
 from handlers.slack.blocks import Block, View, modal, plain, section

@@ -9,7 +9,8 @@ from bot.ahead import Held, HeldDenial, HeldVote
 from bot.digests import Gathered
 from bot.drawings import Drawing
 from bot.events import EventType
-from bot.halts import Resumed, Target
+from bot.halt_rights import Target
+from bot.halts import Resumed
 from bot.homes import AgentHere, Overview
 from bot.periods import Period
 from bot.policy import Passed, Why

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bot.decisions import Act
-from bot.halts import EVERYTHING, Target
+from bot.halt_rights import EVERYTHING, Target
 from store.tables import HaltScope
 from tests.conftest import SAMPLE, Town
 

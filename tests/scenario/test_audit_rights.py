@@ -6,7 +6,7 @@ import pytest
 
 from bot.audit_rights import check_rights
 from bot.chain import Faults
-from bot.halts import Target
+from bot.halt_rights import Target
 from bot.reload import Reloads
 from store.engine import SqliteStore
 from store.tables import FullView, HaltScope, Instance, Request, Status, VoteKind

@@ -21,7 +21,7 @@ from bot.errors import (
     UnknownTarget,
 )
 from bot.events import commit
-from bot.halts import Target
+from bot.halt_rights import Target
 from store import statements, statements_halts
 from store.engine import SqliteStore
 from store.tables import DeciderKind, FullView, HaltEffect, HaltScope, Instance, Place, Rank, Request, Status, VoteKind

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.errors import FactsUnavailable, NotYourPause
-from bot.halts import Target
+from bot.halt_rights import Target
 from store.engine import SqliteStore
 from store.tables import HaltScope, Rank
 from tests.conftest import House, StandingClock, Town, furnish, sample_settings

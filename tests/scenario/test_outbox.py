@@ -8,6 +8,7 @@ from bot.decisions import Act, wish_to_draw
 from bot.outbox import LEASE, Job, Outbox
 from bot.redaction import Redactor
 from store.engine import SqliteStore
+from store.statements_pauses import PAUSE
 from store.tables import CardState, FullView, Instance, IntentKind, Place, Request, VoteKind
 from tests.conftest import TEAM, House, StandingClock, Town, furnish, sample_settings, submission
 from tests.scenario.queue_support import TWO_AGENTS
@@ -169,6 +170,9 @@ async def test_a_card_whose_answer_was_lost_can_be_found(house: House, request_m
     assert found.state is CardState.LIVE
     await house.outbox.posted(job, "C0REFUNDS", "1.1")  # its intent finds it there, and says it no second time
     assert _rows(house, "SELECT request_number FROM events WHERE type = 'card.posted'") == [(request_made.number,)]
+    [draw] = await house.outbox.claim(10)
+    assert draw.reason == PAUSE  # a pause may have begun or ended since it was drawn
+    await house.outbox.drawn(await house.outbox.load(draw))
     assert await house.outbox.waiting() == 0
 
 

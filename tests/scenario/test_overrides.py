@@ -24,7 +24,7 @@ from bot.errors import (
     Refusal,
     WrongPasscode,
 )
-from bot.halts import Target
+from bot.halt_rights import Target
 from bot.hearings import Act
 from store import statements
 from store.tables import DeciderKind, FullView, HaltScope, Instance, OutcomeStatus, Request, Status, VoteKind

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from bot.digests import Gathered
-from bot.halts import Resumed, Target
+from bot.halt_rights import Target
+from bot.halts import Resumed
 from handlers.slack.blocks import Message
 from handlers.slack.digest_card import LIFT, STOP, render_digest
 from handlers.slack.halt_answers import (

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.errors import NotATime, UnknownTarget
-from bot.halts import EVERYTHING, Target
+from bot.halt_rights import EVERYTHING, Target
 from handlers.slack.halt_words import parse_target, parse_until, written
 from store.tables import HaltScope
 

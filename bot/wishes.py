@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bot.changes import OutboxFilled
 from bot.events import body_bytes
-from store import statements, statements_queues
+from store import statements, statements_pauses, statements_queues
 from store.tables import IntentKind, Request, Status
 from store.unit import Unit
 
@@ -22,6 +22,7 @@ async def wish_to_draw(
                 await unit.run(statements.MARK_CARD_GONE, card_id=card.id)
             await wish_to_draw_queue(unit, card.queue_id, reason, now)
             continue
+        await unit.run(statements_pauses.DROP_DRAW_OF_PAUSE, card_id=card.id)
         await add_intent(
             unit, IntentKind.DRAW_CARD, f"card:{card.id}", now,
             reason=reason, request=request, card_id=card.id, due_at=due_at,

@@ -10,7 +10,16 @@ from store.columns import Record
 from store.tables import Event
 
 FORMAT = "signoff-evidence/1"
-_NOT_TOLD = {"salt", "digest", "submission_digest", "create_key", "consume_key", "request_number", "creation_digest"}
+_NOT_TOLD = {
+    "salt",
+    "digest",
+    "submission_digest",
+    "create_key",
+    "consume_key",
+    "request_number",
+    "creation_digest",
+    "shown_pause",
+}
 
 
 def render_json(evidence: Evidence, made_at: datetime, by: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD = "0007"  # the newest revision in store/migrations/versions
+HEAD = "0008"  # the newest revision in store/migrations/versions
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 

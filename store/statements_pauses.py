@@ -5,7 +5,7 @@ The conventions are those of ``store.statements``.
 
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select, text, update
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, text, update
 from sqlmodel import SQLModel
 
 from store import tables as t
@@ -70,6 +70,15 @@ CARDS_SHOWING = Statement(
 )
 SHOW_PAUSE = Statement(
     update(cards).where(cards.c.id == param("card_id", cards.c.id)).values(set_to(cards, "shown_pause"))
+)
+# A card that is drawn for another reason shows its pause with that, and does not wait behind what is paced.
+DROP_DRAW_OF_PAUSE = Statement(
+    delete(outbox).where(
+        outbox.c.card_id == param("card_id", outbox.c.card_id),
+        outbox.c.kind == t.IntentKind.DRAW_CARD,
+        outbox.c.reason == PAUSE,
+        outbox.c.leased_until.is_(None),
+    )
 )
 # How many of the wishes to draw that this asks for have not been carried out.
 DRAWS_UNDER_WAY = Statement(

@@ -139,5 +139,5 @@ def test_they_are_within_slacks_limits_and_hostile_reasons_inert() -> None:
     check_modal(render_review(paused(make_halt_of_all("x" * 1000)), "m"))
     for reason in corpus():
         for block in blocks_of_pause(paused(make_halt_of_all(reason))):
-            assert all(unseen_in(text) == [] for _, text in strings_of(block)), reason
+            assert all(unseen_in(text) == [] for text in strings_of(block)), reason
             assert block["type"] == "rich_text" or all(live_in(text) == [] for text in mrkdwn_in(block)), reason

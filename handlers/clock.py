@@ -33,6 +33,7 @@ _PAUSE = timedelta(seconds=1)  # after trouble with the store
 _JOB = "sweep"
 _FORGET_EVERY = timedelta(hours=6)
 _GATHER_EVERY = timedelta(minutes=1)
+_GATHER = "gather"
 
 Chore = Callable[[], Awaitable[object]]
 
@@ -42,7 +43,7 @@ log = structlog.get_logger(__name__)
 class SweepClock:
     """The clock. ``start`` it once, ``stop`` it before the store is closed.
 
-    Whoever moves ``clock`` forward calls ``wake``.
+    Whoever moves ``clock`` forward calls ``moved_on``.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class SweepClock:
         self._stopping = False
         self._started = False
         self._chores: list[tuple[str, timedelta, Chore]] = []
+        self._begun_at: dict[str, datetime] = {}  # when each chore last began, by ``clock``
         self._under_way: set[asyncio.Task[None]] = set()
         store.subscribe(self._on_change)
 
@@ -85,16 +87,17 @@ class SweepClock:
         self._started = True
         self._scheduler.start()
         self._scheduler.add_job(self._forget, IntervalTrigger(seconds=_FORGET_EVERY.total_seconds()))
-        self._scheduler.add_job(self._gather, IntervalTrigger(seconds=_GATHER_EVERY.total_seconds()))
+        gathers = IntervalTrigger(seconds=_GATHER_EVERY.total_seconds())
+        self._scheduler.add_job(self._begin_again, gathers, (_GATHER, self._gather))
         for name, interval, chore in self._chores:
             self._scheduler.add_job(
-                self._begin,
+                self._begin_again,
                 IntervalTrigger(seconds=interval.total_seconds()),
                 (name, chore),
                 misfire_grace_time=None,
                 coalesce=True,
             )
-            await self._begin(name, chore)
+            self._begin(name, chore)
         self.wake()
         if self._sweeping is not None:
             await asyncio.shield(self._sweeping)
@@ -121,6 +124,17 @@ class SweepClock:
             self._again = True
             return
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep(), name="sweep")
+
+    def moved_on(self) -> None:
+        """Do at once what is due by a clock that was moved on, also what else goes by the wall clock."""
+        if not self._started:
+            return
+        self.wake()
+        self._begin(_GATHER, self._gather)
+        for name, interval, chore in self._chores:
+            begun_at = self._begun_at.get(name)
+            if begun_at is None or self._clock() - begun_at >= interval:
+                self._begin(name, chore)
 
     async def _sweep(self) -> None:
         """Sweep until nothing more is due, then stand at the next due time."""
@@ -175,10 +189,14 @@ class SweepClock:
     async def _fire(self) -> None:
         self.wake()
 
-    async def _begin(self, name: str, chore: Chore) -> None:
+    async def _begin_again(self, name: str, chore: Chore) -> None:
+        self._begin(name, chore)
+
+    def _begin(self, name: str, chore: Chore) -> None:
         """Begin a chore, unless it is under way still."""
         if self._stopping or any(task.get_name() == name for task in self._under_way):
             return
+        self._begun_at[name] = self._clock()
         task = asyncio.get_running_loop().create_task(self._do(name, chore), name=name)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -199,7 +217,7 @@ class SweepClock:
             log.warning("forgetting_postponed", code="store_unavailable")
 
     async def _gather(self) -> None:
-        if self._digests is None or self._stopping:
+        if self._digests is None:
             return
         try:
             await self._digests.gather()

@@ -192,7 +192,7 @@ def _clock_hand(clock: MovableClock, service: Service) -> Callable[[timedelta], 
 
     def advance(by: timedelta) -> None:
         clock.advance(by)
-        service.sweeper.wake()
+        service.sweeper.moved_on()
         service.deliverer.wake()
         service.webhooks.wake()
 

@@ -15,6 +15,10 @@ async def test_moving_the_clock_moves_the_bots_and_wakes_its_timers(monkeypatch:
     async with running_demo() as demo, aiohttp.ClientSession() as session:
         slack, service = demo.slack, demo.service
         woken: list[str] = []
+        _, token = await service.instances.create("looks", "refund-bot")
+        call = {"tool": "look_up_order", "arguments": {"order": 1}, "timeout": "30m"}
+        status, made = await send(session, f"{service.base_url}/aap", token, "POST", "/v1/requests", call, key="k")
+        assert (status, made["status"]) == (201, "approved")
         monkeypatch.setattr(service.sweeper, "wake", lambda: woken.append("sweep"))
         monkeypatch.setattr(service.deliverer, "wake", lambda: woken.append("delivery"))
         async with session.ws_connect(f"{slack.base_url}/playground/ws", headers={"Origin": slack.base_url}) as page:
@@ -23,6 +27,8 @@ async def test_moving_the_clock_moves_the_bots_and_wakes_its_timers(monkeypatch:
                 assert answer["clock"] is not None
         assert answer["ok"]
         assert sorted(woken) == ["delivery", "sweep"]
+        # Gathered each minute of the wall clock, and at once where the hour has passed on the page's.
+        await slack.until(lambda: any("by itself" in one.all_text() for one in slack.messages("C0REFUNDS")))
         for clock in (service.clock, slack.settings.now):
             assert 3590 < (clock() - utc_now()).total_seconds() < 3610
         assert abs(int(slack.sign(b"")["X-Slack-Request-Timestamp"]) - utc_now().timestamp()) < 30

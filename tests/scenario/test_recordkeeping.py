@@ -112,6 +112,29 @@ async def test_a_chore_is_done_at_the_start_and_its_troubles_are_told(house: Hou
     assert told == [("chore_failed", "fails"), ("chore_postponed", "waits")]
 
 
+async def test_what_is_done_by_the_hour_is_done_when_the_clock_is_moved_on_by_one(house: House) -> None:
+    done: list[str] = []
+
+    async def hourly() -> None:
+        done.append("hourly")
+
+    async def daily() -> None:
+        done.append("daily")
+
+    sweeper = SweepClock(house.store, house.deadlines, house.escalations, house.clock)
+    sweeper.every(timedelta(hours=1), "hourly", hourly)
+    sweeper.every(timedelta(days=1), "daily", daily)
+    sweeper.moved_on()  # before the start: nothing
+    await sweeper.start()
+    for minutes in (0, 59, 1):
+        house.clock.advance(minutes=minutes)
+        sweeper.moved_on()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await sweeper.stop()
+    assert done == ["hourly", "daily", "hourly"]
+
+
 async def test_the_service_keeps_checkpoints_from_its_start_on(database: Path, tmp_path: Path) -> None:
     path = tmp_path / "checkpoints.txt"
     before = datetime.now(UTC).timestamp()

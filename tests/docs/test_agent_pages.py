@@ -25,7 +25,8 @@ from bot.config import parse_settings
 from tests.conftest import SAMPLE
 from tests.scenario.frameworks_support import approve, state_of, work
 from tests.scenario.process_support import free_port
-from tests.scenario.service_support import Workplace, cards, until, within
+from tests.scenario.service_support import Workplace, cards
+from tests.waiting import until, within
 
 __all__ = ["work"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from handlers.cli.parser import build_parser
-from tests.scenario.service_support import Workplace, playing, serving, within
+from tests.scenario.service_support import Workplace, playing, serving
+from tests.waiting import within
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8080"

@@ -20,7 +20,8 @@ from playground.model import Json, View
 from tests.conftest import SAMPLE
 from tests.faults.stage import POSTGRESQL, Stage, assert_whole
 from tests.replay import assert_events_agree
-from tests.scenario.service_support import BRISK, Workplace, cards, payload_of, playing, serving, until
+from tests.scenario.service_support import BRISK, Workplace, cards, payload_of, playing, serving
+from tests.waiting import until
 
 DELIVERIES = 100
 CARDS = 6

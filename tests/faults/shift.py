@@ -16,7 +16,8 @@ import aiohttp
 from playground import Playground
 from playground.model import Message
 from tests.scenario.process_support import Site
-from tests.scenario.service_support import cards, payload_of, until
+from tests.scenario.service_support import cards, payload_of
+from tests.waiting import until
 
 REVIEWERS = ("U0ALICE", "U0BOB")
 CHANNEL = "C0REFUNDS"

@@ -28,7 +28,8 @@ from tests.conftest import START
 from tests.faults.soak_mix import TEXT, Mix
 from tests.faults.stage import assert_whole
 from tests.scenario.process_support import ROOT, Site, Starter, site_at
-from tests.scenario.service_support import STILL_TO_SEND, playing, until
+from tests.scenario.service_support import STILL_TO_SEND, playing
+from tests.waiting import until
 
 MOST_GROWTH = 0.05  # of memory, once it is warm
 _WARM_UP_SHARE, _WARM_UP_MOST_SECONDS = 0.25, 300.0

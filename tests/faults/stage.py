@@ -19,7 +19,8 @@ from store.schema import prepare
 from tests.conftest import START, StandingClock
 from tests.replay import assert_events_agree
 from tests.scenario.process_support import Starter
-from tests.scenario.service_support import PATIENCE_SECONDS, assert_sound
+from tests.scenario.service_support import assert_sound
+from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer

@@ -13,7 +13,8 @@ from playground import Ack, Fault, Playground, PlaygroundSettings
 from playground.model import Message
 from tests.faults.rounds import seeds
 from tests.scenario.process_support import Site, Starter, site_at
-from tests.scenario.service_support import MODES, assert_sound, cards, payload_of, playing, until, within
+from tests.scenario.service_support import MODES, assert_sound, cards, payload_of, playing
+from tests.waiting import until, within
 
 PATIENT = PlaygroundSettings(ack_seconds=20)  # so that Slack still waits for the acknowledgement after a restart
 

@@ -13,8 +13,9 @@ from tests.scenario.escalation_support import (
     run_to,
 )
 from tests.scenario.process_support import ROOT
-from tests.scenario.service_support import assert_sound, within
+from tests.scenario.service_support import assert_sound
 from tests.stores import rows_at
+from tests.waiting import within
 
 REQUESTS = 2
 

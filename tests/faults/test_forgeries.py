@@ -13,7 +13,8 @@ import pytest
 
 from playground.model import Message
 from tests.faults.rounds import seeds
-from tests.scenario.service_support import Workplace, assert_sound, playing, serving, until, within
+from tests.scenario.service_support import Workplace, assert_sound, playing, serving
+from tests.waiting import until, within
 
 FORGERIES, BENT = 600, 300
 REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m"}

@@ -13,7 +13,8 @@ from playground import Playground, PlaygroundSettings
 from tests.conftest import SAMPLE
 from tests.faults.rounds import seeds
 from tests.replay import assert_events_agree
-from tests.scenario.service_support import MODES, assert_sound, playing, serving, within
+from tests.scenario.service_support import MODES, assert_sound, playing, serving
+from tests.waiting import within
 
 FINANCE = {"U0ALICE", "U0BOB", "U0CAROL"}
 REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m"}

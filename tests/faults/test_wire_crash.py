@@ -12,8 +12,9 @@ from handlers.outbound import AT_ONCE_TO_A_HOST
 from tests.faults.rounds import seeds
 from tests.faults.test_crash import kill_once
 from tests.scenario.process_support import Starter
-from tests.scenario.service_support import assert_sound, playing, until
+from tests.scenario.service_support import assert_sound, playing
 from tests.scenario.wire_process_support import LOOK_UP, Wired, wired_at
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,9 +31,9 @@ from store.engine import SqliteStore
 from store.statements import CHAIN_START
 from store.tables import FullView, Instance, Request, Status, VoteKind
 from tests.conftest import SAMPLE, TEAM, House, StandingClock, Town, furnish, sample_settings
+from tests.waiting import until, within
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 20  # after which a test that hangs has failed
 
 CALL = {"tool": "issue_refund", "arguments": {"amount": 4900, "to": "Zoë"}, "timeout": "10m"}
 READ = {"tool": "look_up", "arguments": {"order": 7}, "timeout": "10m"}
@@ -236,16 +236,3 @@ def logged() -> Iterator[io.StringIO]:
         root.setLevel(level)
         for name in list(root.manager.loggerDict):
             logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
-
-
-async def within(awaitable: Awaitable[T]) -> T:
-    """Await with the patience of a test."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        return await awaitable
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop run until ``condition`` holds."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110  what is waited for announces itself to nobody
-            await asyncio.sleep(0)

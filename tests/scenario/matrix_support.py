@@ -4,7 +4,6 @@ An entry tries one thing on a request of its own and returns what came of it: ``
 was told, by the words that they saw.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -57,8 +56,7 @@ class Desk:
         if not self._stock.get(kind):
             tool = {"reasoned": "send_reasoned", "two": "send_two", "planned": "send_planned"}.get(kind, "issue_refund")
             self._stock[kind] = [await self.submit(tool, kind == "long") for _ in range(AT_A_TIME)]
-            while await self.bot.outbox.waiting():  # noqa: ASYNC110  nobody announces an empty outbox
-                await asyncio.sleep(0.002)
+            await self.bot.until_delivered()
         request = self._stock[kind].pop()
         [card] = self.bot.cards(request)
         return request, card

@@ -23,17 +23,8 @@ from playground import Playground
 from playground.model import Message
 from store.opening import Database, open_database
 from tests.conftest import SAMPLE, StandingClock
-from tests.scenario.service_support import (
-    PATIENCE_SECONDS,
-    SECRET_KEY,
-    STILL_TO_SEND,
-    card_in,
-    config_for,
-    rows,
-    send,
-    until,
-    within,
-)
+from tests.scenario.service_support import SECRET_KEY, STILL_TO_SEND, card_in, config_for, rows, send
+from tests.waiting import PATIENCE_SECONDS, until, within
 
 ROOT = Path(__file__).parents[2]
 

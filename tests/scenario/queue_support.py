@@ -1,6 +1,5 @@
 """A bot whose channel takes few messages, and what a burst leaves in it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,6 +13,7 @@ from store.tables import Instance, Request
 from tests.conftest import SAMPLE
 from tests.scenario.service_support import AT_ONCE
 from tests.scenario.slack_support import Bot, running_bot
+from tests.waiting import until
 
 CHANNEL = "C0REFUNDS"
 TIGHT = Pace(timedelta(minutes=1), burst=2)  # two cards at once, and a minute for the next: more are gathered
@@ -79,9 +79,7 @@ async def the_queue_card(bot: Bot, text: str = "", channel: str = CHANNEL) -> Me
 
     message = await bot.slack.until(newest)
     assert message is not None
-    async with asyncio.timeout(5):
-        while await bot.queues.at(message.channel, message.ts) is None:
-            await bot.outbox.waiting()
+    await until(lambda: bot.queues.at(message.channel, message.ts))
     return message
 
 
@@ -98,11 +96,15 @@ async def press(bot: Bot, user: str, message: Message, request: Request) -> None
 async def settled(bot: Bot) -> None:
     """Wait until nothing is under way and nothing is due, for some turns: what was just claimed has yet to begin."""
     idle = 0
-    async with asyncio.timeout(10):
-        while idle < 5:
-            due = await bot.outbox.next_due()
-            busy = bot.deliverer.under_way or (due is not None and due <= bot.clock())
-            idle = 0 if busy else idle + 1
+
+    async def is_settled() -> bool:
+        nonlocal idle
+        due = await bot.outbox.next_due()
+        busy = bot.deliverer.under_way or (due is not None and due <= bot.clock())
+        idle = 0 if busy else idle + 1
+        return idle == 5
+
+    await until(is_settled)
 
 
 async def open_list(bot: Bot, user: str, message: Message) -> View:

@@ -10,7 +10,8 @@ from typing import Any
 from agentapprovalprotocol.receiver import Receiver, new_secret, verify
 from aiohttp import web
 
-from tests.scenario.service_support import PATIENCE_SECONDS, Workplace
+from tests.scenario.service_support import Workplace
+from tests.waiting import PATIENCE_SECONDS
 
 Answer = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
 

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -29,10 +28,9 @@ from store.opening import Database
 from store.statements import CHAIN_START
 from tests.conftest import SAMPLE
 from tests.stores import rows_at
+from tests.waiting import PATIENCE_SECONDS, until, within
 
 T = TypeVar("T")
-# After which a test that hangs has failed: longer where it runs for hours on what others leave of a machine.
-PATIENCE_SECONDS = float(os.environ.get("SIGNOFF_TEST_PATIENCE", "20"))
 AT_ONCE = Pace(timedelta(milliseconds=1), burst=1000)
 BRISK = Tempo(posts=AT_ONCE, draws=AT_ONCE)
 MODES = ["socket", "http"]
@@ -283,19 +281,6 @@ def assert_sound(database: Database) -> None:
     for body, after in rows(database, "SELECT body, hash FROM events ORDER BY number"):
         head = sha256(head + body.encode()).digest()
         assert head == after
-
-
-async def within(awaitable: Awaitable[T], seconds: float = PATIENCE_SECONDS) -> T:
-    """Await with the patience of a test."""
-    async with asyncio.timeout(seconds):
-        return await awaitable
-
-
-async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Look again and again until ``condition`` holds, for what announces itself to nobody."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  see above
-            await asyncio.sleep(0.002)
 
 
 def other_call(call: Call, key: str, **changed: Any) -> Call:

@@ -19,7 +19,8 @@ from playground.sample import fill_sample
 from store import statements
 from store.tables import Instance, Request, Status
 from tests.conftest import SAMPLE, submission
-from tests.scenario.service_support import AT_ONCE, secrets_for, settings_for, within
+from tests.scenario.service_support import AT_ONCE, secrets_for, settings_for
+from tests.waiting import PATIENCE_SECONDS, until, within
 
 SHORT = timedelta(seconds=2)
 
@@ -96,13 +97,19 @@ class Bot:
         return [message for message in self.slack.messages(channel) if _is_card_of(message, request)]
 
     async def until_recorded(self, message: Message) -> None:
-        while await self.queries.card_at(message.channel, message.ts) is None:
-            await self.store.read(lambda unit: unit.one(statements.INTENT_COUNT))  # one turn of the store, no nap
+        await until(lambda: self.queries.card_at(message.channel, message.ts))
 
     async def until_delivered(self) -> None:
-        """Wait until nothing is left in the outbox."""
-        while await self.outbox.waiting():
-            pass
+        """Wait until nothing is left in the outbox, which may take as long as Slack's pace makes it."""
+
+        async def is_empty() -> bool:
+            return not await self.outbox.waiting()
+
+        await until(is_empty, 3 * PATIENCE_SECONDS)
+
+    async def until_idle(self) -> None:
+        """Wait until nothing is under way to Slack."""
+        await until(lambda: not self.deliverer.under_way)
 
     async def load(self, request: Request) -> Request:
         found = await self.store.read(lambda unit: unit.one(statements.REQUEST, number=request.number))

@@ -1,6 +1,5 @@
 """A bot whose rule has a plan, people and places for its steps, and what a test wants to know of them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from store.tables import IntentKind, IntentTable, Request
 from tests.conftest import SAMPLE
 from tests.scenario.service_support import AT_ONCE
 from tests.scenario.slack_support import Bot, running_bot
+from tests.waiting import until
 
 STEPS = """
 [reviewers.leads]
@@ -79,20 +79,22 @@ DUE = Statement(select(func.count()).select_from(IntentTable).where(IntentTable.
 
 async def quiet(bot: Bot) -> None:
     """Wait until nothing is left to send, but what is gathered for owners."""
-    async with asyncio.timeout(30):
-        while True:
-            waiting = await bot.store.read(lambda unit: unit.one(DUE))
-            if not waiting and not bot.deliverer.under_way:
-                return
+
+    async def is_quiet() -> bool:
+        return not await bot.store.read(lambda unit: unit.one(DUE)) and not bot.deliverer.under_way
+
+    await until(is_quiet, 30)
 
 
 async def passes(bot: Bot, minutes: float, steps: int) -> None:
     """Let minutes pass and so many steps be taken in all, and everything be sent."""
     await bot.advance(minutes=minutes)
-    async with asyncio.timeout(30):
-        while len(await taken(bot)) < steps:
-            bot.sweeper.wake()
-            await asyncio.sleep(0)
+
+    async def are_taken() -> bool:
+        bot.sweeper.wake()
+        return len(await taken(bot)) >= steps
+
+    await until(are_taken, 30)
     await quiet(bot)
 
 

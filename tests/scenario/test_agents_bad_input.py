@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bot.call import MAX_BODY_BYTES, MAX_CALL_BYTES, MAX_DEPTH, canonical_call
-from tests.scenario.agents_support import CALL, READ, Api, logged, running_api, within
+from tests.scenario.agents_support import CALL, READ, Api, logged, running_api
+from tests.waiting import within
 
 
 @pytest.fixture

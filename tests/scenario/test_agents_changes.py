@@ -12,7 +12,8 @@ from agentapprovalprotocol import Allow, AsyncClient, AsyncGate, Call, Client, D
 from bot.hearings import Act
 from store.tables import FullView, Request, Status, VoteKind
 from tests.conftest import SAMPLE, TEAM
-from tests.scenario.agents_support import Api, running_api, within
+from tests.scenario.agents_support import Api, running_api
+from tests.waiting import within
 
 REFUND = Call(key="call-1", tool="issue_refund", arguments={"amount": 4900.5, "to": "Zoë", "id": 2**60})
 CHANGED = '{"amount": 49.10, "to": "Zoë", "id": 1152921504606846976}'

@@ -12,7 +12,8 @@ from agentapprovalprotocol import Allow, AsyncClient, AsyncGate, Call, Client, D
 from agentapprovalprotocol._client import ConflictError, CredentialRefused, NotFound
 
 from store.tables import OutcomeStatus, Status, VoteKind
-from tests.scenario.agents_support import Api, running_api, within
+from tests.scenario.agents_support import Api, running_api
+from tests.waiting import within
 
 REFUND = Call(key="call-1", tool="issue_refund", arguments={"amount": 4900, "to": "Zoë"}, reasoning="it was broken")
 LOOK_UP = Call(key="call-2", tool="look_up", arguments={"order": 7})

@@ -17,7 +17,8 @@ from bot.lifecycle import State, state_of
 from handlers.protocol import _HEADERS_OF, _STATUS_OF, _answer_failure
 from handlers.wire import ERROR_TYPES
 from store.tables import Status, VoteKind
-from tests.scenario.agents_support import CALL, READ, Api, logged, running_api, within
+from tests.scenario.agents_support import CALL, READ, Api, logged, running_api
+from tests.waiting import within
 
 NOBODY = "01940000-0000-7000-8000-000000000000"
 

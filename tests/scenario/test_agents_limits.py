@@ -20,8 +20,9 @@ from store.engine import SqliteStore
 from store.tables import Instance, Status, VoteKind
 from store.unit import Unit
 from tests.conftest import SAMPLE, House, StandingClock, Town, furnish, sample_settings, submission
-from tests.scenario.agents_support import CALL, READ, Api, Reply, running_api, within
+from tests.scenario.agents_support import CALL, READ, Api, Reply, running_api
 from tests.scenario.service_support import playing, serving
+from tests.waiting import within
 
 TOOLS = 'tools = ["issue_refund", "send_*", "look_up"]\n'
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from store.tables import Request, Status, VoteKind
-from tests.scenario.agents_support import READ, Api, Reply, running_api, until, within
+from tests.scenario.agents_support import READ, Api, Reply, running_api
+from tests.waiting import until, within
 
 
 @pytest.fixture

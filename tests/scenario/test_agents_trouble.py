@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from handlers.protocol import _HEADERS_OF, RETRY_AFTER_SECONDS
 from store import engine
 from store.tables import Status, VoteKind
-from tests.scenario.agents_support import READ, Api, Reply, running_api, until, within
+from tests.scenario.agents_support import READ, Api, Reply, running_api
+from tests.waiting import until, within
 
 
 @pytest.fixture

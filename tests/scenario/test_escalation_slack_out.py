@@ -8,9 +8,10 @@ from playground import Fault
 from store.tables import Status
 from tests.conftest import SAMPLE
 from tests.scenario.escalation_support import PLANNED
-from tests.scenario.service_support import assert_sound, until
+from tests.scenario.service_support import assert_sound
 from tests.scenario.slack_support import Bot, running_bot
 from tests.stores import rows_at
+from tests.waiting import until
 
 TEXT = PLANNED.replace('max_timeout = "1h"', 'max_timeout = "8h"').replace('hours = "Mon-Fri 09:00-18:00 UTC"\n', "")
 THREADS = (

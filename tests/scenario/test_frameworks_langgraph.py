@@ -21,8 +21,9 @@ from tests.scenario.frameworks_support import (
     state_of,
     work,
 )
-from tests.scenario.service_support import Workplace, cards, until, within
+from tests.scenario.service_support import Workplace, cards
 from tests.scenario.steps_support import planned
+from tests.waiting import until, within
 
 if TYPE_CHECKING:
     from tests.scenario.langgraph_support import Desk

@@ -23,7 +23,8 @@ from tests.scenario.frameworks_support import (
     state_of,
     work,
 )
-from tests.scenario.service_support import Workplace, cards, payload_of, within
+from tests.scenario.service_support import Workplace, cards, payload_of
+from tests.waiting import within
 
 if TYPE_CHECKING:
     from tests.scenario.openai_agents_support import Desk

@@ -25,6 +25,7 @@ from store.statements_audit import Link
 from store.unit import RestoredCopy, StoreUnavailable
 from tests.conftest import SAMPLE, House
 from tests.scenario.slack_support import running_bot
+from tests.waiting import until
 
 SIGNER = Signer(b"k" * 32)
 
@@ -139,13 +140,9 @@ async def test_the_service_keeps_checkpoints_from_its_start_on(database: Path, t
     path = tmp_path / "checkpoints.txt"
     before = datetime.now(UTC).timestamp()
     async with running_bot(database, text=f'{SAMPLE}\n[audit]\ncheckpoints = "{path}"\n') as bot:
-        async with asyncio.timeout(5):
-            while not path.exists() or not path.read_text().endswith("\n"):
-                await bot.store.read(_nothing)
+        await until(lambda: path.exists() and path.read_text().endswith("\n"))
         line = path.read_text()
-        async with asyncio.timeout(5):
-            while bot.service.metrics.registry.get_sample_value("signoff_checkpoint_timestamp_seconds") == 0:
-                await bot.store.read(_nothing)
+        await until(lambda: bot.service.metrics.registry.get_sample_value("signoff_checkpoint_timestamp_seconds") != 0)
         assert (bot.service.metrics.registry.get_sample_value("signoff_checkpoint_timestamp_seconds") or 0) >= before
         checkpoint = Signer(bot.service.secrets.secret_key).public.read(line)
         verdict = await Audit(bot.store, bot.clock).verify([checkpoint.as_witness])
@@ -227,10 +224,8 @@ async def test_the_service_does_not_start_on_a_database_that_has_forgotten(datab
     path, older = tmp_path / "checkpoints.txt", tmp_path / "older.db"
     text = f'{SAMPLE}\n[audit]\ncheckpoints = "{path}"\n'
     shutil.copy(database, older)
-    async with running_bot(database, text=text) as bot:
-        async with asyncio.timeout(5):
-            while not path.exists() or not path.read_text().endswith("\n"):
-                await bot.store.read(_nothing)
+    async with running_bot(database, text=text):
+        await until(lambda: path.exists() and path.read_text().endswith("\n"))
     shutil.copy(older, database)  # a copy of cp's, with no mark
     with pytest.raises(RestoredCopy):
         async with running_bot(database, text=text):

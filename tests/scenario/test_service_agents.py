@@ -20,9 +20,8 @@ from tests.scenario.service_support import (
     payload_of,
     playing,
     serving,
-    until,
-    within,
 )
+from tests.waiting import until, within
 
 BOTH = pytest.mark.parametrize("kind", AGENTS)
 

@@ -20,7 +20,8 @@ from handlers.cli import main
 from playground import Playground
 from tests.conftest import SAMPLE
 from tests.scenario.process_support import Site, Starter, site_at
-from tests.scenario.service_support import SECRET_KEY, payload_of, playing, until, within
+from tests.scenario.service_support import SECRET_KEY, payload_of, playing
+from tests.waiting import until, within
 
 METRICS_TOKEN = secrets.token_hex(20)
 HIDING = SAMPLE.replace('name = "refunds"', 'name = "refunds"\nredact = ["arguments.hidden"]')

@@ -12,14 +12,8 @@ from pydantic import SecretStr
 from handlers.slack import bolt
 from playground import Fault, Playground
 from tests.conftest import SAMPLE
-from tests.scenario.service_support import (
-    MODES,
-    Workplace,
-    playing,
-    secrets_for,
-    serving,
-    within,
-)
+from tests.scenario.service_support import MODES, Workplace, playing, secrets_for, serving
+from tests.waiting import within
 
 PUBLIC = SAMPLE.replace("http://127.0.0.1:8080", "https://signoff.example.com")
 

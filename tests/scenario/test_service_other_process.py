@@ -16,7 +16,8 @@ from bot.instances import Instances
 from store.engine import SqliteStore
 from store.tables import Status
 from tests.conftest import StandingClock, Town, furnish, sample_settings, submission
-from tests.scenario.service_support import SECRET_KEY, Workplace, config_for, playing, serving, until, within
+from tests.scenario.service_support import SECRET_KEY, Workplace, config_for, playing, serving
+from tests.waiting import until, within
 
 SIGNOFF = Path(sys.executable).with_name("signoff")
 

@@ -15,15 +15,8 @@ from playground import Fault, Playground
 from store.tables import Request
 from tests.conftest import SAMPLE
 from tests.scenario.pager_support import StandIn, standing_in
-from tests.scenario.service_support import (
-    Workplace,
-    playing,
-    rows,
-    secrets_for,
-    serving,
-    settings_for,
-    until,
-)
+from tests.scenario.service_support import Workplace, playing, rows, secrets_for, serving, settings_for
+from tests.waiting import until
 
 ROUTING_KEY = "c4n4ry0123456789abcdef0123456789"
 PAGER = """

@@ -15,7 +15,8 @@ from handlers.cli import main
 from store.lock import ServingLock
 from tests.conftest import SAMPLE
 from tests.scenario.process_support import Site, Starter, site_at
-from tests.scenario.service_support import assert_sound, playing, until
+from tests.scenario.service_support import assert_sound, playing
+from tests.waiting import until
 
 LATER = SAMPLE.replace('validity = "5m"', 'validity = "9m"')
 WITHOUT_REFUNDS = SAMPLE.replace('"issue_refund", "send_*"', '"send_*"')

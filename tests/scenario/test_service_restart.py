@@ -9,7 +9,8 @@ import pytest
 
 from bot.clock import MovableClock, monotonic_clock
 from playground import Fault, Playground
-from tests.scenario.service_support import MODES, assert_sound, payload_of, playing, serving, until, within
+from tests.scenario.service_support import MODES, assert_sound, payload_of, playing, serving
+from tests.waiting import until, within
 
 REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m"}
 

@@ -16,17 +16,8 @@ from handlers.cli import main
 from playground import Playground
 from store.engine import SqliteStore
 from store.unit import RestoredCopy
-from tests.scenario.service_support import (
-    SECRET_KEY,
-    Workplace,
-    assert_sound,
-    config_for,
-    playing,
-    rows,
-    serving,
-    until,
-    within,
-)
+from tests.scenario.service_support import SECRET_KEY, Workplace, assert_sound, config_for, playing, rows, serving
+from tests.waiting import until, within
 
 REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m"}
 OTHER = {"tool": "issue_refund", "arguments": {"amount": 1}, "timeout": "10m"}

@@ -15,7 +15,8 @@ import pytest
 
 from playground import Fault, Playground
 from tests.scenario.process_support import Relay, Site, Starter, many_files, site_at
-from tests.scenario.service_support import MODES, assert_sound, cards, payload_of, playing, until, within
+from tests.scenario.service_support import MODES, assert_sound, cards, payload_of, playing
+from tests.waiting import until, within
 
 SIGNOFF = Path(sys.executable).with_name("signoff")
 POLLS = 1000
@@ -51,9 +52,11 @@ async def stop_under_polls(site: Site, attempt: int) -> float:
     request_id = await site.ask(f"k{attempt}")
     await site.card()
     polls = [asyncio.ensure_future(site.send("GET", f"/v1/requests/{request_id}?wait=30s")) for _ in range(POLLS)]
-    async with asyncio.timeout(20):
-        while f"signoff_waiting_polls {POLLS}.0" not in await metrics(site):
-            pass
+
+    async def all_wait() -> bool:
+        return f"signoff_waiting_polls {POLLS}.0" in await metrics(site)
+
+    await until(all_wait)
     creates = [asyncio.ensure_future(create_until_gone(site, f"{attempt}-{client}")) for client in range(4)]
     await until(lambda: site.rows("SELECT count(*) FROM requests")[0][0] > 20)
 

@@ -13,6 +13,7 @@ from store.tables import CardState, Request, Status
 from store.unit import StoreUnavailable
 from tests.conftest import SAMPLE
 from tests.scenario.slack_support import Bot, long_arguments, running_bot
+from tests.waiting import until
 
 NAMED_BY_ID = SAMPLE.replace('users = ["U0ALICE"]', 'users = ["U0ALICE", "U0GUEST", "U0PAT", "U0OWNER", "U0GRACE"]')
 
@@ -198,8 +199,7 @@ async def test_a_card_whose_answer_was_lost_counts_once_slack_confirms_it(bot: B
     bot.slack.faults.add(Fault("lost", methods="chat.postMessage", times=1))
     request = await bot.submit()
     await bot.slack.until(lambda: bot.slack.messages("C0REFUNDS"))
-    while not bot.faults:
-        await bot.outbox.waiting()
+    await until(lambda: bot.faults)
     [card] = bot.slack.messages("C0REFUNDS")  # people see it, and the bot does not know
     assert await bot.queries.card_at(card.channel, card.ts) is None
     assert (await bot.slack.click("U0ALICE", card.channel, card.ts, "approve")).ok
@@ -215,8 +215,7 @@ async def test_while_an_answer_is_lost_no_other_message_passes_for_the_card(bot:
     bot.slack.faults.add(Fault("lost", methods="chat.postMessage", times=1))
     request = await bot.submit()
     await bot.slack.until(lambda: bot.slack.messages("C0REFUNDS"))
-    while not bot.faults:
-        await bot.outbox.waiting()
+    await until(lambda: bot.faults)
     [card] = bot.slack.messages("C0REFUNDS")
     assert card.metadata is not None
     payload: dict[str, Any] = dict(card.metadata["event_payload"])
@@ -236,8 +235,7 @@ async def test_while_slack_cannot_confirm_a_card_it_counts_for_nothing(bot: Bot)
     bot.slack.faults.add(Fault("lost", methods="chat.postMessage", times=1))
     request = await bot.submit()
     await bot.slack.until(lambda: bot.slack.messages("C0REFUNDS"))
-    while not bot.faults:
-        await bot.outbox.waiting()
+    await until(lambda: bot.faults)
     [card] = bot.slack.messages("C0REFUNDS")
     bot.slack.faults.add(Fault("500", methods="conversations.history"))
     await bot.slack.click("U0ALICE", card.channel, card.ts, "approve")

@@ -1,6 +1,5 @@
 """Cards under every kind of trouble: sent once, never lost, elsewhere if need be, with the owners told."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +14,7 @@ from playground.sample import fill_sample
 from store.tables import Request, Status
 from tests.conftest import SAMPLE, submission
 from tests.scenario.slack_support import Bot, bot_in, running_bot
+from tests.waiting import until
 
 PRIVATE_FALLBACK = SAMPLE.replace('"C0OPS"', '"C0VAULT"')
 NO_FALLBACK = SAMPLE.replace('fallback_channel = "C0OPS"\n', "")
@@ -29,24 +29,23 @@ async def bot(database: Path) -> AsyncIterator[Bot]:
 
 async def _retry(bot: Bot) -> None:
     """Let the longest backoff pass, once nothing is under way whose lease would run out by it."""
-    while bot.deliverer.under_way:
-        await bot.outbox.waiting()
+    await bot.until_idle()
     await bot.advance(minutes=2)
 
 
 async def _until_fault(bot: Bot, code: str) -> None:
-    async with asyncio.timeout(5):
-        while code not in bot.faults:
-            await bot.outbox.waiting()
-    while bot.deliverer.under_way:
-        await bot.outbox.waiting()
+    await until(lambda: code in bot.faults)
+    await bot.until_idle()
 
 
 async def _settled(bot: Bot) -> None:
     """Wait until nothing is under way and nothing is due."""
-    async with asyncio.timeout(5):
-        while ((due := await bot.outbox.next_due()) is not None and due <= bot.clock()) or bot.deliverer.under_way:
-            await bot.outbox.waiting()
+
+    async def is_settled() -> bool:
+        due = await bot.outbox.next_due()
+        return (due is None or due > bot.clock()) and not bot.deliverer.under_way
+
+    await until(is_settled)
 
 
 # --- once, and not lost ---
@@ -144,9 +143,7 @@ async def test_a_lost_card_is_found_behind_many_others(database: Path) -> None:
 async def test_slack_out_altogether_loses_nothing(bot: Bot) -> None:
     dead = bot.slack.faults.add(Fault("dead"))
     requests = [await bot.submit() for _ in range(3)]
-    async with asyncio.timeout(5):
-        while len(bot.faults) < 3:
-            await bot.outbox.waiting()
+    await until(lambda: len(bot.faults) >= 3)
     assert await bot.outbox.waiting() == 3
     bot.slack.faults.remove(dead)
     await _retry(bot)
@@ -433,11 +430,8 @@ async def test_a_plan_without_user_groups_does_not_keep_the_named_reviewers_wait
     ) as bot:
         request = await bot.submit()
         for tries in range(1, 5):
-            async with asyncio.timeout(5):
-                while bot.faults.count("slack_unavailable") < tries:
-                    await bot.outbox.waiting()
-            while bot.deliverer.under_way:
-                await bot.outbox.waiting()
+            await until(lambda tries=tries: bot.faults.count("slack_unavailable") >= tries)  # type: ignore[misc]
+            await bot.until_idle()
             await _retry(bot)
         await bot.card(request, "U0ALICE")
 
@@ -457,11 +451,8 @@ async def test_an_unknown_refusal_is_tried_again_and_then_given_up(bot: Bot) -> 
     bot.slack.faults.add(Fault("error", methods="chat.postMessage", channel="C0REFUNDS", error_code="a_new_code"))
     await bot.submit()
     for tries in range(1, 5):
-        async with asyncio.timeout(5):
-            while bot.faults.count("a_new_code") < tries:
-                await bot.outbox.waiting()
-        while bot.deliverer.under_way:
-            await bot.outbox.waiting()
+        await until(lambda tries=tries: bot.faults.count("a_new_code") >= tries)
+        await bot.until_idle()
         await _retry(bot)
     await bot.slack.until(lambda: bot.slack.messages("U0OWNER"))
 
@@ -551,8 +542,7 @@ async def test_cards_come_at_slack_s_pace_and_none_is_lost(database: Path) -> No
         requests = [await bot.submit() for _ in range(5)]
         for shown in range(1, 6):
             await bot.slack.until(lambda shown=shown: len(bot.slack.messages("C0REFUNDS")) >= shown)  # type: ignore[misc]
-            while bot.deliverer.under_way:
-                await bot.outbox.waiting()
+            await bot.until_idle()
             assert len(bot.slack.messages("C0REFUNDS")) == shown
             bot.slack.pacing._last.clear()
             await bot.advance(seconds=1)

@@ -14,6 +14,7 @@ from store.compiled import Statement
 from store.tables import IntentTable, Status
 from tests.conftest import SAMPLE
 from tests.scenario.slack_support import Bot, running_bot
+from tests.waiting import until
 
 _OTHERS = Statement(select(func.count()).select_from(IntentTable).where(IntentTable.reason != EXPIRED), int)
 TWO_OWNERS = SAMPLE.replace('owners = ["U0OWNER"]', 'owners = ["U0OWNER", "U0SAM"]')
@@ -24,17 +25,20 @@ async def _expire(bot: Bot, count: int) -> None:
     for request in made:
         await bot.card(request)
     await bot.advance(minutes=10)
-    while any([await bot.status(request) is Status.PENDING for request in made]):  # turns of the store
-        pass
+
+    async def are_over() -> bool:
+        return Status.PENDING not in [await bot.status(request) for request in made]
+
+    await until(are_over)
 
 
 async def _quiet(bot: Bot) -> None:
     """Wait until nothing is left in the outbox but what is gathered."""
-    async with asyncio.timeout(5):
-        while True:
-            waiting = await _others(bot)
-            if not waiting and not bot.deliverer.under_way:
-                return
+
+    async def is_quiet() -> bool:
+        return not await _others(bot) and not bot.deliverer.under_way
+
+    await until(is_quiet)
 
 
 async def _others(bot: Bot) -> int:
@@ -93,9 +97,7 @@ async def test_trouble_with_one_owner_doubles_nothing_and_forgets_nothing(databa
         await _quiet(bot)
         bot.slack.faults.add(Fault(kind, methods="chat.postMessage", channel="U0SAM", times=1))
         await bot.advance(seconds=GATHER.total_seconds())
-        async with asyncio.timeout(5):
-            while not bot.faults or bot.deliverer.under_way:
-                await bot.outbox.waiting()
+        await until(lambda: bot.faults and not bot.deliverer.under_way)
         assert ["2 requests" in message.text for message in _told(bot)] == [True]
         await _expire(bot, 1)  # before the other owner can be told
         await _gathered(bot)

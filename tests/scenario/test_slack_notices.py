@@ -1,6 +1,5 @@
 """Admins are told, each once, whatever becomes of the others' messages."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from bot.notices import tell_admins
 from playground.faults import Fault
 from tests.conftest import SAMPLE
 from tests.scenario.slack_support import Bot, running_bot
+from tests.waiting import until
 
 THREE = SAMPLE.replace('users = ["U0ADMIN"]', 'users = ["U0ADMIN", "U0ALICE", "U0SAM"]')
 
@@ -36,9 +36,7 @@ async def test_one_who_is_reached_later_keeps_it_from_nobody_and_nobody_is_told_
         bot.slack.faults.add(Fault(kind, methods="chat.postMessage", channel="U0ADMIN", times=1, **code))
         await _tell(bot)
         await bot.slack.until(lambda: bot.slack.messages("U0SAM"))
-        async with asyncio.timeout(5):
-            while not bot.faults or bot.deliverer.under_way:
-                await bot.outbox.waiting()
+        await until(lambda: bot.faults and not bot.deliverer.under_way)
         await bot.advance(minutes=2)
         await bot.until_delivered()
         for admin in ("U0ADMIN", "U0ALICE", "U0SAM"):

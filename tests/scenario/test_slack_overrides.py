@@ -12,7 +12,8 @@ from agentapprovalprotocol._client import ConflictError
 
 from playground.model import Message, View
 from tests.conftest import SAMPLE
-from tests.scenario.service_support import MODES, Workplace, assert_sound, payload_of, playing, serving, until, within
+from tests.scenario.service_support import MODES, Workplace, assert_sound, payload_of, playing, serving
+from tests.waiting import until, within
 
 RULES = (
     SAMPLE.replace('users = ["U0ADMIN"]', 'users = ["U0ADMIN", "U0SAM"]').replace(

@@ -11,6 +11,7 @@ from playground.model import Message, View
 from store.tables import Place, Request, Status
 from tests.conftest import SAMPLE
 from tests.scenario.slack_support import Bot, running_bot
+from tests.waiting import until
 
 CALL = '{"amount": 4900.10, "to": "Zoë"}'
 TWO_ARE_NEEDED = SAMPLE.replace('reviewers = ["finance"]', 'reviewers = ["finance"]\nquorum = 2')
@@ -175,8 +176,11 @@ async def test_without_its_card_there_is_no_thread(one: Bot) -> None:
     await _deny(one, "U0ALICE", asked)
     card = one.cards(asked)[0]
     await one.slack.delete_message(card.channel, card.ts)
-    while await one.queries.card_at(card.channel, card.ts) is not None:
-        await one.outbox.waiting()
+
+    async def is_gone() -> bool:
+        return await one.queries.card_at(card.channel, card.ts) is None
+
+    await until(is_gone)
     posted = len(one.slack.calls_of("chat.postMessage"))
     assert (await one.submit()).status is Status.DENIED
     await one.until_delivered()

@@ -18,6 +18,7 @@ from handlers.slack.client import SlackClient
 from playground import Fault, Playground
 from store.tables import Request, Status
 from tests.scenario.slack_support import SHORT, Bot, running_bot
+from tests.waiting import until
 
 ACK_P99_SECONDS = 1.0  # of the three that Slack waits; the target of 0.1 is the benchmarks', on a machine of its own
 
@@ -43,9 +44,7 @@ async def _approve(bot: Bot) -> None:
 
 async def _until_connected(bot: Bot) -> None:
     await bot.slack.until(lambda: bot.slack.connections)
-    async with asyncio.timeout(5):
-        while not bot.door.is_connected:
-            await bot.outbox.waiting()
+    await until(lambda: bot.door.is_connected)
 
 
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
@@ -65,9 +64,7 @@ async def test_a_broken_line_comes_back(bot: Bot) -> None:
 async def test_after_slack_was_out_altogether_the_line_is_made_anew(bot: Bot) -> None:
     dead = bot.slack.faults.add(Fault("dead"))
     await bot.slack.drop_sockets()
-    async with asyncio.timeout(5):
-        while bot.door.is_connected:
-            await bot.outbox.waiting()
+    await until(lambda: not bot.door.is_connected)
     bot.slack.faults.remove(dead)
     await _until_connected(bot)
     await _approve(bot)

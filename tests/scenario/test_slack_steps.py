@@ -1,6 +1,5 @@
 """A plan's steps as people in Slack live through them: in order, to the right people, nothing twice, nothing lost."""
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.scenario.steps_support import (
     replies,
     taken,
 )
+from tests.waiting import until
 
 
 async def test_four_steps_reach_the_right_people_in_order_and_every_copy_shows_the_decision(database: Path) -> None:
@@ -94,9 +94,7 @@ async def test_a_lost_answer_doubles_nothing(database: Path, target: str, kind: 
         before = sum(len(bot.slack.messages(place)) for place in _PLACES)
         bot.slack.faults.add(Fault(kind, methods="chat.postMessage", times=1))
         await bot.advance(minutes=10.1)
-        async with asyncio.timeout(10):
-            while not bot.faults or bot.deliverer.under_way:
-                await bot.outbox.waiting()
+        await until(lambda: bot.faults and not bot.deliverer.under_way)
         await bot.advance(minutes=2)
         await quiet(bot)
         assert sum(len(bot.slack.messages(place)) for place in _PLACES) == before + 1
@@ -219,14 +217,15 @@ async def test_a_request_that_is_decided_meanwhile_is_dropped_quietly(database: 
         request, card = await asked(bot)
         blocked = bot.slack.faults.add(Fault("500", methods="chat.postMessage"))
         await bot.advance(minutes=10.1)
-        async with asyncio.timeout(10):
-            while len(bot.faults) < 3 or bot.deliverer.under_way:
-                await bot.outbox.waiting()
+        await until(lambda: len(bot.faults) >= 3 and not bot.deliverer.under_way)
         assert (await bot.slack.click("U0ALICE", card.channel, card.ts, "approve")).ok
         bot.slack.faults.remove(blocked)
-        async with asyncio.timeout(10):  # what was under way meanwhile may be put off once more
-            while await bot.store.read(lambda unit: unit.one(DUE)) or bot.deliverer.under_way:
-                await bot.advance(seconds=5)
+
+        async def is_sent() -> bool:  # what was under way meanwhile may be put off once more
+            await bot.advance(seconds=5)
+            return not await bot.store.read(lambda unit: unit.one(DUE)) and not bot.deliverer.under_way
+
+        await until(is_sent)
         assert await bot.status(request) is Status.APPROVED
         assert {code for _, _, code in await became(bot)} == {"decided"}
         assert [len(bot.slack.messages(place)) for place in ("C0REFUNDS", "C0LEADS", "U0OWNER")] == [1, 0, 0]
@@ -237,15 +236,15 @@ async def test_a_copy_that_came_without_our_hearing_of_it_shows_the_decision(dat
         _, card = await asked(bot)
         bot.slack.faults.add(Fault("lost", methods="chat.postMessage", channel="C0LEADS", times=1))
         await bot.advance(minutes=10.1)
-        async with asyncio.timeout(10):
-            while not bot.faults or bot.deliverer.under_way:
-                await bot.outbox.waiting()
+        await until(lambda: bot.faults and not bot.deliverer.under_way)
         assert (await bot.slack.click("U0ALICE", card.channel, card.ts, "approve")).ok
         await bot.advance(minutes=2)
-        async with asyncio.timeout(10):
-            while not any("Approved" in message.all_text() for message in bot.slack.messages("C0LEADS")):
-                await bot.advance(seconds=5)
-                await bot.outbox.waiting()
+
+        async def is_drawn() -> bool:
+            await bot.advance(seconds=5)
+            return any("Approved" in message.all_text() for message in bot.slack.messages("C0LEADS"))
+
+        await until(is_drawn)
 
 
 async def test_somebody_on_it_is_shown_and_holds_the_next_step_up(database: Path) -> None:
@@ -284,11 +283,13 @@ async def test_two_hours_without_slack_widen_nothing_and_double_nothing(database
         assert widened == []
         assert replies(bot) == []
         bot.slack.faults.remove(dead)
-        async with asyncio.timeout(60):
-            while len(replies(bot)) < len(made):
-                if not bot.deliverer.under_way:  # or the next step would come while this one is carried out
-                    await bot.advance(seconds=1)
-                await bot.outbox.waiting()
+
+        async def are_told() -> bool:
+            if not bot.deliverer.under_way:  # or the next step would come while this one is carried out
+                await bot.advance(seconds=1)
+            return len(replies(bot)) >= len(made)
+
+        await until(are_told, 60)
         await bot.advance(minutes=1)
         assert len(replies(bot)) == len(made)
         assert len({reply.thread_ts for reply in replies(bot)}) == len(made)

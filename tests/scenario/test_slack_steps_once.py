@@ -1,6 +1,5 @@
 """Steps whose circumstances change between two tries: nobody is told twice, nothing stays behind, no right grows."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from store import statements_escalation
 from store.tables import CardState, FullView, Status, VoteKind
 from tests.scenario.slack_support import Bot
 from tests.scenario.steps_support import asked, became, escalating, one_step, passes, planned, quiet, taken
+from tests.waiting import until
 
 DUTY = (
     '[oncall.duty]\nusergroup = "S0DUTY"\n[plans.standard]\n[[plans.standard.steps]]\nafter = "10m"\n'
@@ -32,20 +32,20 @@ def on_duty(*users: str) -> Callable[[Playground], None]:
 
 async def tried(bot: Bot, faults: int) -> None:
     """Wait until so many calls to Slack failed and nothing is under way."""
-    async with asyncio.timeout(30):
-        while len(bot.faults) < faults or bot.deliverer.under_way:
-            await bot.outbox.waiting()
+    await until(lambda: len(bot.faults) >= faults and not bot.deliverer.under_way)
 
 
 async def settled(bot: Bot, steps: int) -> None:
     """Let time pass, to whatever is due next, until so many steps are taken and every target of them is settled."""
-    async with asyncio.timeout(30):
-        while len(await taken(bot)) < steps or any(state == "waiting" for _, state, _ in await became(bot)):
-            bot.sweeper.wake()
-            due = await bot.outbox.next_due()
-            if due is not None and due > bot.clock() and not bot.deliverer.under_way:
-                await bot.advance(seconds=(due - bot.clock()).total_seconds() + 0.01)
-            await asyncio.sleep(0)
+
+    async def are_settled() -> bool:
+        bot.sweeper.wake()
+        due = await bot.outbox.next_due()
+        if due is not None and due > bot.clock() and not bot.deliverer.under_way:
+            await bot.advance(seconds=(due - bot.clock()).total_seconds() + 0.01)
+        return len(await taken(bot)) >= steps and all(state != "waiting" for _, state, _ in await became(bot))
+
+    await until(are_settled, 30)
     await quiet(bot)
 
 
@@ -80,9 +80,7 @@ async def test_who_was_told_is_not_told_again_while_another_waits_for_their_turn
         now = bot.clock() + timedelta(minutes=10.1)
         bot.carrier._posts.hold(busy, now, now + timedelta(seconds=30))
         await bot.advance(minutes=10.1)
-        async with asyncio.timeout(30):
-            while not bot.slack.messages("U0OWNER") or bot.deliverer.under_way:
-                await bot.outbox.waiting()
+        await until(lambda: bot.slack.messages("U0OWNER") and not bot.deliverer.under_way)
         await settled(bot, 1)
         assert [len(bot.slack.messages(user)) for user in ("U0ALICE", "U0OWNER", "U0SAM")] == [1, 1, 1]
 

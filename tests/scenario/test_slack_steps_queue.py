@@ -1,6 +1,5 @@
 """Plans of requests that came too fast for a card each: their reminders do not come too fast either."""
 
-import asyncio
 from pathlib import Path
 
 from store.tables import Request
@@ -9,6 +8,7 @@ from tests.scenario.escalation_support import rows_at
 from tests.scenario.queue_support import TWO_AGENTS, burst, crowded_bot, delivered_in_time, settled, the_queue_card
 from tests.scenario.slack_support import Bot
 from tests.scenario.steps_support import replies
+from tests.waiting import until
 
 PLAN = '[plans.standard]\nbefore_deadline = "20m"\n[[plans.standard.steps]]\nafter = "10m"\nnotify = ["thread"]\n'
 PLANNED = SAMPLE.replace('reviewers = ["finance"]', 'reviewers = ["finance"]\nplan = "standard"') + PLAN
@@ -30,10 +30,12 @@ def became(database: Path) -> list[tuple[str, str | None]]:
 async def pass_by(bot: Bot, minutes: float, steps: int) -> None:
     """Let minutes pass until so many steps are taken in all, and all is sent."""
     await bot.advance(minutes=minutes)
-    async with asyncio.timeout(30):
-        while rows_at(bot.store.path, "SELECT count(*) FROM taken_steps") != [(steps,)]:
-            bot.sweeper.wake()
-            await asyncio.sleep(0)
+
+    def are_taken() -> bool:
+        bot.sweeper.wake()
+        return rows_at(bot.store.path, "SELECT count(*) FROM taken_steps") == [(steps,)]
+
+    await until(are_taken, 30)
     await delivered_in_time(bot)
 
 

@@ -16,7 +16,8 @@ from tests.conftest import SAMPLE
 from tests.scenario.frameworks_support import AMOUNT, NOTE, state_of
 from tests.scenario.process_support import ROOT, free_port
 from tests.scenario.receiver_support import platform_of
-from tests.scenario.service_support import Workplace, assert_sound, cards, playing, serving, until
+from tests.scenario.service_support import Workplace, assert_sound, cards, playing, serving
+from tests.waiting import until
 
 TEXT = SAMPLE + "\n[delivery]\nallow_loopback = true\n"
 RUNS = {"ticket-1": "A-1001", "ticket-2": "A-1002"}

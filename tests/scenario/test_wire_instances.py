@@ -13,7 +13,8 @@ from aiohttp import web
 from bot.provisioning import CHALLENGES_AT_ONCE
 from tests.conftest import SAMPLE
 from tests.scenario.receiver_support import Platform, Station, platform_of, receiving
-from tests.scenario.service_support import Workplace, assert_sound, playing, serving, until
+from tests.scenario.service_support import Workplace, assert_sound, playing, serving
+from tests.waiting import until
 
 TEXT = SAMPLE + '\n[delivery]\nallow_loopback = true\n[agents.other]\nowners = ["U0OWNER"]\ntools = ["*"]\n'
 NOBODY = "01932b2e-0000-7000-8000-000000000001"

@@ -17,7 +17,8 @@ from aiohttp import web
 from handlers.webhooks import FIRST_BACKOFF, LONGEST_BACKOFF
 from tests.conftest import SAMPLE
 from tests.scenario.receiver_support import Platform, Station, platform_of, receiving
-from tests.scenario.service_support import Workplace, assert_sound, playing, serving, settings_for, until
+from tests.scenario.service_support import Workplace, assert_sound, playing, serving, settings_for
+from tests.waiting import until
 
 TEXT = SAMPLE + "\n[delivery]\nallow_loopback = true\n"
 

@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 
 from tests.scenario.process_support import Starter
-from tests.scenario.service_support import assert_sound, playing, until, within
+from tests.scenario.service_support import assert_sound, playing
 from tests.scenario.wire_process_support import LOOK_UP, Wired, wired_at
+from tests.waiting import until, within
 
 METRICS_TOKEN = secrets.token_hex(20)
 

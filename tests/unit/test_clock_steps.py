@@ -17,6 +17,7 @@ from store.tables import Request, Status
 from store.vocabulary import StepState, TargetState
 from tests.conftest import START, House, StandingClock, Town
 from tests.scenario.escalation_support import act_of, furnish_planned, load, request_of, rows, run_to, steps
+from tests.waiting import until
 
 LONG = timedelta(hours=1)
 
@@ -165,8 +166,11 @@ async def test_a_plan_that_stands_still_does_not_make_it_spin_and_goes_on_when_i
     house.clock.now = request_made.deadline_at  # deadlines do not stand still
     late = await request_of(house, "late")
     sweeper.wake()
-    while (await load(house, request_made)).status is Status.PENDING:
-        pass
+
+    async def is_over() -> bool:
+        return (await load(house, request_made)).status is not Status.PENDING
+
+    await until(is_over)
     house.clock.advance(minutes=10)
     out = False
     sweeper.wake()

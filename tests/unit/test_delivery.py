@@ -18,6 +18,7 @@ from store import statements
 from store.tables import Instance, Intent, IntentKind, Request
 from store.unit import StoreUnavailable
 from tests.conftest import START, House, submission
+from tests.waiting import until
 
 SHORT = timedelta(seconds=2)
 
@@ -81,8 +82,7 @@ async def _submit(house: House, instance: Instance, key: str = "key") -> Request
 
 async def _idle(house: House, deliverer: Deliverer) -> None:
     """Wait until nothing is being carried out and what became of it is written down."""
-    while deliverer.under_way:
-        await house.outbox.waiting()
+    await until(lambda: not deliverer.under_way)
 
 
 async def _intents(house: House) -> list[Intent]:
@@ -259,8 +259,7 @@ async def test_one_that_waits_does_not_hold_up_the_others(
     for key in range(9):
         await _submit(house, instance, str(key))
     await hands.until(9)
-    while deliverer.under_way > 1:
-        await house.outbox.waiting()
+    await until(lambda: deliverer.under_way <= 1)
     assert await house.outbox.waiting() == 1
     gate.set()
     await _idle(house, deliverer)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import ModuleType
@@ -22,6 +22,7 @@ from store.unit import StoreUnavailable, Unit
 from tests.conftest import START
 from tests.postgres import PostgresServer
 from tests.unit.test_stores import is_there, take
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -47,12 +48,6 @@ async def opened(url: str) -> AsyncIterator[PostgresStore]:
         yield store
     finally:
         await store.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
-            await asyncio.sleep(0.01)
 
 
 async def test_the_chain_of_events_is_not_forked_by_several_writers(replicas: list[PostgresStore]) -> None:

@@ -16,7 +16,7 @@ from bot.rulebook import Rulebook
 from bot.standing import load_granted, load_taken
 from store import statements, statements_audit, statements_instances, statements_overrides
 from store.statements_audit import EventMark
-from store.tables import Halt, Instance, Override, Request, StandingVote, Status, Vote
+from store.tables import Halt, Instance, Override, OverrideKind, Request, StandingVote, Status, Vote
 from store.unit import Unit
 
 
@@ -36,6 +36,8 @@ class Drawing:
     corrections of what became of it, oldest first. ``witness`` is the last event on record of a request that is
     decided, which its cards show, so that Slack can vouch for it; not loaded for lists. ``pauses`` keep a request that
     is pending or open from being approved or used, what lasts the longest first.
+
+    ``is_reported``: one of the corrections says that the approval was wrong.
 
     What the rule hides is in none of it: requests, and notes of votes, are as people may see them (``bot.redaction``).
     ``copies`` counts the places of the call that the rule shows and that are hidden too: they repeat what it hides.
@@ -59,6 +61,17 @@ class Drawing:
     overrides: tuple[Override, ...] = ()
     witness: EventMark | None = None
     pauses: tuple[Halt, ...] = ()
+
+    @property
+    def is_reported(self) -> bool:
+        return any(one.kind is OverrideKind.REPORTED for one in self.overrides)
+
+
+async def is_reported(unit: Unit, request: Request) -> bool:
+    """Whether somebody reported the approval as wrong, which only one that was used can be."""
+    if request.consumed_at is None:
+        return False
+    return bool(await unit.one(statements_overrides.REPORTS_OF, request_number=request.number))
 
 
 async def load_overrides(unit: Unit, request: Request) -> list[Override]:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from bot.config import FrozenRule
+from bot.drawings import is_reported
 from bot.periods import Period
 from bot.redaction import Redacted, Redactor
 from bot.rulebook import Rulebook
@@ -67,24 +68,28 @@ class Row:
     """One request in a list, without what its rule hides and what its agent says beside the call.
 
     ``card`` is a card of it that stands where others may see it, with the ``ts`` of the message that it is on.
+    ``is_reported``: somebody reported its approval as wrong.
     """
 
     request: Request
     rule: FrozenRule | None
     card: Card | None
+    is_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideRow:
     """One override in a list, with its request as it stands now.
 
-    ``standing`` is the vote cast ahead that came of it; ``taker`` the request that took that vote.
+    ``standing`` is the vote cast ahead that came of it; ``taker`` the request that took that vote, which may be
+    reported as wrong itself.
     """
 
     override: Override
     row: Row
     standing: StandingVote | None = None
     taker: Request | None = None
+    is_taker_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +332,7 @@ class Reports:
     async def _drawn(self, unit: Unit, request: Request, card: Card | None) -> tuple[Row, Redacted]:
         rule = await self._rulebook.frozen(unit, request.rule_id) if request.rule_id is not None else None
         redacted = self._redactor.redact(request, rule.redact if rule is not None else ())
-        return Row(redacted.request, rule, card), redacted
+        return Row(redacted.request, rule, card, await is_reported(unit, request)), redacted
 
     async def _override_row(self, unit: Unit, override: Override) -> OverrideRow:
         row, redacted = await self.row(unit, override.request_number)
@@ -336,7 +341,8 @@ class Reports:
             standing = await unit.one(statements_ahead.STANDING, id=override.standing_id)
         if standing is not None and standing.taken_by is not None:
             taker = await unit.one(sql.ROW, number=standing.taken_by)
-        return OverrideRow(redacted.reasoned(override), row, standing, taker)
+        is_wrong = taker is not None and await is_reported(unit, taker)
+        return OverrideRow(redacted.reasoned(override), row, standing, taker, is_wrong)
 
 
 async def _card_of(unit: Unit, number: int) -> Card | None:

@@ -76,11 +76,21 @@ class Length:
 
 
 def read_length(words: Sequence[str]) -> Length | None:
-    """Read a length of time, such as "3d" or "1 day 12 hours"; None if it is none. Raises ``OverflowError``."""
+    """Read a length of time, such as "3d" or "1 day 12 hours"; None if it is none.
+
+    Raises ``OverflowError``, and ``NotATime`` for several lengths, which nobody means to be added up.
+    """
     joined = re.sub(r"\b(?:a|an|one)\b", "1", " ".join(word for word in words if word != "and"))
     parts = _PART.findall(joined)
     if not parts or _PART.sub("", joined).strip():
         return None
+    sizes = ["wdhm".index(unit[0]) for _, unit in parts]
+    if sizes != sorted(set(sizes)):
+        raise NotATime(
+            f"“{' '.join(words)[:60]}” is more than one length of time. Write one, such as 7d, or 1d 12h with the larger "
+            "part first.",
+            code="times_given",
+        )
     amounts = dict.fromkeys(_UNITS.values(), 0)
     for amount, unit in parts:
         amounts[_UNITS[unit[0]]] += int(amount)

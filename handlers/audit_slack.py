@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from bot.chain import Faults, Witness
+from bot.drawings import is_reported
 from handlers.check_slack import Sleep, ask_patiently
 from handlers.slack.cards import headline_of
 from handlers.slack.client import SlackClient
@@ -146,21 +147,26 @@ class _Reading:
     async def _what_is_wrong(self, card: FinishedCard, sighting: Sighting) -> str | None:
         """Say what a card says that the record does not; None for one that is still to be drawn anew."""
 
-        async def load(unit: Unit) -> tuple[Request | None, int]:
+        async def load(unit: Unit) -> tuple[Request | None, int, bool]:
             request = await unit.one(statements.REQUEST, number=card.request_number)
-            return request, await unit.one(statements_audit.DRAWINGS_DUE, card_id=card.id) or 0
+            due = await unit.one(statements_audit.DRAWINGS_DUE, card_id=card.id) or 0
+            return request, due, request is not None and await is_reported(unit, request)
 
-        request, due = await self._store.read(load)
+        request, due, was_reported = await self._store.read(load)
         if request is None:
             return "The card is of a request that is not stored."
-        return None if due else differing(request, sighting.blocks)
+        return None if due else differing(request, sighting.blocks, was_reported=was_reported)
 
 
-def differing(request: Request, blocks: Iterable[Mapping[str, Any]]) -> str | None:
-    """Say in what a finished card differs from its request as it is stored: its first line, or who decided."""
+def differing(request: Request, blocks: Iterable[Mapping[str, Any]], *, was_reported: bool = False) -> str | None:
+    """Say in what a finished card differs from its request as it is stored: its first line, or who decided.
+
+    ``was_reported``: as wrong, which cards that an earlier version drew do not say in their first line.
+    """
     by_id = {str(block.get("block_id")): block for block in blocks}
-    head = "".join(str(part["text"]) for part in headline_of(request) if part["type"] == "text")
-    if _letters("".join(_texts(by_id.get("head")))) != _letters(head):
+    heads = [headline_of(request)] + ([headline_of(request, is_reported=True)] if was_reported else [])
+    stored = [_letters("".join(str(part["text"]) for part in head if part["type"] == "text")) for head in heads]
+    if _letters("".join(_texts(by_id.get("head")))) not in stored:
         return "Its first line is not what is stored."
     named = set(_MENTION.findall("".join(_texts(by_id.get("decision")))))
     if request.decided_by_kind in _PEOPLE and request.decided_by not in named:

@@ -46,7 +46,7 @@ def render_page(evidence: Evidence, made_at: datetime, by: str) -> str:
     facts = {
         "Agent": f"{request.agent}, instance {drawing.instance.name}",
         "Tool": request.tool if request.server is None else f"{request.tool} on {request.server}",
-        "Outcome": state_word(request),
+        "Outcome": state_word(request, is_reported=drawing.is_reported),
         "Asked": _time(request.created_at),
         "Deadline": _time(request.deadline_at),
         "Decided": _decided(evidence),

@@ -3,7 +3,7 @@
 The conventions are those of ``store.statements``. What asks across requests is in a room of its own.
 """
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlmodel import SQLModel
 
 from store import tables as t
@@ -24,4 +24,11 @@ OVERRIDES_OF = Statement(
     .where(overrides.c.request_number == param("request_number", overrides.c.request_number))
     .order_by(overrides.c.id),
     t.Override,
+)
+REPORTS_OF = Statement(
+    select(func.count()).where(
+        overrides.c.request_number == param("request_number", overrides.c.request_number),
+        overrides.c.kind == t.OverrideKind.REPORTED,
+    ),
+    int,
 )

@@ -48,7 +48,7 @@ MAX_NUMBER = 2**63 - 1
 REQUEST_COLUMNS = (
     "number", "id", "instance_id", "agent", "tool", "server", "rule", "status", "state", "created_at", "deadline_at",
     "decided_at", "decided_by_kind", "decided_by", "decision_code", "note", "expires_at", "consumed_at", "revoked_at",
-    "lapsed_at", "overdue_at", "outcome", "outcome_at", "outcome_note",
+    "lapsed_at", "overdue_at", "outcome", "outcome_at", "outcome_note", "reported",
 )  # fmt: skip
 OVERRIDE_COLUMNS = (
     "id", "at", "kind", "user", "team", "request", "agent", "tool", "rule", "reason", "displaced", "displaced_by_kind",
@@ -149,6 +149,7 @@ def request_row(row: Row) -> dict[str, Any]:
     given: dict[str, Any] = {
         "rule": row.rule.name if row.rule is not None else None,
         "state": state_of(request).value,
+        "reported": row.is_reported,
     }
     given |= {name: stamp(getattr(request, name)) for name in _TIMES}
     return {name: given[name] if name in given else _plain(getattr(request, name)) for name in REQUEST_COLUMNS}
@@ -175,7 +176,8 @@ def _request_line(row: Mapping[str, Any]) -> str:
     by = f" by {_decider(row)}" if row["decided_by_kind"] else ""
     rule = f", rule {shown(row['rule'])}" if row["rule"] else ""
     what = f"{shown(row['agent'])}: {shown(row['tool'])}{on}"
-    return f"#{row['number']}  {_second(row['created_at'])}  {what}  {row['state']}{by}{rule}"
+    wrong = ", reported as wrong" if row["reported"] else ""
+    return f"#{row['number']}  {_second(row['created_at'])}  {what}  {row['state']}{by}{wrong}{rule}"
 
 
 def _decider(row: Mapping[str, Any]) -> str:
@@ -283,7 +285,7 @@ async def _show(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
             raise CommandFailed(f"There is no request {shown(args.id)}.")
         drawing, cards = found
         await desk.lookups.note_look(drawing.request.number, operator(), "show")
-        row = request_row(Row(drawing.request, drawing.rule, None))
+        row = request_row(Row(drawing.request, drawing.rule, None, drawing.is_reported))
         how = _format(args)
         if how == "json":
             print(json.dumps(_whole(drawing, cards, row), indent=2))

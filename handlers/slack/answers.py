@@ -26,7 +26,7 @@ from handlers.slack.cards import headline, notification
 from handlers.slack.comparison import compared
 from handlers.slack.corrections import corrections
 from handlers.slack.pauses import paused
-from handlers.slack.quorum import needs, still_needed, votes_so_far
+from handlers.slack.quorum import joined, needs, still_needed, votes_so_far
 from handlers.slack.states import render_state
 from handlers.slack.text import date, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
 from store.tables import Request, Status
@@ -63,10 +63,11 @@ def render_help(commands: Mapping[str, str]) -> Message:
     return Message(f"Signoff: {', '.join(commands)}", [section("\n".join(lines), "help")])
 
 
-def render_unknown(word: str, suggestions: Sequence[str] = ()) -> Message:
-    """Say that there is no such command."""
-    near = f" Did you mean {' or '.join(f'`{mrkdwn(one)}`' for one in suggestions)}?" if suggestions else ""
-    return _plain(f"There is no command “{mrkdwn(word[:40])}”.{near} Try `/signoff help`.")
+def render_unknown(word: str, suggestions: Sequence[str], known: Sequence[str]) -> Message:
+    """Say that there is no such command, and which was meant; where nothing is near, which there are."""
+    near = f"Did you mean {' or '.join(f'`{mrkdwn(one)}`' for one in suggestions)}?"
+    there = near if suggestions else f"The commands are {joined(known)}."
+    return _plain(f"There is no command “{mrkdwn(word[:40])}”. {there} Try `{COMMAND} help`.")
 
 
 def render_hidden(reference: str) -> Message:

@@ -8,7 +8,7 @@ together.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot.errors import NotAQuestion
 from bot.periods import parse_period
 from bot.reports import Wanted
+from handlers.slack.quorum import joined
 from store.tables import OverrideKind, Status
 
 MOST_PAGES = 100_000
@@ -148,8 +149,8 @@ def _take_filters(about: About, text: str, readings: list[str]) -> tuple[str, di
     while found := _FILTER.search(text, at):
         name = _nearest(found[1].lower(), _FILTERS[about], readings)
         if name is None:
-            known = ", ".join(f"{one}:" for one in _FILTERS[about])
-            raise NotAQuestion(f"There is no filter “{found[1]}:” here. There is {known}. {_usage(about)}")
+            known = _the("filter", [f"{one}:" for one in _FILTERS[about]])
+            raise NotAQuestion(f"There is no filter “{found[1]}:” here. {known} {_usage(about)}")
         if name in given:
             raise NotAQuestion(f"{name}: is there twice. {_usage(about)}")
         left.append(text[at : found.start()])
@@ -157,7 +158,7 @@ def _take_filters(about: About, text: str, readings: list[str]) -> tuple[str, di
         if name in _WORDS:
             word = _nearest(given[name].lower(), _WORDS[name], readings)
             if word is None:
-                raise NotAQuestion(f"There is no {name} “{given[name][:60]}”. There is {', '.join(_WORDS[name])}.")
+                raise NotAQuestion(f"There is no {name} “{given[name][:60]}”. {_the(name, _WORDS[name])}")
             given[name] = word
     left.append(text[at:])
     return " ".join(left), given
@@ -207,6 +208,13 @@ def _nearest(word: str, words: Iterable[str], readings: list[str]) -> str | None
         return None
     readings.append(f"“{word}” is read as {close[0]}")
     return close[0]
+
+
+def _the(thing: str, known: Sequence[str]) -> str:
+    """Name all that there are of something, in a sentence."""
+    if len(known) == 1:
+        return f"The only {thing} is {known[0]}."
+    return f"The {thing}{'es' if thing.endswith('s') else 's'} are {joined(known)}."
 
 
 def _usage(about: About) -> str:

@@ -114,21 +114,22 @@ def notification(drawing: Drawing) -> str:
         is_paused = " · paused now" if drawing.pauses else ""
         by = plain_date(request.deadline_at)
         return f"{agent} wants to run {tool} · #{request.number} · decide by {by}{is_paused}"
-    return f"{state_word(request)}: {agent}, {tool} · #{request.number}"
+    return f"{state_word(request, is_reported=drawing.is_reported)}: {agent}, {tool} · #{request.number}"
 
 
 def headline(drawing: Drawing) -> list[Part]:
     """The first line: what is wanted, or what became of it, and whether that is paused now."""
     if drawing.pauses and state_of(drawing.request) is State.PENDING:
         return [said(f"{SIGN} Paused: ", bold=True), *wanted(drawing.request)]
-    return headline_of(drawing.request, SIGN if drawing.pauses else None)
+    return headline_of(drawing.request, SIGN if drawing.pauses else None, is_reported=drawing.is_reported)
 
 
-def headline_of(request: Request, with_sign: str | None = None) -> list[Part]:
+def headline_of(request: Request, with_sign: str | None = None, *, is_reported: bool = False) -> list[Part]:
     """The first line of a request that nothing pauses, or with another sign than that of its state."""
     if state_of(request) is State.PENDING:
         return wanted(request)
-    state = said(f"{with_sign or state_sign(request)} {state_word(request)}", bold=True)
+    sign = with_sign or state_sign(request, is_reported=is_reported)
+    state = said(f"{sign} {state_word(request, is_reported=is_reported)}", bold=True)
     return [state, said(f" · {visible(request.agent)} · "), *tool_and_server(request)]
 
 

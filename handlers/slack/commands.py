@@ -28,9 +28,11 @@ from handlers.slack.answers import (
 from handlers.slack.blocks import Message
 from handlers.slack.client import SlackClient
 from handlers.slack.payloads import Command
+from handlers.slack.plain import said_in
 from handlers.slack.trouble import SlackTrouble
 from store.unit import StoreUnavailable
 
+_CLOSE = 0.6
 ANSWER_WITHIN = timedelta(seconds=2)  # Slack waits three for the acknowledgement that carries the answer
 
 Body = dict[str, Any]
@@ -93,12 +95,12 @@ class Commands:
         name = word.lower() or "help"
         subcommand = self._table.get(name)
         if subcommand is None:
-            return render_unknown(word, self._nearest(name))
+            return render_unknown(said_in(word), self._nearest(name), list(self._table))
         log.info("command", command=name, user=command.user_id)
         try:
             return await subcommand.answer(command, rest.strip())
         except Refusal as refusal:
-            return render_refusal_text(refusal.message)
+            return render_refusal_text(said_in(refusal.message))  # it may repeat what was typed
         except StoreUnavailable:
             log.warning("command_failed", command=name, code="store_unavailable")
             return render_refusal_text("Signoff cannot reach its database right now. Try again in a minute.")
@@ -117,7 +119,7 @@ class Commands:
 
     def _nearest(self, word: str) -> list[str]:
         starting = [name for name in self._table if name.startswith(word)]
-        return starting or difflib.get_close_matches(word, self._table, n=2, cutoff=0.5)
+        return starting or difflib.get_close_matches(word, self._table, n=2, cutoff=_CLOSE)
 
     async def _help(self, command: Command, rest: str) -> Message:
         return render_help({one.usage: one.help for one in self._table.values()})
@@ -131,7 +133,7 @@ def show_command(queries: Queries, clock: Clock) -> Subcommand:
             return render_refusal_text(f"Say which: {COMMAND} show 42.")
         seen = await queries.show(command.user_id, rest)
         if seen is None:
-            return render_hidden(rest)
+            return render_hidden(said_in(rest))
         await queries.note_look(seen, command.user_id, "show")
         return render_show(seen, clock())
 

@@ -14,15 +14,13 @@ from bot.errors import NotATime, UnknownTarget
 from bot.halt_rights import EVERYTHING, Target
 from bot.when import FILLERS, parse_when, read_length
 from handlers.manifest import COMMAND
-from handlers.slack.plain import unescaped
+from handlers.slack.quorum import joined
 from store.tables import HaltScope
 
 USAGE = "AGENT|rule:NAME|all"
 _EVERYTHING = {"all", "everything", "everybody", "everyone", "*"}
 _KIND = re.compile(r"(rule|agent)s?(?:\s*[:=]\s*|\s+)(?=\S)", re.IGNORECASE)
 _QUOTED = re.compile(r'(?:"([^"]+)"|“([^”]+)”|`([^`]+)`|\'([^\']+)\')')
-_MENTIONED = re.compile(r"<(@|#|!subteam\^)[A-Z0-9]+\|([^<>|]+)>")
-_SIGNS = {"@": "@", "#": "#", "!subteam^": "@"}
 TIME_WORDS = ("for", "until", "till", "til")
 """What a time begins with."""
 _MOST_WORDS = 8  # of a time
@@ -51,7 +49,7 @@ def parse_target(text: str, agents: Collection[str], rules: Collection[str]) -> 
 def parse_until(text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
     """Return until when, if ``text`` begins with that, and the reason that follows.
 
-    Raises ``NotATime`` for a time that is over.
+    Raises ``NotATime`` for a time that is over, and for several.
     """
     first, _, after = text.strip().partition(" ")
     word = first.lower()
@@ -67,16 +65,11 @@ def parse_until(text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime | No
         try:
             until = parse_when(phrase, now, zone)
         except NotATime as error:
-            if error.code == "time_is_over":
+            if error.code in ("time_is_over", "times_given"):
                 raise
             continue
         return until, " ".join(words[count:])
     return None, text.strip()
-
-
-def said_in(text: str) -> str:
-    """Return what somebody typed behind a command as they typed it: Slack hands it over escaped."""
-    return unescaped(_MENTIONED.sub(lambda found: f"{_SIGNS[found[1]]}{found[2].lstrip('@#')}", text))
 
 
 def written(target: Target) -> str:
@@ -126,5 +119,6 @@ def _unknown(rest: str, scope: HaltScope, agents: Collection[str], rules: Collec
     if near:
         return f"{said} Did you mean {' or '.join(dict.fromkeys(near))}?"
     there = sorted(rules if scope is HaltScope.RULE else agents)
-    more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
-    return f"{said} There is: {', '.join(there[:_MOST_NAMED])}{more}." if there else said
+    rest = [f"{len(there) - _MOST_NAMED} more"] if len(there) > _MOST_NAMED else []
+    are = f"{scope}s are" if len(there) > 1 else f"only {scope} is"
+    return f"{said} The {are} {joined([*there[:_MOST_NAMED], *rest])}." if there else said

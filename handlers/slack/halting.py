@@ -33,8 +33,9 @@ from handlers.slack.halt_answers import (
     render_resumed,
     render_stopped,
 )
-from handlers.slack.halt_words import USAGE, parse_target, parse_until, said_in, written
+from handlers.slack.halt_words import USAGE, parse_target, parse_until, written
 from handlers.slack.payloads import BadPayload, Body, Click, Command, Submission
+from handlers.slack.plain import said_in
 from handlers.slack.text import without_hidden
 from store.tables import Digest, HaltEffect, HaltScope
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from handlers.slack.blocks import Block, Message, Part
 
+_MENTIONED = re.compile(r"<(@|#|!subteam\^)[A-Z0-9]+\|([^<>|]+)>")
+_SIGNS = {"@": "@", "#": "#", "!subteam^": "@"}
 _TOKEN = re.compile(r"<([^<>]*)>")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
@@ -54,6 +56,11 @@ def _part(part: Part) -> str:
 def unescaped(mrkdwn: str) -> str:
     """Text of mrkdwn with its mentions and dates in letters."""
     return _ENTITY.sub(lambda match: _ENTITIES[match[0]], _TOKEN.sub(_token, mrkdwn))
+
+
+def said_in(text: str) -> str:
+    """What somebody typed behind a command as they typed it: Slack hands it over escaped, and names by their ids."""
+    return unescaped(_MENTIONED.sub(lambda found: f"{_SIGNS[found[1]]}{found[2].lstrip('@#')}", text))
 
 
 def _token(match: re.Match[str]) -> str:

@@ -134,7 +134,8 @@ def _short(name: str) -> str:
 def decision_of(row: Row) -> str:
     request = row.request
     when = f", {date(request.decided_at)}" if request.decided_at else ""
-    parts = [f"{state_sign(request)} *{state_word(request)}* {decided_by(request)}{when}"]
+    sign = state_sign(request, is_reported=row.is_reported)
+    parts = [f"{sign} *{state_word(request, is_reported=row.is_reported)}* {decided_by(request)}{when}"]
     if row.rule is not None:
         parts.append(f"rule {mrkdwn(row.rule.name)}")
     parts += [f"card in {channel_mention(row.card.channel)}"] if row.card and row.card.channel else []
@@ -166,13 +167,14 @@ def _displaced(row: OverrideRow) -> str:
 def _became(row: OverrideRow) -> str:
     """What became of it: of the vote that came of it, if there is one, else of the request."""
     if row.standing is not None:
-        return _vote_ahead(row.standing, row.taker)
-    return f"now {state_word(row.row.request).lower()}"
+        return _vote_ahead(row.standing, row.taker, is_reported=row.is_taker_reported)
+    return f"now {state_word(row.row.request, is_reported=row.row.is_reported).lower()}"
 
 
-def _vote_ahead(standing: StandingVote, taker: Request | None) -> str:
+def _vote_ahead(standing: StandingVote, taker: Request | None, *, is_reported: bool) -> str:
     if taker is not None:
-        return f"the vote ahead was taken by #{taker.number}: {state_word(taker).lower()}"
+        became = state_word(taker, is_reported=is_reported).lower()
+        return f"the vote ahead was taken by #{taker.number}: {became}"
     if standing.lifted_at is not None:
         return "the vote ahead was lifted"
     return f"a vote ahead, good until {date(standing.expires_at)}"

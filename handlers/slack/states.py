@@ -12,7 +12,7 @@ from bot.lifecycle import State, state_of
 from bot.policy import FORBIDDEN
 from bot.revocation import RESTORED
 from handlers.slack.blocks import Block, context, frame, quote, section
-from handlers.slack.corrections import corrections, forced_votes
+from handlers.slack.corrections import OVERRIDE_SIGNS, corrections, forced_votes
 from handlers.slack.pauses import paused
 from handlers.slack.quorum import approvals, joined
 from handlers.slack.remembered import changed_call, is_changed
@@ -48,12 +48,14 @@ _WHY_REVOKED: dict[str | None, str] = {
 }
 
 
-def state_sign(request: Request) -> str:
-    return WORDS[state_of(request)][0]
+def state_sign(request: Request, *, is_reported: bool = False) -> str:
+    return OVERRIDE_SIGNS[OverrideKind.REPORTED] if is_reported else WORDS[state_of(request)][0]
 
 
-def state_word(request: Request) -> str:
-    return "Denied: approved with changes" if is_changed(request) else WORDS[state_of(request)][1]
+def state_word(request: Request, *, is_reported: bool = False) -> str:
+    """Say how a request stands; and where a person reported its approval, that too: it looks right no longer."""
+    word = "Denied: approved with changes" if is_changed(request) else WORDS[state_of(request)][1]
+    return f"{word}, reported as wrong" if is_reported else word
 
 
 def history(drawing: Drawing) -> list[str]:

@@ -409,7 +409,7 @@ SAMPLES: dict[str, Sample] = {
         "Slash answers: pending, help, unknown, hidden, refused", "messages", is_private=True,
         content=lambda: [
             waiting(_waiting()), answers.render_help(_COMMANDS),
-            answers.render_unknown("pendign", ["pending"]), answers.render_hidden("99"),
+            answers.render_unknown("pendign", ["pending"], ["pending", "show"]), answers.render_hidden("99"),
             answers.render_refusal_text("You own this agent, so you do not decide for it.", request()),
         ],
     ),

@@ -47,6 +47,17 @@ async def test_what_is_no_command_is_said_to_be_none(bot: Bot) -> None:
     told = await _answer(bot, "U0SAM", "<!channel> & *x*")
     assert "There is no command" in told
     assert "<!channel>" not in told
+    told = await _answer(bot, "U0SAM", "blah")  # "back" is not near it
+    assert "Did you mean" not in told
+    assert "The commands are" in told and "pending" in told
+
+
+async def test_who_was_named_in_the_wrong_place_is_repeated_as_typed(bot: Bot) -> None:
+    """Slack hands a name over as a mention; what repeats it must be readable, and ping nobody."""
+    for typed in ("{}", "show {}", "pending mine {}", "stats {}", "pause {} too much"):
+        told = await _answer(bot, "U0ALICE", typed.format("<@U0SAM|sam>"))
+        assert "“@sam”" in told or "“mine @sam”" in told
+        assert "<@" not in told
 
 
 async def test_pending_lists_what_one_may_see(bot: Bot) -> None:

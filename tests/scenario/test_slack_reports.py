@@ -119,7 +119,7 @@ async def test_a_page_s_button_shows_nobody_more_than_they_may_see(bot: Bot) -> 
     ("typed", "words"),
     [
         ("recent tomorow", "no span of time"),
-        ("overrides kind:bogus", "There is changed"),
+        ("overrides kind:bogus", "The kinds are changed"),
         ("pending mnie", "Did you mean mine"),
         ("stats 30d agent:refnd-bot", "There is no agent “refnd-bot” here; this is the nearest"),
         ("recent 2099-01-01", "still to come"),

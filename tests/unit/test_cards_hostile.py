@@ -111,8 +111,8 @@ def test_a_tool_makes_no_sentence_of_ours_on_the_lock_screen() -> None:
 def test_what_people_type_is_as_inert(text: str) -> None:
     ours = text[:200]  # a suggestion, a refusal or a code is never longer
     for message in (
-        answers.render_unknown(text),
-        answers.render_unknown("x", [ours]),
+        answers.render_unknown(text, [], ["show"]),
+        answers.render_unknown("x", [ours], ["show"]),
         answers.render_hidden(text),
         answers.render_refusal_text(ours),
         answers.render_owner_notice(poisoned("x", "pending")[0], ours),

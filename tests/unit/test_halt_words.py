@@ -59,8 +59,8 @@ def test_what_is_meant(typed: str, target: Target, rest: str) -> None:
         ("refunds too much", "Did you mean rule:refunds?"),
         ("rule:refund too much", "Did you mean rule:refunds"),
         ("rule:harmles reads too much", "Did you mean rule:harmless reads"),
-        ("zzz too much", "There is: Desk, refund-bot, refund-bot-2, rule."),
-        ("rule:zzz", "There is: for 2h, harmless reads, harmless reads 2, refunds."),
+        ("zzz too much", "The agents are Desk, refund-bot, refund-bot-2 and rule."),
+        ("rule:zzz", "The rules are for 2h, harmless reads, harmless reads 2 and refunds."),
         ("", "Say what"),
         ("allright", "There is no agent “allright”"),
     ],
@@ -110,3 +110,5 @@ def test_until_when_and_why(typed: str, until: tuple[int, int] | None, reason: s
 def test_a_time_that_is_over_is_said_to_be() -> None:
     with pytest.raises(NotATime, match="over already"):
         parse_until("until 2026-11-01 too much", NOW, BERLIN)
+    with pytest.raises(NotATime, match="“2h 3h” is more than one length"):
+        parse_until("for 2h 3h too much", NOW, BERLIN)

@@ -331,7 +331,7 @@ def test_hidden_and_unknown_are_answered_alike() -> None:
 
 def test_help_and_unknown_commands() -> None:
     check_message(answers.render_help({"show ID": "one request"}))
-    assert "Did you mean `pending`?" in answers.render_unknown("pendign", ["pending"]).text
+    assert "Did you mean `pending`?" in answers.render_unknown("pendign", ["pending"], ["help"]).text
 
 
 def test_owners_are_told_what_went_wrong() -> None:

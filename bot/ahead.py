@@ -36,10 +36,14 @@ class HeldVote:
 
 @dataclass(frozen=True, slots=True)
 class HeldDenial:
-    """A request whose denial its call would meet again until ``until``."""
+    """A request whose denial its call would meet again until ``until``.
+
+    ``votes_first``: a vote that the one who asks may see waits for the same call, and goes before the denial.
+    """
 
     row: Row
     until: datetime
+    votes_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ class Ahead:
             first = max(offset - len(votes), 0)
             for number in denials[first : first + limit - len(shown)]:
                 row, _ = await self._reports.row(unit, number)
-                shown.append(HeldDenial(row, (row.request.decided_at or now) + REMEMBERED_FOR))
+                waits = await unit.all(statements_held.VOTES_HELD_FOR, now=now, number=number)
+                until = (row.request.decided_at or now) + REMEMBERED_FOR
+                shown.append(HeldDenial(row, until, not set(votes).isdisjoint(waits)))
             return Held(tuple(shown), len(votes), len(denials), offset, sight.untold)
 
         return await self._store.read(work)

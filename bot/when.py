@@ -87,7 +87,7 @@ def read_length(words: Sequence[str]) -> Length | None:
     sizes = ["wdhm".index(unit[0]) for _, unit in parts]
     if sizes != sorted(set(sizes)):
         raise NotATime(
-            f"“{' '.join(words)[:60]}” is more than one length of time. Write one, such as 7d, or 1d 12h with the larger "
+            f"“{' '.join(words)[:60]}” is more than one length of time. Write one, such as 7d; or 1d 12h, the larger "
             "part first.",
             code="times_given",
         )

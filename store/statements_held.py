@@ -11,7 +11,7 @@ from sqlalchemy import and_, exists, literal_column, or_, select, text, update
 from store import tables as t
 from store.compiled import Statement
 from store.parameters import param
-from store.statements import requests
+from store.statements import instances, requests
 from store.statements_ahead import standing_votes
 from store.statements_reports import SIGHT, Filters, in_sight
 
@@ -41,6 +41,22 @@ OWN_VOTES_HELD = Statement(
     select(standing_votes.c.id)
     .where(_waits, standing_votes.c.user_id == param("user", standing_votes.c.user_id))
     .order_by(standing_votes.c.id.desc()),
+    int,
+)
+
+# For the call of one request, of whichever instance of its agent: that is whose denials are remembered.
+VOTES_HELD_FOR = Statement(
+    select(standing_votes.c.id)
+    .join(instances, instances.c.id == standing_votes.c.instance_id)
+    .join(
+        requests,
+        and_(
+            requests.c.agent == instances.c.agent,
+            requests.c.digest == standing_votes.c.digest,
+            requests.c.canonical_version == standing_votes.c.canonical_version,
+        ),
+    )
+    .where(_waits, requests.c.number == param("number", requests.c.number)),
     int,
 )
 

@@ -27,6 +27,7 @@ from handlers.slack.comparison import compared
 from handlers.slack.corrections import corrections
 from handlers.slack.pauses import paused
 from handlers.slack.quorum import joined, needs, still_needed, votes_so_far
+from handlers.slack.reasons import in_words
 from handlers.slack.states import render_state
 from handlers.slack.text import date, how_many, mrkdwn, name_in_mrkdwn, user_mention, visible
 from store.tables import Request, Status
@@ -91,7 +92,7 @@ def render_owner_notice(drawing: Drawing, reason_code: str) -> Message:
     elif reason_code == REPORTED:
         words = "was reported as wrong after the agent had taken its approval."
     else:
-        words = f"could not be shown where its rule says (Slack: {mrkdwn(reason_code)})."
+        words = f"could not be shown where its rule says: {in_words(reason_code)}."
     text = f"#{request.number} of {mrkdwn(request.agent)} {words}"
     return _about(drawing, text)
 

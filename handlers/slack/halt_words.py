@@ -119,6 +119,6 @@ def _unknown(rest: str, scope: HaltScope, agents: Collection[str], rules: Collec
     if near:
         return f"{said} Did you mean {' or '.join(dict.fromkeys(near))}?"
     there = sorted(rules if scope is HaltScope.RULE else agents)
-    rest = [f"{len(there) - _MOST_NAMED} more"] if len(there) > _MOST_NAMED else []
+    more = [f"{len(there) - _MOST_NAMED} more"] if len(there) > _MOST_NAMED else []
     are = f"{scope}s are" if len(there) > 1 else f"only {scope} is"
-    return f"{said} The {are} {joined([*there[:_MOST_NAMED], *rest])}." if there else said
+    return f"{said} The {are} {joined([*there[:_MOST_NAMED], *more])}." if there else said

@@ -65,12 +65,13 @@ def _denial(one: HeldDenial, address: Address, page: int) -> list[Block]:
     request = one.row.request
     is_changed = changed_call_in(request.note) is not None
     words = f"⛔ Denied {decided_by(request)}{': approved with changes' if is_changed else ''}"
+    again = f"the same call is denied again without asking until {date(one.until)}"
+    if one.votes_first:
+        again = f"a vote ahead waits for this call and goes first while it may count; without it, {again}"
     block_id = f"denial_{request.number}"
     return [
         line(head_of(request, address(one.row.card)), block_id),
-        context(
-            [f"{words} · the same call is denied again without asking until {date(one.until)}"], f"{block_id}_facts"
-        ),
+        context([f"{words} · {again}"], f"{block_id}_facts"),
         *reason_of(request.note, f"{block_id}_reason"),
         actions([button("Reopen", REOPEN, _value(request.number, page))], f"{block_id}_reopen"),
     ]

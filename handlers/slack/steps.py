@@ -16,6 +16,7 @@ from handlers.slack.blocks import Block, Message, context, line, section
 from handlers.slack.call_parts import deciders, facts, some_of, wanted
 from handlers.slack.pauses import paused_in_short
 from handlers.slack.quorum import approvals, joined, score
+from handlers.slack.reasons import in_words
 from handlers.slack.text import (
     channel_mention,
     date,
@@ -128,7 +129,7 @@ def _taken(taken: Taken, state: PlanState) -> str:
         return f"{date(step.due_at)}: {name}{again} was skipped, outside its hours."
     became = [_all_of(taken.targets, TargetState.NOTIFIED, "told")]
     became += [
-        f"could not reach {target_name(one.target)}: `{mrkdwn(one.code or 'unknown')}`"
+        f"could not reach {target_name(one.target)}{f': {in_words(one.code)}' if one.code else ''}"
         for one in taken.targets
         if one.state is TargetState.FAILED
     ]

@@ -32,6 +32,7 @@ from handlers.slack.cards import headline
 from handlers.slack.corrections import OVERRIDE_SIGNS, was
 from handlers.slack.pauses import paused
 from handlers.slack.quorum import joined
+from handlers.slack.reasons import in_words
 from handlers.slack.steps import target_name
 from handlers.slack.text import (
     barred,
@@ -320,7 +321,13 @@ def _step(facts: Facts) -> str:
 def _untold(facts: Facts) -> str:
     """Whom something did not reach: people, or what a step names, which nobody may stand behind."""
     whom = _list(facts, "to", user_mention) or _list(facts, "target", _target)
-    return f"🔕 Not told: {joined(whom) or 'a message'} ({_text(facts.get('code'))})"
+    return f"🔕 Not told: {joined(whom) or 'a message'}{_because(facts, 'code')}"
+
+
+def _because(facts: Facts, key: str) -> str:
+    """Why something reached nobody: the codes on record, in words."""
+    why = _list(facts, key, in_words)
+    return f": {joined(why)}" if why else ""
 
 
 def _widened(facts: Facts) -> str:
@@ -378,7 +385,7 @@ _TOLD: dict[str, Callable[[Facts], str]] = {
     EventType.DENIAL_REOPENED: lambda facts: f"🔓 *{_who(facts)} reopened it*: people are asked again",
     EventType.STEP_TAKEN: _step,
     EventType.STEP_SKIPPED: lambda facts: "A step was skipped: outside its hours",
-    EventType.STEP_FAILED: lambda facts: f"🔕 *Nobody could be told* ({', '.join(_list(facts, 'codes', _text))})",
+    EventType.STEP_FAILED: lambda facts: f"🔕 *Nobody could be told*{_because(facts, 'codes')}",
     EventType.SEAT_WIDENED: _widened,
     EventType.PAGES_OPENED: lambda facts: f"📖 {_who(facts)} opened every page{_of(facts)}",
     EventType.CARD_POSTED: _posted,

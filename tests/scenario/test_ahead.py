@@ -84,6 +84,16 @@ async def test_who_sees_and_who_lifts(
     assert rows(house, "SELECT lifted_at IS NOT NULL FROM standing_votes") == [(lifts,)]
 
 
+async def test_a_vote_for_a_denied_call_is_said_to_go_first(house: House, changed: Request, acts: Acts) -> None:
+    """Of the call that was denied; a vote for the changed call says nothing about that."""
+    _, denial = (await ahead(house).held("U0BOB", limit=10)).shown
+    assert isinstance(denial, HeldDenial)
+    assert not denial.votes_first
+    await house.overrides.reverse(changed.number, acts("U0BOB", full_view=FullView.CARD), "it was right")
+    denials = [one for one in (await ahead(house).held("U0ALICE", limit=10)).shown if isinstance(one, HeldDenial)]
+    assert [one.votes_first for one in denials] == [True]
+
+
 async def test_an_own_vote_is_seen_and_lifted_by_who_reviews_nothing_any_more(
     house: House, changed: Request, acts: Acts
 ) -> None:

@@ -135,6 +135,7 @@ async def test_who_is_late_reports_with_the_same_words(till: Till) -> None:
     assert "wrong customer" in told[0].all_text()
     await asyncio.to_thread(till.client.report_outcome, asked.id, "succeeded")
     card = await till.card(asked, "says it *succeeded*")
+    assert "🚩 Approved, succeeded, reported as wrong" in card.all_text()
     assert card.action_ids() == ["details", "report", "more"]
     await till.override("U0OWNER", card, "report", "this stops nothing", reason="it went to another")
     assert "after it had succeeded" in (await till.card(asked, "*Reported as wrong* by <@U0OWNER>")).all_text()

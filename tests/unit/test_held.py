@@ -1,5 +1,6 @@
 """What is held ahead, drawn: it fits, nothing of agents and people is live, and it says what it does not show."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -65,6 +66,8 @@ def test_what_is_said() -> None:
     assert "it is right" in text
     assert "too much" in text
     assert ids(message) == [LIFT, REOPEN]
+    first = text_in(drawn(Held((vote(), replace(denial(), votes_first=True)), 1, 1)).blocks)
+    assert "a vote ahead waits for this call and goes first while it may count; without it, the same call is" in first
     assert "a changed call in its place" in text_in(drawn(Held((vote(digest=b"other"),), 1, 0)).blocks)
 
 

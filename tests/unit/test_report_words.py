@@ -1,16 +1,19 @@
 """The answers across requests as they are drawn: within Slack's limits, complete without the card, inert."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot.reports import Decided, OverrideRow, Page, Row, Wanted
+from handlers.audit_slack import differing
 from handlers.slack.asking import About, Question
-from handlers.slack.report_words import act_of, duration, percent, render_decided
+from handlers.slack.cards import render_card
+from handlers.slack.report_words import act_of, decision_of, duration, percent, render_decided
 from store.tables import OverrideKind
-from tests.unit.report_samples import CARD, SPAN, address, full_pages, override, reports_of, waiting
+from tests.unit.report_samples import CARD, SPAN, STANDING, address, full_pages, override, reports_of, waiting
 from tests.unit.slack_calls import LINES, corpus, poisoned
-from tests.unit.slack_support import STATES, check_message, drawing, live_in, mrkdwn_in, text_in, unseen_in
+from tests.unit.slack_support import NOW, STATES, check_message, drawing, live_in, mrkdwn_in, text_in, unseen_in
 
 
 def test_full_pages_of_the_worst_fit() -> None:
@@ -58,6 +61,24 @@ def test_whoever_approved_a_call_is_not_said_to_have_made_it_succeed(displaced: 
     one = drawing(**STATES["succeeded"]).request
     row = OverrideRow(override(OverrideKind.REPORTED, "No lid", displaced=displaced), Row(one, None, None))
     assert told in act_of(row)
+
+
+def test_what_was_reported_as_wrong_looks_right_nowhere() -> None:
+    one = drawing(**STATES["succeeded"])
+    assert not one.is_reported
+    wrong = replace(one, overrides=(override(OverrideKind.REPORTED, "No lid", displaced="succeeded"),))
+    row = Row(one.request, None, None, is_reported=True)
+    words = "Approved, succeeded, reported as wrong"
+    assert f"🚩 *{words}* by" in decision_of(row)
+    assert f"now {words.lower()}" in act_of(OverrideRow(override(OverrideKind.FORCED, "x"), row))
+    taken = OverrideRow(override(OverrideKind.REVERSED, "x"), row, STANDING, one.request, is_taker_reported=True)
+    assert f"was taken by #42: {words.lower()}" in act_of(taken)
+    card = render_card(wrong, NOW)
+    assert f"🚩 {words}" in text_in(card.blocks[:1])
+    assert card.text.startswith(f"{words}: refund-bot")
+    assert differing(one.request, card.blocks, was_reported=True) is None
+    assert differing(one.request, card.blocks) == "Its first line is not what is stored."
+    assert differing(one.request, render_card(one, NOW).blocks, was_reported=True) is None  # of an earlier version
 
 
 def test_a_forgotten_reason_is_said_to_be() -> None:

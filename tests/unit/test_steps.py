@@ -162,7 +162,7 @@ def test_the_details_tell_what_was_done_and_whom_it_did_not_reach() -> None:
     steps = (*steps[:3], replace(steps[3], targets=(steps[3].targets[0], owners)), *steps[4:])
     one = planned(drawing(), taken=steps, claims=(claim(),))
     told = "\n".join(done_so_far(one))
-    assert "could not reach finance on call: `no_one_on_call`" in told
+    assert "could not reach finance on call: nobody is on call (no_one_on_call)" in told
     assert "told <@U0ALICE>; is about to tell the agent's owners" in told
     assert "was skipped, outside its hours" in told
     assert "*Step 1* told the reviewers in the thread and the agent's owners (<@U0OWNER> <@U0DAN>)." in told

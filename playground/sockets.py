@@ -140,9 +140,13 @@ class Sockets:
         """Tells every socket to reconnect: `warning` leaves it open, `refresh_requested` closes it."""
         for connection in list(self._connections):
             connection.draining = True
-            await connection.socket.send_json(
-                {"type": "disconnect", "reason": reason, "debug_info": {"host": "playground"}}
-            )
+            try:
+                await connection.socket.send_json(
+                    {"type": "disconnect", "reason": reason, "debug_info": {"host": "playground"}}
+                )
+            except ConnectionError:  # it is closing already
+                self._forget(connection)
+                continue
             if reason != "warning":
                 await connection.socket.close()
 

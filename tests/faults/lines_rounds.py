@@ -165,8 +165,9 @@ class _Round:
             if not pending:
                 return
             for card in cards(self._slack, CHANNEL):
-                if payload_of(card)["request_id"] in pending:
-                    for user in REVIEWERS:
+                for user in REVIEWERS:
+                    # The card may be drawn anew meanwhile.
+                    if payload_of(card)["request_id"] in pending and "approve" in card.action_ids():
                         await self._press(self._slack.click_payload(user, card.channel, card.ts, "approve"))
 
     # --- what must hold ---

@@ -133,14 +133,25 @@ async def test_what_a_broken_socket_did_not_acknowledge_is_sent_again(
     assert (await clicking).ok
 
 
+def begin_to_close(slack: Playground) -> None:
+    for connection in slack.sockets._connections:
+        assert connection.http_request.transport is not None
+        connection.http_request.transport.close()
+
+
+async def test_a_closing_socket_is_not_told_to_go(slack: Playground, open_socket: Callable[[], Any]) -> None:
+    await (await open_socket()).next()
+    begin_to_close(slack)
+    await slack.disconnect("warning")
+    assert slack.connections == 0
+
+
 async def test_what_a_closing_socket_does_not_take_goes_to_the_next(
     slack: Playground, open_socket: Callable[[], Any]
 ) -> None:
     first = await open_socket()
     await first.next()
-    for connection in slack.sockets._connections:  # nobody has noticed yet when the command comes
-        assert connection.http_request.transport is not None
-        connection.http_request.transport.close()
+    begin_to_close(slack)  # nobody has noticed yet when the command comes
 
     async def open_another() -> None:
         second = await open_socket()

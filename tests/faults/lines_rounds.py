@@ -20,7 +20,7 @@ from playground.model import Json, View
 from tests.conftest import SAMPLE
 from tests.faults.stage import POSTGRESQL, Stage, assert_whole
 from tests.replay import assert_events_agree
-from tests.scenario.service_support import BRISK, STILL_TO_SEND, Workplace, cards, payload_of, playing, serving
+from tests.scenario.service_support import BRISK, Workplace, cards, payload_of, playing, serving
 from tests.waiting import until
 
 DELIVERIES = 100
@@ -32,7 +32,6 @@ REVIEWERS = ("U0ALICE", "U0BOB", "U0CAROL")
 DENIAL = {"reason": "too_risky", "note": "not today"}
 _TEMPO = replace(BRISK, ping_interval=timedelta(seconds=0.15))  # after which a line that broke is made anew
 _MOST_AGAIN = 20
-_MOST_SECONDS = 60
 _TROUBLES = {"drop": 0.08, "lost": 0.12, "slow": 0.15}
 
 
@@ -191,10 +190,11 @@ class _Round:
 
     async def _assert_told(self) -> None:
         """One card of each request, which is true."""
-        with contextlib.suppress(TimeoutError):
-            await until(lambda: not self._work.rows(STILL_TO_SEND), _MOST_SECONDS)
-        left = self._work.rows("SELECT kind, attempts, due_at, leased_by, leased_until FROM outbox")
-        assert left == [], f"not sent: {left}"
+        try:
+            await self._work.until_delivered()
+        except TimeoutError as error:
+            left = self._work.rows("SELECT kind, attempts, due_at, leased_by, leased_until FROM outbox")
+            raise TimeoutError(f"not sent: {left}") from error
         await until(lambda: not any("approve" in card.action_ids() for card in cards(self._slack, CHANNEL)))
         posted = Counter(payload_of(card)["request_id"] for card in cards(self._slack, CHANNEL))
         assert posted.keys() == {row[0] for row in self._work.rows("SELECT id FROM requests")}

@@ -9,6 +9,7 @@ takes longer than a test may, and wants ``-o faulthandler_timeout=3600``.
 
 import asyncio
 import json
+import logging
 import os
 import zlib
 from collections import Counter
@@ -167,6 +168,7 @@ async def test_the_service_does_what_its_document_says(database: Path) -> None:
             assert status == 200
         given = Given(station.url, pending, approved, [await make(platform, key) for key in "ab"])
         report = await asyncio.to_thread(run, served, work.agents_url, tokens, given)
+    logging.getLogger(__name__).warning("%d cases", report.seen.total())  # -o log_cli=true shows it
     assert report.told == [], "\n".join(report.told)
     # It got somewhere: every operation was carried out, and much was refused.
     done = {operation for operation, status in report.seen if status < 300}

@@ -74,12 +74,16 @@ class PostgresServer:
             [self._bin / "postgres", "-D", self._data, "-p", str(self.port), "-k", self._folder, *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._owner,
         )  # fmt: skip
+        self.until_ready()
+
+    def until_ready(self) -> None:
+        """Wait until it takes connections. Raises what the last try met, if it does not in time."""
         until = time.monotonic() + _START_SECONDS
         while True:
             try:
                 self.execute("SELECT 1")
             except (OSError, asyncpg.PostgresError):
-                if time.monotonic() > until or self._process.poll() is not None:
+                if time.monotonic() > until or self._process is None or self._process.poll() is not None:
                     raise
                 time.sleep(0.01)  # it says nowhere when it is ready
             else:

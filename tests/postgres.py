@@ -4,11 +4,14 @@ A database is copied from one that the real migrations made. How the server is r
 """
 
 import asyncio
+import os
 import re
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -19,6 +22,7 @@ from store.postgres_schema import prepare
 
 T = TypeVar("T")
 _TEMPLATE = "template_signoff"
+_DIE_SECONDS = 20
 # Nobody needs these databases after a crash of the machine.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB", "autovacuum": "off"}
 _BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
@@ -107,6 +111,23 @@ class PostgresServer(postgres.PostgresServer):
         _ASIDE.forget()  # a server that is asked in a friendly way waits for all of its clients
         super().stop(how)
 
+    def die(self) -> None:
+        """Let all of its processes die at once, by -9."""
+        _ASIDE.forget()
+        os.kill(self.pid, signal.SIGSTOP)  # so that it makes no others meanwhile
+        others = self.others()
+        for pid in (*others, self.pid):
+            os.kill(pid, signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+        until = time.monotonic() + _DIE_SECONDS
+        while any(_is_alive(pid) for pid in others):  # while one is there, the next server does not start
+            assert time.monotonic() < until, "PostgreSQL's processes do not die"
+            time.sleep(0.001)
+
+    def others(self) -> list[int]:
+        """The processes that the first one made, for connections and for itself."""
+        return [pid for pid in _pids() if _stat_of(pid)[1:2] == [str(self.pid)]]
+
     def dump(self, url: str) -> bytes:
         """Return what pg_dump makes of a database."""
         return self._call("pg_dump", "--format=custom", f"--dbname={url}").stdout
@@ -116,6 +137,22 @@ class PostgresServer(postgres.PostgresServer):
         url = self.create(name)
         self._call("pg_restore", f"--dbname={url}", given=dump)
         return url
+
+
+def _is_alive(pid: int) -> bool:
+    return _stat_of(pid)[:1] not in ([], ["Z"])
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def _stat_of(pid: int) -> list[str]:
+    """State, parent and so on of a process; nothing where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return []
 
 
 async def _empty(connection: asyncpg.Connection) -> None:

@@ -1,29 +1,22 @@
 """Rounds in which the database fails while people and agents are at work: nobody may be told of what is not kept.
 
-SQLite's disk is full, its file locked or read-only, also within a group of units; PostgreSQL's connections break, above
-all at commits whose result then stays unknown. Whoever hears ``StoreUnavailable`` repeats the step under its key, and
-must be given what became of the first try.
+How it fails is ``tests.faults.failing``'s. Whoever hears ``StoreUnavailable`` repeats the step under its key, and must
+be given what became of the first try.
 """
 
 import asyncio
 import random
-import sqlite3
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.errors import AlreadyConsumed, NoLongerOpen, NotYourDecision
 from bot.hearings import Act
-from store.announcing import Job
-from store.engine import SqliteStore, connect
 from store.opening import Database
-from store.postgres import PostgresStore
 from store.tables import FullView, Instance, OutcomeStatus, Status, VoteKind
-from store.unit import StoreUnavailable, Unit
+from store.unit import StoreUnavailable
 from tests.conftest import TEAM, House, StandingClock, Town, furnish, sample_settings, submission
-from tests.faults.cutter import WHERE, Cutter
+from tests.faults.failing import failing_postgres, failing_sqlite
 from tests.faults.stage import POSTGRESQL, Stage, assert_whole
 from tests.stores import rows_at
 
@@ -33,8 +26,6 @@ CALLS = 16
 TROUBLES = 12  # in a round
 _MOST_TRIES = 400
 _LONG_TEXT = 6_000  # characters that an argument has, so that a full disk is felt soon
-_FULL, _NO_LIMIT = "PRAGMA max_page_count=1", 1_073_741_823  # no more pages than there are; as many as can be
-_SHORT_MS = 5  # that a writer waits for a lock, instead of two seconds
 
 
 @dataclass
@@ -120,7 +111,7 @@ async def database_fails(stage: Stage, kind: str, seed: int) -> None:
     town = Town(clock, groups={"S0FINANCE": frozenset({"U0BOB"})})
     for user in ("U0OWNER", "U0ALICE", "U0BOB"):
         town.add(user)
-    failing = _failing_postgres if kind == POSTGRESQL else _failing_sqlite
+    failing = failing_postgres if kind == POSTGRESQL else failing_sqlite
     async with failing(database, clock, chance) as (store, trouble):
         house = await furnish(store, clock, town, sample_settings())
         troubled = Troubled(house, chance)
@@ -147,101 +138,3 @@ def _assert_kept(database: Database, promises: list[Promise]) -> None:
         assert promise.consumed_with == ({consumed_with} if consumed_with else set()), promise
         assert outcome == promise.outcome, promise
     assert rows_at(database, "SELECT count(*) FROM votes") == [(len(promises),)]
-
-
-Failing = AsyncIterator[tuple[SqliteStore, Callable[[], Awaitable[None]]]]
-
-
-@asynccontextmanager
-async def _failing_sqlite(database: Database, clock: StandingClock, chance: random.Random) -> Failing:
-    assert not isinstance(database, str)
-    store = await SqliteStore.open(database)
-    # What the writer's connection is to do before its next group: in its own thread, for SQLite's last error is the
-    # connection's, and a statement of another thread's would hide it from the driver.
-    to_do = deque([f"PRAGMA busy_timeout={_SHORT_MS}"])
-    is_full_within = False
-    commit = store._commit
-
-    def commit_in_trouble(connection: sqlite3.Connection, group: list[Job]) -> None:
-        nonlocal is_full_within
-        while to_do:
-            connection.execute(to_do.popleft())
-        if is_full_within:
-            is_full_within = False
-            _fill_before(connection, group[len(group) // 2])
-        commit(connection, group)
-
-    store._commit = commit_in_trouble  # type: ignore[method-assign]
-
-    async def full() -> None:
-        nonlocal is_full_within
-        if chance.random() < 0.5:
-            is_full_within = True
-        else:
-            to_do.append(_FULL)
-        await asyncio.sleep(chance.uniform(0, 0.02))
-        is_full_within = False
-        to_do.append(f"PRAGMA max_page_count={_NO_LIMIT}")
-
-    async def locked() -> None:
-        with closing(connect(database)) as other:
-            try:
-                other.execute(f"PRAGMA busy_timeout={_SHORT_MS}")
-                other.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                return  # the store was faster
-            await asyncio.sleep(chance.uniform(0, 0.04))
-            clock.advance(seconds=30)
-            await asyncio.sleep(0.01)
-            other.execute("ROLLBACK")
-
-    async def read_only() -> None:
-        to_do.append("PRAGMA query_only=ON")
-        await asyncio.sleep(chance.uniform(0, 0.02))
-        to_do.append("PRAGMA query_only=OFF")
-
-    async def trouble() -> None:
-        await chance.choice([full, full, locked, read_only])()
-
-    try:
-        yield store, trouble
-    finally:
-        await store.close()
-
-
-def _fill_before(connection: sqlite3.Connection, job: Job) -> None:
-    """Let the disk be full from the moment on at which ``job`` is run, within its group's transaction."""
-    work = job.work
-
-    def fail(unit: Unit) -> Awaitable[object]:
-        connection.execute(_FULL)
-        return work(unit)
-
-    job.work = fail
-
-
-@asynccontextmanager
-async def _failing_postgres(database: Database, clock: StandingClock, chance: random.Random) -> Failing:
-    assert isinstance(database, str)
-    async with Cutter(database) as cutter:
-        store = await PostgresStore.open(cutter.url)
-
-        async def at_commit() -> None:
-            cutter.cut_next_commit(chance.choice(WHERE))
-            await asyncio.sleep(chance.uniform(0, 0.03))
-
-        async def anywhere() -> None:
-            cutter.cut_all()
-
-        async def ended_by_the_server() -> None:
-            ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-            await asyncio.to_thread(rows_at, database, f"{ends} AND pid != pg_backend_pid()")
-
-        async def trouble() -> None:
-            await chance.choice([at_commit, at_commit, at_commit, anywhere, ended_by_the_server])()
-            clock.advance(seconds=1)
-
-        try:
-            yield store, trouble  # type: ignore[misc]  # a house takes either store
-        finally:
-            await store.close()

@@ -1,4 +1,4 @@
-"""Rounds in which a process of the service is killed, with -9, while agents and people are at work.
+"""Rounds in which a process, of the service or of PostgreSQL, is killed, with -9, while agents and people are at work.
 
 The named points are in ``tests.faults.dying``; a seed says which, and the so-manieth time. Where the process does not
 come to it, it is killed when all is done. A seed's threads and sockets are the machine's: a failure comes again often,
@@ -8,6 +8,7 @@ and not to the letter.
 import asyncio
 import os
 import random
+import signal
 from contextlib import AsyncExitStack
 
 from playground import PlaygroundSettings
@@ -16,7 +17,7 @@ from tests.faults.dying import POINTS
 from tests.faults.shift import Shift
 from tests.faults.stage import POSTGRESQL, Stage, assert_whole
 from tests.scenario.process_support import Site, site_at
-from tests.scenario.service_support import playing
+from tests.scenario.service_support import playing, until
 from tests.stores import rows_at
 
 PATIENT = PlaygroundSettings(ack_seconds=20)  # so that Slack still waits for the acknowledgement after a restart
@@ -80,6 +81,42 @@ async def one_of_two_killed(stage: Stage, kind: str, seed: int) -> None:
         await shift.run()
         await shift.settle(there)
         shift.assert_kept(there)
+        await assert_whole(database)
+
+
+async def server_killed(stage: Stage, kind: str, seed: int) -> None:
+    """PostgreSQL dies, all of it or one of its processes, again and again, while one or two replicas serve from it.
+
+    One process that dies takes all connections with it: the server ends the others, because they share its memory.
+    """
+    assert kind == POSTGRESQL
+    chance = random.Random(f"server {seed}")
+    server, folders = stage.server, [stage.folder() for _ in range(chance.choice([1, 2]))]
+    database = stage.database(kind, folders[0])
+    async with AsyncExitStack() as all_of_them:
+        slack = await all_of_them.enter_async_context(playing(PATIENT))
+        sites: list[Site] = []
+        for folder in folders:
+            token = sites[0].token if sites else None
+            site = site_at(stage.starter, slack, database, folder=folder, token=token)
+            sites.append(await all_of_them.enter_async_context(site))
+            await sites[-1].start()
+        shift = Shift(slack, sites, chance, RULED * 2, ASKED)
+        working = asyncio.ensure_future(shift.run())
+        for _ in range(chance.randint(1, 3)):
+            wanted = shift.answers + chance.randint(0, 25)
+            await until(lambda wanted=wanted: shift.answers >= wanted or working.done())  # type: ignore[misc]
+            if chance.random() < 0.3:
+                os.kill(chance.choice(server.others()), signal.SIGKILL)
+            else:
+                await asyncio.to_thread(server.die)
+                await asyncio.sleep(chance.uniform(0, 0.2))
+                await asyncio.to_thread(server.start)
+        await working
+        await asyncio.to_thread(server.until_ready)
+        await shift.settle(sites[0])
+        shift.assert_kept(sites[0])
+        assert not any(site.has_died for site in sites), "the service ended with its database"
         await assert_whole(database)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tests.faults.clock_rounds import clock_jumps
 from tests.faults.doubt_rounds import database_fails
-from tests.faults.kill_rounds import one_killed, one_of_two_killed
+from tests.faults.kill_rounds import one_killed, one_of_two_killed, server_killed
 from tests.faults.lines_rounds import lines_fail
 from tests.faults.slack_rounds import slack_fails
 from tests.faults.stage import POSTGRESQL, SQLITE, Round
@@ -28,6 +28,7 @@ SCENARIOS = [
     Scenario("the process killed", SQLITE, one_killed, 3),
     Scenario("the process killed", POSTGRESQL, one_killed, 2),
     Scenario("one of two replicas killed", POSTGRESQL, one_of_two_killed, 1),
+    Scenario("PostgreSQL itself killed", POSTGRESQL, server_killed, 0),
     Scenario("the database fails", SQLITE, database_fails, 2),
     Scenario("the database fails", POSTGRESQL, database_fails, 2),
     Scenario("three of ten calls to Slack fail", SQLITE, slack_fails, 2),

@@ -211,7 +211,9 @@ class Service:
             queue_draws=tempo.queue_draws,
         )
         carrier = PageEnds(self.carrier, self.pagers, self.outbox, clock)
-        self.deliverer = Deliverer(store, self.outbox, carrier, clock, self.note_fault, owns_database=owns_database)
+        self.deliverer = Deliverer(
+            store, self.outbox, carrier, clock, self.note_fault, owns_database=owns_database, calm=self.door.calm
+        )
         signing = Signing(secrets.secret_key)
         notifications = Notifications(store, clock, signing, worker)
         outbound = Outbound(allow_loopback=settings.delivery.allow_loopback)

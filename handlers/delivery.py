@@ -6,7 +6,7 @@ business; nothing here knows Slack.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Protocol
 
@@ -55,7 +55,7 @@ class Deliverer:
     """The worker. ``start`` it once, ``stop`` it before the store is closed.
 
     ``faults`` is called with a code for each failed try, for the metrics. ``clock`` is also what intents are due by:
-    whoever moves it forward calls ``wake``.
+    whoever moves it forward calls ``wake``. ``calm``: waited for before anything is begun; see ``Worker``.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Deliverer:
         *,
         workers: int = WORKERS,
         owns_database: bool = True,
+        calm: Callable[[], Awaitable[None]] | None = None,
         jitter: random.Random | None = None,
     ) -> None:
         self._outbox = outbox
@@ -76,7 +77,7 @@ class Deliverer:
         self._jitter = jitter or random.Random()  # noqa: S311  # spreads retries, keeps no secret
         self._worker = Worker(
             "deliverer", outbox, self._carry, lambda intent: intent.id, clock, faults,
-            workers=workers, owns_database=owns_database,
+            workers=workers, owns_database=owns_database, calm=calm,
         )  # fmt: skip
         store.subscribe(self._on_change)
 

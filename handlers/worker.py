@@ -46,6 +46,7 @@ class Worker(Generic[T]):
 
     ``carry`` raises nothing but what it could not record; ``key`` tells things apart; ``faults`` is called with a
     code for each failure of the loop itself. ``clock`` is also what things are due by: whoever moves it calls ``wake``.
+    ``calm`` is waited for before more is claimed: whoever has something more urgent to do makes it wait, not for long.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Worker(Generic[T]):
         *,
         workers: int,
         owns_database: bool = True,
+        calm: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._name = name
         self._queue = queue
@@ -67,6 +69,7 @@ class Worker(Generic[T]):
         self._clock = clock
         self._faults = faults
         self._workers = workers
+        self._calm = calm
         self._owns_database = owns_database
         self._woken = asyncio.Event()
         self._stopping = False
@@ -128,6 +131,8 @@ class Worker(Generic[T]):
             return _LONGEST_SLEEP  # the first to finish wakes us
         self._claiming = True
         try:
+            if self._calm is not None:
+                await self._calm()
             claimed = await self._queue.claim(free)
             for thing in claimed:
                 key = self._key(thing)

@@ -7,6 +7,7 @@ only, and an agent is waiting. What a payload means is not known here.
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -27,8 +28,6 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
-from slack_sdk.socket_mode.aiohttp import SocketModeClient
-from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -44,6 +43,8 @@ from handlers.slack.trouble import SlackTrouble
 PING_INTERVAL = timedelta(seconds=5)  # a silent line is given up after four
 _RETRY = timedelta(seconds=2)
 _GOODBYE = timedelta(seconds=0.3)  # for Slack to take leave too: a line that went dark never does
+_LINGER = timedelta(milliseconds=2)  # for the acknowledgement and the agent's answer, which a card can wait for
+_LONGEST_CALM = timedelta(milliseconds=250)
 _DIRECTLY = ("block_actions", "view_submission")
 _PATIENCE_FOR_LINE = 6  # ping intervals without a line, after which it is made anew from nothing
 
@@ -82,20 +83,49 @@ class _HandOver(AsyncMiddleware):
 
 
 class _Line(AsyncSocketModeHandler):
-    """Bolt's line to Slack, which hands over by itself what people press and submit."""
+    """Bolt's line to Slack, which hands over by itself what people press and submit, as soon as it is received."""
 
     def __init__(self, hand_over: _HandOver, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._hand_over = hand_over
+        self._taking: set[asyncio.Task[None]] = set()
+        # The SDK's receiver calls this with each text. Its queue, and the task and the look-ups behind it, are turns
+        # of the loop for which a press would wait.
+        self._enqueue = self.client.enqueue_message
+        self.client.enqueue_message = self._receive  # type: ignore[method-assign]
 
-    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]  # as the SDK's
-        if req.type != "interactive" or not isinstance(req.payload, dict) or req.payload.get("type") not in _DIRECTLY:
-            await super().handle(client, req)
+    async def _receive(self, message: str) -> None:
+        envelope = _press_in(message)
+        if envelope is None:
+            await self._enqueue(message)
             return
+        task = asyncio.get_running_loop().create_task(self._take(envelope["envelope_id"], envelope["payload"]))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+
+    async def _take(self, envelope_id: str, payload: dict[str, Any]) -> None:
         # The line is opened once Slack has accepted our token: Bolt's authorization would find that, and no more.
-        status, body = await self._hand_over.take(req.payload)
-        if status == HTTPStatus.OK:
-            await client.send_socket_mode_response(SocketModeResponse(envelope_id=req.envelope_id, payload=body))
+        status, body = await self._hand_over.take(payload)
+        if status != HTTPStatus.OK:
+            return
+        try:
+            await self.client.send_socket_mode_response(SocketModeResponse(envelope_id=envelope_id, payload=body))
+        except Exception as error:
+            # What was done is done. Slack tells the person that it did not work, who presses again and hears so.
+            log.warning("slack_not_acknowledged", fault=type(error).__name__)
+
+
+def _press_in(text: str) -> dict[str, Any] | None:
+    """Return the envelope of what somebody pressed or submitted; None for whatever else came."""
+    try:
+        envelope = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(envelope, dict) or envelope.get("type") != "interactive":
+        return None
+    payload, envelope_id = envelope.get("payload"), envelope.get("envelope_id")
+    is_press = isinstance(payload, dict) and payload.get("type") in _DIRECTLY and isinstance(envelope_id, str)
+    return envelope if is_press else None
 
 
 class _KnownIdentity(AsyncAuthorize):
@@ -186,6 +216,13 @@ class SlackDoor:
     async def wait_until_open(self) -> None:
         """Wait until payloads could reach us for the first time."""
         await self._opened.wait()
+
+    async def calm(self) -> None:
+        """Wait while payloads are under way, for a moment at most: who pressed, and the agents, go before cards."""
+        await asyncio.sleep(_LINGER.total_seconds())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_CALM.total_seconds()):
+                await self._hand_over.idle.wait()
 
     async def close(self, patience: timedelta) -> None:
         """Finish the payloads under way and what follows them, within ``patience``, then hang up."""

@@ -1,17 +1,20 @@
 """Socket Mode: the line breaks and comes back, starting without Slack, stopping in the middle, the time to an ack."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from bot.config import SlackSettings
+from bot.errors import UnknownRequest
+from handlers.slack import bolt
 from handlers.slack.afterwards import Afterwards
 from handlers.slack.bolt import SlackDoor
 from handlers.slack.client import SlackClient
@@ -146,6 +149,73 @@ async def test_stopping_finishes_the_click_that_is_under_way(database: Path, mon
         await closing
         assert (await clicking).ok  # acknowledged before the line was cut
         assert await bot.status(request) is Status.APPROVED
+
+
+async def test_what_is_no_press_goes_the_sdk_s_own_way(bot: Bot) -> None:
+    """Whatever comes down the line, the next press is taken."""
+    [connection] = bot.slack.sockets._connections
+    press = {"type": "block_actions"}
+    for text in (
+        "", "no json", "[" * 100_000, "[]", '{"type": "interactive"}',
+        json.dumps({"type": "interactive", "envelope_id": 1, "payload": press}),
+        json.dumps({"type": "interactive", "envelope_id": "e", "payload": [press]}),
+        json.dumps({"type": "slash_commands", "envelope_id": "e", "payload": press}),
+    ):  # fmt: skip
+        await connection.socket.send_str(text)
+    await _approve(bot)
+
+
+async def test_a_line_that_breaks_before_the_acknowledgement_is_told_in_the_log(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = await bot.submit()
+    card = await bot.card(request)
+    broken = asyncio.Event()
+
+    async def fail(*_: object) -> None:
+        broken.set()
+        raise ConnectionResetError
+
+    line = bot.door._line
+    assert line is not None
+    with capture_logs() as logged, monkeypatch.context() as patched:
+        patched.setattr(line.client, "send_message", fail)
+        clicking = asyncio.create_task(bot.slack.click("U0ALICE", card.channel, card.ts, "approve"))
+        async with asyncio.timeout(5):
+            await broken.wait()
+    clicking.cancel()
+    await asyncio.gather(clicking, return_exceptions=True)
+    assert await bot.status(request) is Status.APPROVED  # what was done is done
+    assert [one["fault"] for one in logged if one["event"] == "slack_not_acknowledged"] == ["ConnectionResetError"]
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_cards_wait_while_somebody_presses_but_not_for_long(
+    database: Path, monkeypatch: pytest.MonkeyPatch, mode: Literal["socket", "http"]
+) -> None:
+    async with running_bot(database, mode=mode) as bot:
+        request = await bot.submit()
+        card = await bot.card(request)
+        begun, gate = asyncio.Event(), asyncio.Event()
+
+        async def slow(*_: object, **__: object) -> Request:
+            begun.set()
+            await gate.wait()
+            raise UnknownRequest
+
+        monkeypatch.setattr(bot.decisions, "vote", slow)
+        monkeypatch.setattr(bolt, "_LONGEST_CALM", timedelta(seconds=30))
+        await bot.door.calm()  # nobody presses
+        clicking = asyncio.create_task(bot.slack.click("U0ALICE", card.channel, card.ts, "approve"))
+        await begun.wait()
+        waiting = asyncio.create_task(bot.door.calm())
+        monkeypatch.setattr(bolt, "_LONGEST_CALM", timedelta(milliseconds=1))
+        await bot.door.calm()  # the press takes too long to be waited for
+        assert not waiting.done()
+        gate.set()
+        assert (await clicking).ok
+        async with asyncio.timeout(5):
+            await waiting
 
 
 async def test_stopping_does_not_wait_for_ever(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

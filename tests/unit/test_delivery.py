@@ -126,6 +126,25 @@ async def test_it_wakes_when_the_outbox_is_filled(
     assert await house.outbox.waiting() == 0
 
 
+async def test_it_begins_nothing_before_it_is_calm(house: House, instance: Instance, hands: Hands) -> None:
+    asked, gate = asyncio.Event(), asyncio.Event()
+
+    async def calm() -> None:
+        asked.set()
+        await gate.wait()
+
+    await _submit(house, instance)
+    deliverer = Deliverer(house.store, house.outbox, hands, house.clock, [].append, calm=calm)
+    await deliverer.start()
+    await asked.wait()
+    for _ in range(5):  # turns of the store
+        assert await house.outbox.waiting() == 1
+    assert (deliverer.under_way, hands.given) == (1, [])  # it may find something
+    gate.set()
+    await hands.until(1)
+    await deliverer.stop(SHORT)
+
+
 async def test_it_begins_with_what_was_left(
     house: House, instance: Instance, deliverer: Deliverer, hands: Hands
 ) -> None:

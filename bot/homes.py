@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from bot.ahead import Ahead, Held
 from bot.clock import Clock
-from bot.halt_rights import EVERYTHING, Target, right_over, touched
+from bot.halt_rights import EVERYTHING, Target, right_over, touched, why_not_end
 from bot.halts import Halts
 from bot.people import Directory
 from bot.periods import Period
@@ -32,18 +32,22 @@ MAX_VOTES = 2
 class AgentHere:
     """An agent that somebody may stop. ``stages``: its rules with the stage of each, in the order they are matched.
 
-    ``pauses`` are those of the agent itself that are in force.
+    ``pauses`` are those of the agent itself that are in force, ``may_resume`` whether one of them is theirs to end.
     """
 
     name: str
     owns: bool
     stages: tuple[tuple[str, str], ...]
     pauses: tuple[Halt, ...]
+    may_resume: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of it. ``agents`` and ``stopped`` are the first of so many; ``stopped`` is what else is stopped."""
+    """All of it. ``agents`` and ``stopped`` are the first of so many; ``stopped`` is what else is stopped.
+
+    ``kept`` has the numbers of those of ``stopped`` that are not for them to end.
+    """
 
     decided: Decided
     agents: tuple[AgentHere, ...]
@@ -52,6 +56,7 @@ class Overview:
     stopped_count: int
     overridden: Overridden
     held: Held
+    kept: frozenset[int] = frozenset()
 
 
 class Homes:
@@ -80,15 +85,24 @@ class Homes:
         agents = []
         for name in policy.settings.agents:
             known = touched(Target(HaltScope.AGENT, name), policy.settings)
-            if right_over(user_id, known, policy, facts).rank is None:
+            right = right_over(user_id, known, policy, facts)
+            if right.rank is None:
                 continue
             pauses = tuple(one for one in halts if _is_of(one, name))
             stages = tuple((rule.name, rule.stage) for rule in known.rules)
-            agents.append(AgentHere(name, user_id in policy.owners(name), stages, pauses))
+            may_resume = any(why_not_end(one, user_id, right) is None for one in pauses)
+            agents.append(AgentHere(name, user_id in policy.owners(name), stages, pauses, may_resume))
         # One's own first, and what is paused before what is not.
         agents.sort(key=lambda one: (not one.owns, not one.pauses, one.name))
         listed = {one.name for one in agents[:MAX_AGENTS]}
         stopped = [one for one in await self._halts.in_force_for(user_id) if not any(_is_of(one, it) for it in listed)]
+        kept = frozenset(
+            one.id
+            for one in stopped
+            if why_not_end(
+                one, user_id, right_over(user_id, touched(Target(one.scope, one.name), policy.settings), policy, facts)
+            )
+        )
         sight = await self._queries.sights.of(user_id)
         mine = Wanted(Period(now - DECIDED_WITHIN, now + _TO_COME), by=user_id)
         overrides = Wanted(Period(now - OVERRIDDEN_WITHIN, now + _TO_COME))
@@ -100,6 +114,7 @@ class Homes:
             stopped_count=len(stopped),
             overridden=await self._reports.overridden(sight, overrides, limit=MAX_OVERRIDES),
             held=await self._ahead.held(user_id, limit=MAX_VOTES),
+            kept=kept,
         )
 
 

@@ -33,7 +33,7 @@ from handlers.slack.override_form import Way
 from handlers.slack.overriding import Overriding
 from handlers.slack.payloads import Body, Click, Submission, Surface
 from handlers.slack.queueing import Queueing
-from handlers.slack.refusals import refusal_of
+from handlers.slack.refusals import refusal_of, render_refused
 
 OnClick = Callable[[Click], Awaitable[None]]
 OnSubmission = Callable[[Submission], Awaitable[Body | None]]
@@ -160,7 +160,7 @@ class Actions:
             refusal = refusal_of(error)
             log.info("submission_refused", user=submission.user_id, code=refusal.code)
             drawing = await self.desk.refuser.state_for(refusal, submission.user_id, submission.external_id)
-            return {"response_action": "update", "view": views.render_refusal(refusal.message, drawing)}
+            return {"response_action": "update", "view": render_refused(refusal, drawing)}
 
 
 async def _refuse_unknown(click: Click) -> None:

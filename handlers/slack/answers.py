@@ -80,7 +80,7 @@ def render_refusal_text(message: str, drawing: Drawing | None = None) -> Message
     """Tell somebody why they could not do what they tried, and how the request stands."""
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
-        blocks += [line(headline(drawing), "head"), *(render_state(drawing) or still_needed(drawing))]
+        blocks += [line(headline(drawing), "head"), *(render_state(drawing, on_card=True) or still_needed(drawing))]
     return Message(mrkdwn(message), blocks)
 
 

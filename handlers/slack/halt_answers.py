@@ -88,8 +88,8 @@ def render_notice(notice: HaltNotice) -> Message:
         blocks += _ended(one)
     if (rest := len(notice.ended) - MOST_NAMED) > 0:
         blocks.append(context([f"{how_many(rest, 'earlier one')} ended too."], "earlier"))
-    why = "An admin of Signoff or an owner of an agent" if target.scope is HaltScope.ALL else "An owner of an agent"
-    blocks.append(context([f"{why} that this touches is told of it."], "why_told"))
+    why = "as an admin, or because you own an agent" if target.scope is HaltScope.ALL else "because you own an agent"
+    blocks.append(context([f"You are told {why} that it touches."], "why_told"))
     return Message(text, blocks)
 
 

@@ -19,6 +19,7 @@ from store.tables import Halt, HaltEffect
 PAUSE = "home_pause"
 RESUME = "home_resume"
 _MOST_STAGES = 4
+_OTHERS = "It is for others to resume, not for you."
 _REASON_CHARACTERS, _REASON_LINES = 200, 2
 
 
@@ -65,8 +66,11 @@ def _agent(agent: AgentHere, block_id: str) -> Iterator[Block]:
     last = agent.pauses[-1]
     others = f" {how_many(len(agent.pauses) - 1, 'more pause')} of it." if len(agent.pauses) > 1 else ""
     told = f"{_sign(last)} {who_stopped(last, named=True)}"
-    yield _with_button(section(f"{words}\n{told}{others}", block_id), button("Resume…", RESUME, value, "primary"))
+    shown = section(f"{words}\n{told}{others}", block_id)
+    yield _with_button(shown, button("Resume…", RESUME, value, "primary")) if agent.may_resume else shown
     yield quote(excerpt(last.reason, _REASON_CHARACTERS, _REASON_LINES).shown, f"{block_id}_reason")
+    if not agent.may_resume:
+        yield context([_OTHERS], f"{block_id}_kept")
 
 
 def _stages(agent: AgentHere) -> str:
@@ -83,8 +87,11 @@ def _stopped(overview: Overview) -> Iterator[Block]:
     yield from _title("Stopped now", "stopped")
     for halt in overview.stopped:
         block_id = f"halt_{halt.id}"
-        yield _with_button(section(f"{_sign(halt)} {who_stopped(halt, named=True)}", block_id), _resume(halt))
+        shown = section(f"{_sign(halt)} {who_stopped(halt, named=True)}", block_id)
+        yield shown if halt.id in overview.kept else _with_button(shown, _resume(halt))
         yield quote(excerpt(halt.reason, _REASON_CHARACTERS, _REASON_LINES).shown, f"{block_id}_reason")
+        if halt.id in overview.kept:
+            yield context([_OTHERS], f"{block_id}_kept")
     rest = overview.stopped_count - len(overview.stopped)
     if rest > 0:
         yield context([f"{rest:,} more: `{COMMAND} pause`"], "stopped_rest")

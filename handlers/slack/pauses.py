@@ -66,8 +66,8 @@ def _means(request: Request, pause: Halt) -> str:
     ends = request.deadline_at if is_pending else request.expires_at
     if is_pending:
         words = "Nothing is approved meanwhile; *Deny* works."
-        late = " It ends after the deadline."
+        late = " The pause outlasts the deadline."
     else:
         words = "This approval cannot be used meanwhile, and its time runs on."
-        late = " It ends after that time."
+        late = " The pause outlasts it."
     return words + (late if pause.until is not None and ends is not None and pause.until >= ends else "")

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 import structlog
 
 from bot.drawings import Drawing
-from bot.errors import FactsUnavailable, Refusal, UnknownCard, UnknownRequest
+from bot.errors import AgentPaused, FactsUnavailable, Refusal, UnknownCard, UnknownRequest
 from bot.queries import Queries
 from handlers.slack.answers import render_refusal_text
+from handlers.slack.blocks import View
 from handlers.slack.client import SlackClient
 from handlers.slack.payloads import Click
 from handlers.slack.trouble import SlackTrouble
-from handlers.slack.views import render_refusal
+from handlers.slack.views import render_refusal, render_refused_by_pause
 from store.unit import StoreUnavailable
 
 _ANSWER: Mapping[str, object] = {"event_type": "signoff_answer", "event_payload": {}}
@@ -59,6 +60,13 @@ def refusal_of(error: Exception) -> Refusal:
     return OutOfOrder()
 
 
+def render_refused(refusal: Refusal, drawing: Drawing | None) -> View:
+    """Say in a modal why not. A pause is told as cards tell it: with times in the reader's zone, and who to ask."""
+    if isinstance(refusal, AgentPaused) and drawing is not None and drawing.pauses:
+        return render_refused_by_pause(drawing)
+    return render_refusal(refusal.message, drawing)
+
+
 class Refuser:
     """Tells refusals."""
 
@@ -97,7 +105,7 @@ class Refuser:
             return None
 
     async def _show(self, click: Click, refusal: Refusal, drawing: Drawing | None) -> bool:
-        view = render_refusal(refusal.message, drawing)
+        view = render_refused(refusal, drawing)
         try:
             if click.surface == "modal" and click.view_id is not None:
                 await self._client.update_view(click.view_id, view)

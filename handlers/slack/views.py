@@ -155,12 +155,22 @@ def render_loading(modal_id: str, title: str) -> View:
 
 
 def render_refusal(message: str, drawing: Drawing | None = None) -> View:
-    """Tell somebody why they could not do what they tried, and how the request stands."""
+    """Tell somebody why they could not do what they tried, and how the request stands.
+
+    They pressed its card, and may be anybody who sees that.
+    """
     blocks: list[Block] = [line([said(visible(message))], "why")]
     if drawing is not None:
-        blocks += [line(headline(drawing), "head"), *(render_state(drawing) or still_needed(drawing))]
-        blocks.append(context(facts(drawing)[:1], "facts"))
+        state = render_state(drawing, on_card=True) or [*still_needed(drawing), *paused(drawing, on_card=True)]
+        blocks += [line(headline(drawing), "head"), *state, context(facts(drawing)[:1], "facts")]
     return modal("Not possible", blocks)
+
+
+def render_refused_by_pause(drawing: Drawing) -> View:
+    """Tell somebody who could decide that a pause keeps them from it."""
+    why = line([said("Nothing was approved: it is paused.")], "why")
+    state = render_state(drawing) or [*still_needed(drawing), *paused(drawing)]
+    return modal("Not possible", [why, line(headline(drawing), "head"), *state, context(facts(drawing)[:1], "facts")])
 
 
 def render_done(drawing: Drawing) -> View:

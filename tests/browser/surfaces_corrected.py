@@ -9,7 +9,8 @@ from bot.ahead import Held, HeldDenial, HeldVote
 from bot.digests import Gathered
 from bot.drawings import Drawing
 from bot.events import EventType
-from bot.halt_rights import Target
+from bot.halt_notices import HaltNotice
+from bot.halt_rights import EVERYTHING, Target
 from bot.halts import Resumed
 from bot.homes import AgentHere, Overview
 from bot.periods import Period
@@ -22,6 +23,7 @@ from handlers.slack.cards import render_card
 from handlers.slack.digest_card import render_digest
 from handlers.slack.halt_answers import (
     render_in_force,
+    render_notice,
     render_paused,
     render_resumed,
     render_stopped,
@@ -31,6 +33,7 @@ from handlers.slack.override_form import Way, render_override
 from handlers.slack.report_words import render_decided, render_overridden, render_stats
 from handlers.slack.switching import PAUSE_SUBMITTED, render_switch
 from handlers.slack.timeline import render_why
+from store.compiled import changed_record, make_record
 from store.statements_audit import EventMark
 from store.statements_digests import ToolCount
 from store.tables import (
@@ -39,6 +42,7 @@ from store.tables import (
     Halt,
     HaltEffect,
     HaltScope,
+    Intent,
     Override,
     OverrideKind,
     Rank,
@@ -216,6 +220,26 @@ def _pauses() -> list[Message]:
     ]
 
 
+def _held_up() -> list[Message]:
+    """Cards of what a pause keeps from being approved, and from being used."""
+    asked = replace(request(number=47), pauses=(_PAUSED,))
+    opened = replace(_with("open", 46), pauses=(_BY_ADMIN, _PAUSED))
+    return [render_card(one, MORNING) for one in (asked, opened)]
+
+
+def _told() -> list[Message]:
+    """What owners and admins are told."""
+    ended = changed_record(_PAUSED, ended_at=MORNING, ended_by="U0ALICE", end_reason="The orders were looked at")
+    everything = _halt(EVERYTHING, HaltEffect.DENY, "An incident at the bank", user_id="U0ADMIN", rank=Rank.ADMIN)
+    intent = make_record(Intent, id=1)
+    return [
+        render_notice(HaltNotice(intent, target, in_force, gone, (), ("U0OWNER",), 0))
+        for target, in_force, gone in (
+            (_BOT, (_PAUSED,), ()), (_BOT, (), (ended,)), (_LOOK_UPS, (_STOPPED,), ()), (EVERYTHING, (everything,), ()),
+        )
+    ]  # fmt: skip
+
+
 def _notice(stop: Halt | None) -> Message:
     digest = Digest(
         id=3, key="k", rule="look-ups", channel=CHANNEL, first_number=101, last_number=317, count=214,
@@ -262,6 +286,8 @@ CORRECTED: dict[str, Sample] = {
         ],
     ),
     "pauses": Sample("Slash answers: pause, resume, and what is stopped", "messages", _pauses, is_private=True),
+    "paused": Sample("What a pause holds up", "messages", _held_up, in_dark=True),
+    "halt-notices": Sample("Direct messages: paused, resumed, stopped", "messages", _told, place="DM"),
     "pause": Sample("Pause", "modal", lambda: render_switch("Pause", PAUSE_SUBMITTED, _BOT, "m")),
     "gathered": Sample(
         "What a rule approved by itself: the notice, and once it is stopped", "messages",

@@ -83,6 +83,17 @@ async def test_pauses_stand_with_their_agent_and_the_rest_below(company: House, 
     assert (await see(company, STRANGER)).stopped == ()
 
 
+async def test_nobody_is_offered_to_resume_what_is_not_theirs_to(company: House, acts: Acts) -> None:
+    for target in (AGENT, ALL):
+        await company.halts.pause(target, acts(ADMIN), "too much")
+    for user, may_resume in ((ADMIN, True), (BOB, False), (OWNER, False)):
+        seen = await see(company, user)
+        assert seen.agents[0].may_resume is may_resume
+        assert (seen.kept == {one.id for one in seen.stopped}) is not may_resume
+    await company.halts.pause(AGENT, acts(OWNER), "me too")
+    assert (await see(company, OWNER)).agents[0].may_resume
+
+
 async def test_many_agents_are_counted_and_the_paused_come_first(house: House, acts: Acts) -> None:
     text = COMPANY + "".join(f'\n[agents.z{at:02}]\nowners = ["U0OTHER"]\ntools = ["*"]\n' for at in range(20))
     many = await under(house, text)

@@ -65,6 +65,7 @@ def override(number: int, reason: str | None = "wrong customer", **fields: Any) 
 def overview(
     *, agents: tuple[AgentHere, ...] = (), stopped: tuple[Halt, ...] = (), decided: tuple[Any, ...] = (),
     overrides: tuple[OverrideRow, ...] = (), held: Held | None = None, more: int = 0,
+    kept: frozenset[int] = frozenset(),
 ) -> Overview:  # fmt: skip
     return Overview(
         decided=Decided(WEEK, Page(decided, len(decided) + more)),
@@ -74,6 +75,7 @@ def overview(
         stopped_count=len(stopped) + more,
         overridden=Overridden(WEEK, Page(overrides, len(overrides) + more), Counter(), 1, 8),
         held=held or Held((), 0, 0),
+        kept=kept,
     )
 
 
@@ -129,6 +131,18 @@ def test_the_switch_of_an_agent() -> None:
     assert "was paused by <@U0BOB>" in text
     assert "too much" in text
     assert ids(view) == [PAUSE, RESUME]
+
+
+def test_what_others_must_resume_has_no_button_and_says_so() -> None:
+    everything = halt(scope=HaltScope.ALL, name="")
+    view = drawn(
+        overview(
+            agents=(AgentHere("b", True, (), (halt(),), may_resume=False),), stopped=(everything,),
+            kept=frozenset({everything.id}),
+        )
+    )  # fmt: skip
+    assert ids(view) == []
+    assert text_in(view["blocks"]).count("It is for others to resume, not for you.") == 2
 
 
 def test_what_else_is_stopped_and_the_rest() -> None:

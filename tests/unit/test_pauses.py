@@ -100,7 +100,7 @@ def test_an_approval_that_cannot_be_used_is_not_said_to_be_usable() -> None:
 
 
 def test_a_pause_that_outlasts_what_time_is_left_is_said_to() -> None:
-    for fields, words in (({}, "after the deadline"), (APPROVED, "after that time")):
+    for fields, words in (({}, "outlasts the deadline"), (APPROVED, "outlasts it")):
         long = replace_until(hours=2)
         short = replace_until(minutes=1)
         assert words in text_in(render_card(paused(long, **fields), NOW).blocks)

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from playground import Fault
+from playground import Fault, Playground
 from store.tables import Status
 from tests.conftest import SAMPLE
 from tests.scenario.escalation_support import PLANNED
@@ -23,6 +23,14 @@ PENDING = 50
 OUT_MINUTES = 120
 
 
+def hire_leads(slack: Playground) -> None:
+    """Let there be whom the plan asks: with people whom Slack does not know, it is tried for a minute and more."""
+    for user in ("U0LEA", "U0LUKE"):
+        slack.workspace.add_user(user)
+    slack.workspace.add_usergroup("S0LEADS", handle="leads", name="Leads", users=["U0LUKE"])
+    slack.workspace.add_channel("C0LEADS", name="leads", members=["U0LEA", "U0LUKE", slack.bot_user_id])
+
+
 async def let_pass(bot: Bot, minutes: float) -> None:
     """Let time pass, and whatever comes due be looked at."""
     await bot.advance(minutes=minutes)
@@ -37,7 +45,7 @@ def taken(bot: Bot) -> list[Any]:
 
 
 async def test_with_slack_dead_for_two_hours_nothing_is_escalated_and_then_all_goes_on(database: Path) -> None:
-    async with running_bot(database, text=TEXT) as bot:
+    async with running_bot(database, text=TEXT, arrange=hire_leads) as bot:
         requests = [await bot.submit(lasts="8h") for _ in range(PENDING)]
         short = await bot.submit(lasts="30m")
         await bot.until_delivered()

@@ -9,7 +9,7 @@ from bot.queues import ROWS_ON_PAGE, Listing
 from handlers.manifest import COMMAND
 from handlers.slack.blocks import Block, Message, View, actions, button, context, line, modal, said, section
 from handlers.slack.call_parts import MAX_MENTIONS, NAME_CHARACTERS, decider_groups, pinged, some_of
-from handlers.slack.pauses import paused_in_short
+from handlers.slack.pauses import SIGN, paused_in_short
 from handlers.slack.quorum import score
 from handlers.slack.text import date, excerpt, how_many, mrkdwn, name_in_mrkdwn, plain_date
 from store.tables import Queue
@@ -23,6 +23,7 @@ NEXT = "queue_next"
 AGAIN = "queue_again"
 
 MAX_AGENTS = 8
+MAX_PAUSES = 3
 _NOTHING = f"Nothing on this list waits any more. What became of a request: `{COMMAND} show` and its number."
 _NAME = min(80, NAME_CHARACTERS)
 
@@ -48,6 +49,7 @@ def render_queue(listing: Listing) -> Message:
         line([said(f"⏳ {waiting} for a decision", bold=True)], "head"),
         context([_agents(listing), f"They came too fast for a card each. {which}"], "counts"),
         actions([button(f"List all {listing.total:,}", LIST, str(listing.queue.id))], "list"),
+        *_paused(listing),
         *(_row(row) for row in listing.rows),
         *_asked(listing),
     ]
@@ -71,23 +73,31 @@ def render_list(listing: Listing, list_id: str) -> View:
     blocks = [
         context([_agents(listing), *lines], "page"),
         actions(turn, "turn"),
+        *_paused(listing),
         *(_row(row) for row in listing.rows),
     ]
     return modal("Waiting", blocks, external_id=list_id)
 
 
 def _row(drawing: Drawing) -> Block:
-    """One request on two lines with its button; a third one while it is paused."""
+    """One request on two lines with its button."""
     request = drawing.request
     server = f" on {_short(request.server)}" if request.server is not None else ""
     far = f" · {counted} approved" if (counted := score(drawing)) else ""
-    pause = "".join(f"\n{words}" for words in paused_in_short(drawing))
+    pause = f" · {SIGN} *paused*" if drawing.pauses else ""
     shown = section(
         f"*{mrkdwn(request.agent)}* · {_short(request.tool)}{server}\n"
         f"#{request.number} · by *{date(request.deadline_at)}*{far}{pause}",
         f"row_{request.number}",
     )
     return {**shown, "accessory": button("Review", REVIEW, str(request.number))}
+
+
+def _paused(listing: Listing) -> list[Block]:
+    """What pauses those that are listed, each once; the review says who and why."""
+    told = list(dict.fromkeys(words for row in listing.rows for words in paused_in_short(row)))
+    rest = [f"and {how_many(len(told) - MAX_PAUSES, 'more pause')}"] if len(told) > MAX_PAUSES else []
+    return [context([*told[:MAX_PAUSES], *rest, "Nothing is approved meanwhile."], "paused")] if told else []
 
 
 def _short(name: str) -> str:

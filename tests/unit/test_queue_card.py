@@ -1,5 +1,6 @@
 """The queue card and its list: within Slack's limits however many there are, nothing live, nothing left out unsaid."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from bot.queues import ROWS_ON_CARD, ROWS_ON_PAGE, Listing
 from handlers.slack.queue_card import AGAIN, BACK, LIST, NEXT, REVIEW, queue_metadata, render_list, render_queue
 from playground.model import elements_of
 from store.statements_queues import AgentCount
-from store.tables import CardState, Queue
+from store.tables import CardState, Halt, Queue
 from tests.unit.slack_support import (
     NOW,
     check_message,
@@ -21,6 +22,7 @@ from tests.unit.slack_support import (
     text_in,
     unseen_in,
 )
+from tests.unit.test_halt_surfaces import halt, make_halt_of_all
 
 HOSTILE = [
     "issue_refund",
@@ -64,6 +66,22 @@ def test_a_queue_card_keeps_slacks_limits_and_counts_what_it_leaves_out(total: i
     else:
         assert "All of them are listed here" in said
     assert next(element["action_id"] for _, element in elements_of(message.blocks)) == LIST
+
+
+def test_what_is_paused_is_marked_and_each_pause_told_once() -> None:
+    def row(number: int, *pauses: Halt) -> Drawing:
+        return replace(drawing(number=number), pauses=pauses)
+
+    every, rule_ = make_halt_of_all(), halt()
+    listing = _listing(4, [row(1, every, rule_), row(2, every), row(3, rule_), row(4)])
+    for blocks in (render_queue(listing).blocks, render_list(replace(listing, listed=4), "m")["blocks"]):
+        said = text_in(blocks)
+        assert said.count("⏸ *paused*") == 3
+        assert said.count("*Every agent is paused* until it is resumed") == 1
+        assert said.count("*Rule look-ups is paused* ") == 1
+        assert "U0BOB" not in said  # who and why are for those who open the review
+    check_message(render_queue(_listing(9, [row(at, halt(name="n" * 70 + str(at))) for at in range(1, 9)])))
+    assert "paused" not in text_in(render_queue(_listing(3)).blocks)
 
 
 @pytest.mark.parametrize("total", [1, ROWS_ON_PAGE, ROWS_ON_PAGE + 1, 1000, 3000])

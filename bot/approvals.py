@@ -113,7 +113,7 @@ class Approvals:
         Raises ``NotApproved``, ``AlreadyConsumed``, ``ApprovalExpired``, ``ApprovalRevoked``, ``AgentPaused``,
         ``CallAltered``, or ``BadCredential`` for an instance that was revoked meanwhile.
         """
-        return await self._store.write(lambda unit: self._consume(unit, instance, request_id, key))
+        return await self._store.write_beside(lambda unit: self._consume(unit, instance, request_id, key))
 
     async def _consume(self, unit: Unit, instance: Instance, request_id: str, key: str) -> Request:
         request = await unit.one(statements.REQUEST_OF_LIVE_INSTANCE, id=request_id, instance_id=instance.id)
@@ -145,6 +145,7 @@ class Approvals:
         consumed_at = not_before(now, [request.decided_at])
         rule = await self._rule(unit, request)
         due_at = consumed_at + rule.execution_timeout
+        await self._be_alone_for_people(unit, request)
         if not await unit.run(
             statements_halts.CONSUME,
             number=request.number, now=now, agent=request.agent, rule=rule.name,
@@ -176,6 +177,7 @@ class Approvals:
             after(state_of(request), Happening.SUCCEED if outcome is OutcomeStatus.SUCCEEDED else Happening.FAIL)
             now = self._clock()
             at = not_before(now, [request.consumed_at])
+            await self._be_alone_for_people(unit, request)
             if not await unit.run(
                 statements.REPORT_OUTCOME,
                 number=request.number, outcome_=outcome, outcome_note_=note, outcome_at_=at, due_at_=None,
@@ -189,7 +191,7 @@ class Approvals:
             await self._changed(unit, reported, "outcome", now)
             return reported
 
-        return await self._store.write(work)
+        return await self._store.write_beside(work)
 
     # --- inside ---
 
@@ -204,6 +206,12 @@ class Approvals:
         if request.rule_id is None:
             raise LookupError("an approved request without a rule")
         return await self._rulebook.frozen(unit, request.rule_id)
+
+    @staticmethod
+    async def _be_alone_for_people(unit: Unit, request: Request) -> None:
+        """What people decided has cards, which are to be drawn anew: others may be about to wish for that too."""
+        if request.decided_by_kind is not DeciderKind.RULE:
+            await unit.be_alone()
 
     @staticmethod
     async def _changed(unit: Unit, request: Request, reason: str, now: datetime) -> None:

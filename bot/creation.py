@@ -122,7 +122,7 @@ class Creation:
         with self._limits.admission(policy.agent(instance.agent), instance.id) as admission:
             if ruling.course is not Course.ASK:
                 with suppress(_Stopped):
-                    return await self._store.write(lambda unit: self._submit(unit, call, admission, None))
+                    return await self._store.write_beside(lambda unit: self._submit(unit, call, admission, None))
             for tries_left in reversed(range(_OVERTAKEN_AT_MOST)):
                 foreseen = await self._look_ahead(call)
                 if not tries_left:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from store import statements
 from store.tables import Request
 from store.unit import Unit
 
@@ -90,17 +89,7 @@ async def append_event(
         body["request"] = request.id
         body["number"] = request.number
     body.update({name: value for name, value in facts.items() if value is not None})
-    text = body_bytes(body)
-    head = hashlib.sha256(await unit.chain_head() + text).digest()
-    await unit.run(
-        statements.INSERT_EVENT,
-        at=now,
-        type=kind.value,
-        request_number=None if request is None else request.number,
-        body=text.decode(),
-        hash=head,
-    )
-    unit.move_chain_head(head)
+    await unit.append(now, kind.value, None if request is None else request.number, body_bytes(body))
 
 
 def body_bytes(body: Mapping[str, str | int | bool]) -> bytes:

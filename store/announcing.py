@@ -46,10 +46,11 @@ def topic_of(change: object) -> str | None:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A unit that waits to be run, or was, with what came of it."""
+    """A unit that waits to be run, or was, with what came of it. ``is_beside``: whether it may run beside others."""
 
     work: Work[Any]
     future: asyncio.Future[Any]
+    is_beside: bool = False
     result: Any = None
     error: BaseException | None = None
     changes: list[object] = field(default_factory=list)

@@ -47,6 +47,13 @@ class Store(Protocol):
         """
         ...
 
+    async def write_beside(self, work: Work[T]) -> T:
+        """Do as ``write`` does, for work that may run beside other such work of other processes.
+
+        Where that might make a difference it runs alone, see ``store.statements_beside``.
+        """
+        ...
+
     async def read(self, work: Work[T]) -> T:
         """Run ``work`` in a reading transaction: one consistent snapshot."""
         ...
@@ -152,6 +159,9 @@ class SqliteStore(Announcer):
 
     async def write(self, work: Work[T]) -> T:
         return cast(T, await self._submit(self._writes, work))
+
+    async def write_beside(self, work: Work[T]) -> T:
+        return await self.write(work)  # one thread writes
 
     async def read(self, work: Work[T]) -> T:
         return cast(T, await self._submit(self._reads, work))

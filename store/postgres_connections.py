@@ -56,6 +56,7 @@ async def connect(url: str) -> asyncpg.Connection:
                 "lock_timeout": str(BUSY_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
                 "synchronous_commit": "on",
+                "standard_conforming_strings": "on",  # literals of store.statements_chain
             },
         )
     except ValueError as error:  # of the address, whose password it may repeat

@@ -5,6 +5,8 @@ A unit's methods are coroutines so that the same use case runs on either databas
 """
 
 from abc import ABC, abstractmethod
+from datetime import datetime
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from store import statements
@@ -38,7 +40,7 @@ class Unit(ABC):
     ``head`` is the hash of the last event as far as it is known; ``changes`` what is to be announced.
     """
 
-    def __init__(self, head: bytes | None) -> None:
+    def __init__(self, head: bytes | None = None) -> None:
         self.head = head
         self.changes: list[object] = []
 
@@ -54,16 +56,19 @@ class Unit(ABC):
     async def run(self, statement: Statement[Any], /, **values: Any) -> int:
         """Run ``statement`` and return how many rows it touched."""
 
+    async def be_alone(self) -> None:  # noqa: B027  # only to units that run beside others does it matter
+        """Say that what follows must not run beside other units. Where this one does, it is run again, alone."""
+
     def announce(self, change: object) -> None:
         """Tell the store's subscribers of ``change`` after the commit; never when it fails."""
         self.changes.append(change)
 
-    async def chain_head(self) -> bytes:
-        """Return the hash of the last event, as this transaction sees it."""
+    async def append(self, at: datetime, type: str, request_number: int | None, body: bytes) -> None:
+        """Append an event to the chain in this transaction. ``body``: its canonical bytes, ASCII."""
         if self.head is None:
             self.head = await self.one(statements.CHAIN_HEAD) or statements.CHAIN_START
-        return self.head
-
-    def move_chain_head(self, head: bytes) -> None:
-        """Say that an event with the hash ``head`` was appended in this transaction."""
-        self.head = head
+        self.head = sha256(self.head + body).digest()
+        await self.run(
+            statements.INSERT_EVENT,
+            at=at, type=type, request_number=request_number, body=body.decode(), hash=self.head,
+        )  # fmt: skip

@@ -17,7 +17,8 @@ from slack_sdk.web.async_base_client import AsyncBaseClient
 
 from store.announcing import Announcer
 from store.engine import SqliteStore, SqliteUnit
-from store.postgres import PostgresStore, PostgresUnit
+from store.postgres_beside import BesideUnit
+from store.postgres_writer import PostgresUnit, Writer
 
 Hit = Callable[[], None]
 
@@ -91,13 +92,13 @@ def _after_awaited(owner: Any, name: str, hit: Hit) -> None:
 
 
 def _at_statements(hit: Hit) -> None:
-    for unit in (SqliteUnit, PostgresUnit):
+    for unit in (SqliteUnit, PostgresUnit, BesideUnit):
         for name in ("one", "all", "run"):
             _before(unit, name, hit, only=lambda _, statement: statement.is_write)
 
 
 def _at_commit(hit: Hit) -> None:
-    _before(PostgresStore, "_end", hit)
+    _before(Writer, "_end", hit)
     prepare = SqliteStore.__init__
 
     def trace(sql: str) -> None:
@@ -113,7 +114,7 @@ def _at_commit(hit: Hit) -> None:
 
 def _at_committed(hit: Hit) -> None:
     _after(SqliteStore, "_commit", hit)
-    _after_awaited(PostgresStore, "_commit", hit)
+    _after_awaited(Writer, "_end", hit)
 
 
 _ARMS: dict[str, Callable[[Hit], None]] = {

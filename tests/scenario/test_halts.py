@@ -154,18 +154,24 @@ async def test_the_door_itself_is_closed(house: House, instance: Instance, acts:
     assert rows(house, f"SELECT id FROM votes WHERE request_number = {other.number}") == []
 
 
-async def test_against_a_thousand_uses_none_follows_its_commit(house: House, instance: Instance, acts: Acts) -> None:
-    made = [await look_up(house, instance, f"key{at}") for at in range(1000)]
+async def test_against_a_thousand_uses_at_two_processes_none_follows_its_commit(
+    house: House, instance: Instance, acts: Acts
+) -> None:
+    made = await asyncio.gather(*(look_up(house, instance, f"key{at}") for at in range(1000)))
+    elsewhere = await type(house.store).open(database_of(house.store))  # type: ignore[arg-type]  # each its own
+    other = await furnish(elsewhere, house.clock, house.town, sample_settings(COMPANY))
     middle = random.Random(7).randrange(300, 700)  # which, is of no matter
     uses: list[asyncio.Task[Request]] = []
     for at, request in enumerate(made):
         if at == middle:
             pausing = asyncio.ensure_future(house.halts.pause(AGENT, acts(BOB), "stop it"))
-        uses.append(asyncio.ensure_future(house.approvals.consume(instance, request.id, "k")))
+        one = (house, other)[at % 2]
+        uses.append(asyncio.ensure_future(one.approvals.consume(instance, request.id, "k")))
         if at % 50 == 0:
             await asyncio.sleep(0)
     await pausing
     results = await asyncio.gather(*uses, return_exceptions=True)
+    await elsewhere.close()
     refused = [result for result in results if isinstance(result, AgentPaused)]
     used = [result for result in results if isinstance(result, Request)]
     assert len(used) + len(refused) == 1000

@@ -15,13 +15,13 @@ import pytest
 from bot.clock import monotonic_clock
 from bot.events import EventType, append_event
 from store import postgres as store_postgres
-from store import postgres_readers, statements, statements_audit
+from store import postgres_readers, postgres_writer, statements, statements_audit
 from store.announcing import ChangedElsewhere, Unheard
 from store.postgres import PostgresStore
 from store.unit import StoreUnavailable, Unit
 from tests.conftest import START
 from tests.postgres import PostgresServer
-from tests.unit.test_stores import is_there, take
+from tests.unit.test_stores import _refuse, is_there, refuse_after_writing, take
 from tests.waiting import until
 
 
@@ -155,17 +155,17 @@ async def test_a_commit_whose_answer_is_lost_is_no_success(
             await take("unknown")(unit)
             unit.announce("never: nobody knows")
 
-        end = store._end
+        end = store._writer._end
 
-        async def lose_the_answer(connection: asyncpg.Connection, group: Any) -> None:
-            await end(connection, group)
+        async def lose_the_answer(*group: Any) -> None:
+            await end(*group)
             raise ConnectionResetError
 
-        monkeypatch.setattr(store, "_end", lose_the_answer)
+        monkeypatch.setattr(store._writer, "_end", lose_the_answer)
         store.subscribe(heard.append)
         with pytest.raises(StoreUnavailable):
             await store.write(work)
-        monkeypatch.setattr(store, "_end", end)
+        monkeypatch.setattr(store._writer, "_end", end)
         # It came about, as it happens; what depends on it is read again as soon as the database answers.
         await until(lambda: ChangedElsewhere() in heard)
         assert await is_there(store, "unknown")
@@ -194,15 +194,16 @@ async def test_a_replica_that_freezes_while_it_writes_does_not_stop_the_others(
 
     async def freeze(unit: Unit) -> None:
         await take("lost")(unit)
-        assert here._connection is not None
-        await here._connection.execute("SET idle_in_transaction_session_timeout = 300; SET LOCAL statement_timeout = 0")
+        assert here._writer._connection is not None
+        timeouts = "SET idle_in_transaction_session_timeout = 300; SET LOCAL statement_timeout = 0"
+        await here._writer._connection.execute(timeouts)
         frozen.set()
         await thaw.wait()
 
     writing = asyncio.ensure_future(here.write(freeze))
     await frozen.wait()
-    assert there._connection is not None
-    await there._connection.execute("SET lock_timeout = 50")
+    assert there._writer._connection is not None
+    await there._writer._connection.execute("SET lock_timeout = 50")
     with pytest.raises(StoreUnavailable, match="lock timeout"):
         await there.write(take("a"))
     async with asyncio.timeout(5):
@@ -323,3 +324,30 @@ async def test_a_line_that_falls_silent_is_noticed(postgres_url: str, monkeypatc
         monkeypatch.setattr(asyncpg.Connection, "execute", answers)
         await until(lambda: ChangedElsewhere in heard)
         assert await store.write(take("a")) == 1
+
+
+async def test_a_long_group_lets_others_have_their_turn(
+    replicas: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever becomes of its units: refused before or after they wrote, or done."""
+    monkeypatch.setattr(postgres_writer, "ALONE_SECONDS", 0.0)
+    here, there = replicas
+    order: list[str] = []
+
+    def named(name: str, work: Any) -> Any:
+        async def unit_of(unit: Unit) -> Any:
+            order.append(name)
+            return await work(unit)
+
+        return unit_of
+
+    works = [take("a"), refuse_after_writing, take("b"), _refuse, take("c")]
+    results = await asyncio.gather(
+        *(here.write(named("here", work)) for work in works), there.write(named("there", take("d"))),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert [type(result) for result in results] == [int, LookupError, int, LookupError, int, int]
+    assert "here" in order[order.index("there") :]
+    for act in "abcd":
+        assert await is_there(there, act)
+    assert not await is_there(there, "lost")

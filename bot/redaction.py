@@ -16,13 +16,19 @@ from bot.redaction_marks import MARK, MARK_SIGN, Copy, Marker, Path, Veil, parse
 from store.compiled import changed_record
 from store.tables import Override, Request, StandingVote, Vote
 
-__all__ = ["MARK", "MARK_SIGN", "Hiding", "Redacted", "Redactor"]
+__all__ = ["MARK", "MARK_SIGN", "Hiding", "Redacted", "Redactor", "bracketed"]
 
 _CALLS_KEPT = 16
 _MOST_TRIES = 16  # to find JSON objects in a text
 
 Noted = TypeVar("Noted", Vote, StandingVote)
 _parsed = lru_cache(maxsize=1024)(parse_pattern)
+
+
+def bracketed(text: str) -> str:
+    """Write the marks of a redacted text with the bracket that people see, for what is not drawn: the sign that begins
+    one is no character that other programs read."""
+    return text.replace(MARK_SIGN, "[")
 
 
 class Redactor:

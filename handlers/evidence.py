@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.evidence import Evidence
+from bot.redaction import bracketed
 from store.columns import Record
 from store.tables import Event
 
@@ -82,4 +83,6 @@ def _all(records: Iterable[Record]) -> list[dict[str, Any]]:
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
+    if isinstance(value, str):
+        return bracketed(value)
     return value.hex() if isinstance(value, bytes) else value

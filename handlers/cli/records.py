@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from bot.people import zone_named
 from bot.periods import Period, parse_period
 from bot.policy import Policy
 from bot.queries import Seen
-from bot.redaction import Redactor
+from bot.redaction import Redactor, bracketed
 from bot.references import find_request
 from bot.reports import Figures, OverrideRow, PersonFigures, Reports, Row, Stats, Wanted
 from bot.rulebook import Edition, Rulebook
@@ -35,7 +36,7 @@ from handlers.cli.beside import checked_user, expect_database, open_beside, oper
 from handlers.cli.say import CommandFailed, say, shown
 from handlers.cli.table import Format, printing
 from handlers.slack.answers import render_show
-from handlers.slack.plain import render_plain
+from handlers.slack.plain import render_plain_blocks
 from handlers.slack.report_words import duration, percent
 from handlers.slack.text import how_many
 from store import statements
@@ -164,8 +165,8 @@ def override_row(row: OverrideRow, now: datetime) -> dict[str, Any]:
         ahead = "taken" if standing.taken_at is not None else "lifted" if standing.lifted_at is not None else ended
     return {
         "id": one.id, "at": stamp(one.at), "kind": one.kind.value, "user": one.user_id, "team": one.team_id,
-        "request": one.request_number, "agent": one.agent, "tool": one.tool, "rule": one.rule, "reason": one.reason,
-        "displaced": one.displaced, "displaced_by_kind": _plain(one.displaced_by_kind),
+        "request": one.request_number, "agent": one.agent, "tool": one.tool, "rule": one.rule,
+        "reason": _plain(one.reason), "displaced": one.displaced, "displaced_by_kind": _plain(one.displaced_by_kind),
         "displaced_by": one.displaced_by, "state": state_of(row.row.request).value, "vote_ahead": ahead,
         "taken_by": row.taker.number if row.taker is not None else None,
     }  # fmt: skip
@@ -293,7 +294,7 @@ async def _show(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
             with printing(REQUEST_COLUMNS, "requests", how, str) as print_row:
                 print_row(row)
         else:
-            text = render_plain(render_show(Seen(drawing, tuple(cards), may_decide=False), desk.clock()))
+            text = render_plain_blocks(render_show(Seen(drawing, tuple(cards), may_decide=False), desk.clock()).blocks)
             print("\n".join(shown(line) for line in text.split("\n")))
 
 
@@ -301,22 +302,22 @@ def _whole(drawing: Drawing, cards: list[Card], row: Mapping[str, Any]) -> dict[
     request = drawing.request
     return {
         **row,
-        "arguments": request.arguments,
-        "agent_reasoning": request.agent_reasoning,
-        "context": request.context,
+        "arguments": _plain(request.arguments),
+        "agent_reasoning": _plain(request.agent_reasoning),
+        "context": _plain(request.context),
         "timeout": request.timeout,
         "instance": drawing.instance.name,
         "person": drawing.instance.person,
         "votes": [
             {
-                "user": vote.user_id, "kind": vote.kind.value, "note": vote.note, "surface": vote.surface,
+                "user": vote.user_id, "kind": vote.kind.value, "note": _plain(vote.note), "surface": vote.surface,
                 "cast_at": stamp(vote.cast_at), "withdrawn_at": stamp(vote.withdrawn_at), "forced": vote.is_forced,
             }
             for vote in sorted((*drawing.votes, *drawing.withdrawn), key=lambda one: one.id)
         ],
         "overrides": [
             {
-                "at": stamp(one.at), "kind": one.kind.value, "user": one.user_id, "reason": one.reason,
+                "at": stamp(one.at), "kind": one.kind.value, "user": one.user_id, "reason": _plain(one.reason),
                 "displaced": one.displaced, "displaced_by": one.displaced_by,
             }
             for one in drawing.overrides
@@ -362,5 +363,7 @@ def _span(period: Period) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A column's value as JSON has it: a word of a vocabulary as its text."""
-    return value.value if hasattr(value, "value") else value
+    """A column's value as JSON has it: a word of a vocabulary as its text, marks as people see them."""
+    if isinstance(value, StrEnum):
+        return value.value
+    return bracketed(value) if isinstance(value, str) else value

@@ -1,7 +1,7 @@
 """Blocks as plain text, for a terminal: what a card says, without Slack.
 
-Pure. What came from an agent stays apart, behind a bar as it is behind a frame in Slack. Only the blocks that cards
-are made of are known; another is named, never left out in silence.
+Pure. What came from an agent stays apart, behind a bar as it is behind a frame in Slack, and what a person wrote behind
+another. Only the blocks that cards are made of are known; another is named, never left out in silence.
 """
 
 import re
@@ -11,6 +11,8 @@ from handlers.slack.blocks import Block, Message, Part
 
 _MENTIONED = re.compile(r"<(@|#|!subteam\^)[A-Z0-9]+\|([^<>|]+)>")
 _SIGNS = {"@": "@", "#": "#", "!subteam^": "@"}
+_BARS = {"rich_text_preformatted": "│ ", "rich_text_quote": "> "}
+_SIGNS = {"warning": "⚠"}
 _TOKEN = re.compile(r"<([^<>]*)>")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
@@ -18,28 +20,36 @@ _ENTITY = re.compile("|".join(_ENTITIES))
 
 def render_plain(message: Message) -> str:
     """The notification on the first line, and the blocks under it."""
-    return "\n".join([unescaped(message.text), *_lines(message.blocks)])
+    return "\n".join([unescaped(message.text), "", render_plain_blocks(message.blocks)])
 
 
-def _lines(blocks: Iterable[Block]) -> Iterator[str]:
-    for block in blocks:
-        yield ""
-        match block["type"]:
-            case "rich_text":
-                for element in block["elements"]:
-                    text = "".join(map(_part, element["elements"]))
-                    is_framed = element["type"] == "rich_text_preformatted"
-                    yield from (f"│ {row}" if is_framed else row for row in text.split("\n"))
-            case "section":
-                yield from unescaped(block["text"]["text"]).split("\n")
-            case "context":
-                for element in block["elements"]:
-                    yield from unescaped(element["text"]).split("\n")
-            case "actions":
-                # A menu has no label, and nothing in it that a reader of a card needs.
-                yield "  ".join(f"[ {one['text']['text']} ]" for one in block["elements"] if one["type"] == "button")
-            case other:
-                yield f"({other})"
+def render_plain_blocks(blocks: Iterable[Block]) -> str:
+    """The blocks alone, an empty line between two."""
+    return "\n\n".join("\n".join(_lines(block)) for block in blocks)
+
+
+def _lines(block: Block) -> Iterator[str]:
+    match block["type"]:
+        case "rich_text":
+            for element in block["elements"]:
+                text = "".join(map(_part, element["elements"]))
+                bar = _BARS.get(element["type"], "")
+                yield from (f"{bar}{row}" for row in text.split("\n"))
+        case "section":
+            yield from _spoken(block["text"]["text"])
+        case "context":
+            for element in block["elements"]:
+                yield from _spoken(element["text"])
+        case "actions":
+            # A menu has no label, and nothing in it that a reader of a card needs.
+            yield "  ".join(f"[ {one['text']['text']} ]" for one in block["elements"] if one["type"] == "button")
+        case other:
+            yield f"({other})"
+
+
+def _spoken(mrkdwn: str) -> list[str]:
+    """Signoff's own words without their markup: of others' there is none in them that ``handlers.slack.text`` left."""
+    return unescaped(mrkdwn.replace("*", "").replace(":warning:", _SIGNS["warning"])).split("\n")
 
 
 def _part(part: Part) -> str:
@@ -48,7 +58,9 @@ def _part(part: Part) -> str:
             text: str = part["text"]
             return f"`{text}`" if part.get("style", {}).get("code") else text
         case "emoji":
-            return f":{part['name']}:"
+            return _SIGNS.get(part["name"], f":{part['name']}:")
+        case "link":
+            return str(part["text"])
         case other:
             return f"({other})"
 

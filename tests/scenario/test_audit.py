@@ -304,6 +304,7 @@ def test_evidence_is_one_file_for_machines_and_one_page_for_people(filled: Reque
     for text in (paths[0].read_text(), page):
         assert "4111-hidden" not in text
         assert "redacted" in text
+        assert "dfff" not in text  # a mark begins with a bracket
     # Taking it again takes the older one's place.
     assert run(f"evidence {filled.id} --to {tmp_path}").code == 0
     assert "There is no folder" in run(f"evidence 1 --to {tmp_path / 'none'}").err

@@ -141,8 +141,11 @@ def test_stats(filled: Run) -> None:
 
 def test_show_in_every_form(filled: Run) -> None:
     text = filled("show 1").out
-    assert "issue_refund" in text
-    assert "Denied" in text
+    assert text.startswith("⛔ Denied · refund-bot · `issue_refund`\n")
+    assert "⛔ Denied by @U0ALICE, " in text  # in letters, and once
+    assert text.count("issue_refund") == 1
+    assert "\n> =HYPERLINK" in text  # what a person wrote stands apart
+    assert not set("*<&") & set(text)
     told = json.loads(filled("show #1 --json").out)
     assert told["votes"][0]["user"] == "U0ALICE"
     assert told["overrides"][0]["kind"] == "reversed"
@@ -159,6 +162,7 @@ def test_what_a_rule_hides_is_hidden(filled: Run, command: str, form: str) -> No
     ran = filled(f"{command} {form}")
     assert ran.code == 0
     assert "hunter2" not in ran.out + ran.err
+    assert "dfff" not in ran.out  # a mark begins with a bracket, which every program reads
 
 
 @pytest.mark.parametrize(

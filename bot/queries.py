@@ -118,6 +118,14 @@ class Queries:
             untold=sight.untold,
         )
 
+    async def agents_waiting(self, user_id: str) -> list[str]:
+        """Return the agents of which something waits that a person may see. Raises ``FactsUnavailable``."""
+        sight = await self.sights.of(user_id)
+        names = statements_reports.names_waiting(sight.filters)
+        return await self._store.read(
+            lambda unit: unit.all(names, now=self._clock(), limit=MAX_LISTED, **sight.parameters)
+        )
+
     async def draw(self, waiting: Waiting, numbers: Iterable[int]) -> list[Seen]:
         """Return some of what waits, as it is drawn; what was decided meanwhile stays away.
 

@@ -292,15 +292,23 @@ class Reports:
         return await self._store.read(work)
 
     async def names(self, sight: Sight, wanted: Wanted, name: str, *, of_overrides: bool) -> list[str]:
-        """Return the agents or tools (``name``) that there are in the period, for one that was mistyped.
+        """Return the agents, tools or rules (``name``) that are in sight in the period, for one that was mistyped.
 
-        Of tools only those that were overridden: there may be any number of others.
+        Of what was decided, tools are those of which people were asked: there may be any number of others.
         """
         given = {**_span(wanted), **sight.parameters}
-        which: Statement[str] = (
-            sql.names_overridden(sight.filters, name) if of_overrides else sql.names_decided(sight.filters)
+        parts = (sight.asked,) if name == "tool" else sight.parts
+        which: list[Statement[str]] = (
+            [sql.names_overridden(sight.filters, name)]
+            if of_overrides
+            else [sql.names_decided(one, name) for one in parts]
         )
-        return await self._store.read(lambda unit: unit.all(which, limit=MOST_NAMES, **given))
+
+        async def work(unit: Unit) -> list[str]:
+            found = [one for statement in which for one in await unit.all(statement, limit=MOST_NAMES, **given)]
+            return sorted(set(found))
+
+        return await self._store.read(work)
 
     async def made(self, sight: Sight, wanted: Wanted, *, before: int, limit: int) -> list[Row]:
         """Return requests made in the period, whatever became of them, the newest first of those before a number."""

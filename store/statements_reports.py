@@ -128,11 +128,14 @@ def decided_page(filters: Filters) -> Statement[int]:
 
 
 @cache
-def names_decided(filters: Filters) -> Statement[str]:
-    """The agents whose requests were decided in a period, for a name that was mistyped."""
-    return Statement(
-        select(requests.c.agent).where(*_was_decided, *_narrowed(filters)).distinct().limit(bindparam("limit")), str
-    )
+def names_decided(filters: Filters, name: str) -> Statement[str]:
+    """The agents, tools or rules (``name``) of what was decided in a period, for a name that was mistyped."""
+    if name == "rule":
+        of_rules = select(requests.c.rule_id).where(*_was_decided, *_narrowed(filters))
+        found = select(rule_versions.c.name).where(rule_versions.c.id.in_(of_rules.scalar_subquery()))
+    else:
+        found = select(requests.c[name]).where(*_was_decided, *_narrowed(filters))
+    return Statement(found.distinct().limit(bindparam("limit")), str)
 
 
 class Outcomes(NamedTuple):
@@ -301,9 +304,10 @@ def overrides_page(filters: Filters) -> Statement[t.Override]:
 
 @cache
 def names_overridden(filters: Filters, name: str) -> Statement[str]:
-    """The agents or tools (``name``) that overrides of a period are about, for a name that was mistyped."""
+    """The agents, tools or rules (``name``) that overrides of a period are about, for a name that was mistyped."""
     column = overrides.c[name]
-    return Statement(select(column).where(*_overridden(filters)).distinct().limit(bindparam("limit")), str)
+    named = (*_overridden(filters), column.is_not(None))
+    return Statement(select(column).where(*named).distinct().limit(bindparam("limit")), str)
 
 
 # --- what waits -------------------------------------------------------------------------------------------
@@ -362,6 +366,14 @@ def waiting(filters: Filters) -> Statement[Waiter]:
         .order_by(requests.c.deadline_at, requests.c.number),
         lambda number, rule_id, agent, person, voted: Waiter(number, rule_id, agent, person, bool(voted)),
     )
+
+
+@cache
+def names_waiting(filters: Filters) -> Statement[str]:
+    """The agents that have something pending, for a name that was mistyped."""
+    waits = (_is_pending, requests.c.deadline_at > param("now", requests.c.deadline_at))
+    agents = select(requests.c.agent).where(*waits, *_narrowed(filters)).distinct()
+    return Statement(agents.limit(bindparam("limit")), str)
 
 
 PENDING_REQUEST = Statement(

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot.errors import NotAQuestion
 from bot.periods import parse_period
 from bot.reports import Wanted
+from handlers.slack.plain import said_in
 from handlers.slack.quorum import joined
 from store.tables import OverrideKind, Status
 
@@ -66,7 +67,7 @@ class Question:
     """What somebody asks. ``wanted`` is None for what waits, which has no span of time.
 
     ``user`` and ``channel`` narrow what waits: for whom, and where it has a card. ``is_mine``: for whoever asks.
-    ``readings`` say what was taken for what, where a word was mistyped.
+    ``readings`` say what was taken for what, where a word was mistyped; ``is_helped``: also whether a name was.
     """
 
     about: About
@@ -77,6 +78,7 @@ class Question:
     is_mine: bool = False
     page: int = 1
     readings: tuple[str, ...] = ()
+    is_helped: bool = False
 
     def on_page(self, page: int) -> "Question":
         return replace(self, page=page, readings=())
@@ -155,6 +157,8 @@ def _take_filters(about: About, text: str, readings: list[str]) -> tuple[str, di
             raise NotAQuestion(f"{name}: is there twice. {_usage(about)}")
         left.append(text[at : found.start()])
         given[name], at = _value(text, found.end())
+        if name != "by" and given[name].startswith("<"):  # a name that Slack took for somebody's
+            given[name] = said_in(given[name])
         if name in _WORDS:
             word = _nearest(given[name].lower(), _WORDS[name], readings)
             if word is None:

@@ -12,7 +12,7 @@ from handlers.slack.blocks import Block, Message, Part
 _MENTIONED = re.compile(r"<(@|#|!subteam\^)[A-Z0-9]+\|([^<>|]+)>")
 _SIGNS = {"@": "@", "#": "#", "!subteam^": "@"}
 _BARS = {"rich_text_preformatted": "│ ", "rich_text_quote": "> "}
-_SIGNS = {"warning": "⚠"}
+_EMOJI = {"warning": "⚠"}
 _TOKEN = re.compile(r"<([^<>]*)>")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
@@ -49,7 +49,7 @@ def _lines(block: Block) -> Iterator[str]:
 
 def _spoken(mrkdwn: str) -> list[str]:
     """Signoff's own words without their markup: of others' there is none in them that ``handlers.slack.text`` left."""
-    return unescaped(mrkdwn.replace("*", "").replace(":warning:", _SIGNS["warning"])).split("\n")
+    return unescaped(mrkdwn.replace("*", "").replace(":warning:", _EMOJI["warning"])).split("\n")
 
 
 def _part(part: Part) -> str:
@@ -58,7 +58,7 @@ def _part(part: Part) -> str:
             text: str = part["text"]
             return f"`{text}`" if part.get("style", {}).get("code") else text
         case "emoji":
-            return _SIGNS.get(part["name"], f":{part['name']}:")
+            return _EMOJI.get(part["name"], f":{part['name']}:")
         case "link":
             return str(part["text"])
         case other:

@@ -5,9 +5,9 @@ is read by ``handlers.slack.asking``, worded by ``handlers.slack.report_words``.
 """
 
 import difflib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bot.clock import Clock
 from bot.errors import UnknownCard
@@ -22,6 +22,7 @@ from handlers.slack.client import SlackClient
 from handlers.slack.commands import Subcommand
 from handlers.slack.links import CardLinks
 from handlers.slack.payloads import Click, Command
+from handlers.slack.quorum import joined
 from handlers.slack.report_words import (
     ROWS,
     TURN,
@@ -40,6 +41,9 @@ _HELP = {
     About.STATS: "counts, rates and times; of people only your own, unless you are an admin",
 }
 _CLOSE = 0.6
+_NAMES = ("agent", "tool", "rule")
+_MOST_NAMED = 6
+_LONGEST = 60  # characters of a name
 
 T = TypeVar("T", Decided, Overridden)
 C = TypeVar("C", Decided, Overridden, covariant=True)
@@ -100,8 +104,8 @@ class Reporting:
         wanted = question.wanted
         if question.about is About.STATS:
             stats = await self._reports.stats(sight, wanted)
-            if not stats.agents and (nearer := await self._nearer(question, sight, wanted)):
-                return await self._ask(nearer, sight, asker)
+            if not stats.agents and (helped := await self._helped(question, sight, wanted)):
+                return await self._ask(helped, sight, asker)
             await self._note(question, asker, stats.total.decided)
             return render_stats(question, stats, asker, sight.untold)
         if question.about is About.OVERRIDES:
@@ -110,8 +114,9 @@ class Reporting:
 
     async def _paged(self, question: Question, sight: Sight, wanted: Wanted, ask: Ask[T], render: Render[T]) -> Message:
         answer = await ask(sight, wanted, offset=(question.page - 1) * ROWS, limit=ROWS)
-        if not answer.page.total and (nearer := await self._nearer(question, sight, wanted)):
-            return await self._ask(nearer, sight, sight.user_id or "")
+        beside = answer.decided if isinstance(answer, Overridden) else answer.automatic
+        if not answer.page.total and not beside and (helped := await self._helped(question, sight, wanted)):
+            return await self._ask(helped, sight, sight.user_id or "")
         last, _ = page_of(question, answer.page.total)
         if last != question.page:
             question = question.on_page(last)
@@ -122,6 +127,8 @@ class Reporting:
     async def _waiting(self, question: Question, asker: str) -> Message:
         waiting = await self._queries.waiting(asker, to=question.user, channel=question.channel, agent=question.agent)
         numbers = waiting.for_them if question.is_mine or question.user is not None else waiting.all
+        if not numbers and (helped := await self._helped_waiting(question, asker)):
+            return await self._waiting(helped, asker)
         page, _ = page_of(question, len(numbers))
         await self._note(question.on_page(page), asker, len(numbers))
         seen = await self._queries.draw(waiting, numbers[(page - 1) * ROWS : page * ROWS])
@@ -138,18 +145,46 @@ class Reporting:
             question.about, found, user=asker, page=question.page, wanted=question.wanted, **narrowed
         )
 
-    async def _nearer(self, question: Question, sight: Sight, wanted: Wanted) -> Question | None:
-        """The same question of the agent or tool that was meant, where there is none of the name that was typed."""
-        if question.readings:
+    async def _helped(self, question: Question, sight: Sight, wanted: Wanted) -> Question | None:
+        """The same question of the name that was meant, or with a word that nothing in sight has the name typed.
+
+        None where every name that was typed is there. What is out of sight and what there is not are told alike.
+        """
+        if question.is_helped:
             return None
-        for name in ("agent", "tool"):
-            typed = getattr(wanted, name)
-            of_overrides = question.about is About.OVERRIDES
-            if typed is None or (name == "tool" and not of_overrides):
+        question = replace(question, is_helped=True)
+        for name, typed in wanted.values(*_NAMES).items():
+            known = await self._reports.names(sight, wanted, name, of_overrides=False)
+            if question.about is About.OVERRIDES:
+                known += await self._reports.names(sight, wanted, name, of_overrides=True)
+            if typed in known:
                 continue
-            known = await self._reports.names(sight, wanted, name, of_overrides=of_overrides)
-            near = difflib.get_close_matches(typed, known, n=1, cutoff=_CLOSE)
-            if near and near[0] != typed:
-                reading = f"There is no {name} “{typed[:60]}” here; this is the nearest"
-                return replace(question, wanted=replace(wanted, **{name: near[0]}), readings=(reading,))
-        return None
+            if near := difflib.get_close_matches(typed, known, n=1, cutoff=_CLOSE):
+                reading = f"There is no {name} “{typed[:_LONGEST]}” here; this is the nearest"
+                narrower: dict[str, Any] = {name: near[0]}
+                wanted = replace(wanted, **narrower)
+            else:
+                but = f", but of {_some(known)}" if known else ""
+                reading = f"In that time you can see nothing of the {name} “{typed[:_LONGEST]}”{but}"
+            question = replace(question, wanted=wanted, readings=(*question.readings, reading))
+        return question if question.readings else None
+
+    async def _helped_waiting(self, question: Question, asker: str) -> Question | None:
+        """The same of what waits."""
+        if question.agent is None or question.is_helped:
+            return None
+        typed, known = question.agent, await self._queries.agents_waiting(asker)
+        question = replace(question, is_helped=True)
+        if not known or typed in known:
+            return None
+        if near := difflib.get_close_matches(typed, known, n=1, cutoff=_CLOSE):
+            reading = f"There is no agent “{typed[:_LONGEST]}” here; this is the nearest"
+            return replace(question, agent=near[0], readings=(*question.readings, reading))
+        return replace(question, readings=(*question.readings, f"What waits is of {_some(known)}"))
+
+
+def _some(names: Iterable[str]) -> str:
+    """Name some of what there is, each once."""
+    there = sorted(set(names))
+    more = [f"{len(there) - _MOST_NAMED} more"] if len(there) > _MOST_NAMED else []
+    return joined([*(name[:_LONGEST] for name in there[:_MOST_NAMED]), *more])

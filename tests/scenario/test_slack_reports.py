@@ -130,6 +130,33 @@ async def test_what_is_wrong_is_explained(bot: Bot, typed: str, words: str) -> N
     assert words in await _answer(bot, "U0ALICE", typed)
 
 
+async def test_names_that_nothing_has_are_helped(bot: Bot) -> None:
+    await _denied(bot)
+    nothing = "In that time you can see nothing of the agent “{}”, but of refund-bot."
+    for typed, words in (
+        ("overrides tool:issue-refund", "There is no tool “issue-refund” here; this is the nearest"),
+        ("recent tool:isue_refund", "There is no tool “isue_refund” here; this is the nearest"),
+        ("recent rule:refnds", "There is no rule “refnds” here; this is the nearest"),
+        ("overrides agent:nope", nothing.format("nope")),
+        ("recent agent:<@U0SAM|sam>", nothing.format("@sam")),
+        ("stats agent:nope", nothing.format("nope")),
+        ("pending agent:nope", "Nothing is waiting of nope"),
+    ):
+        assert words in await _answer(bot, "U0ALICE", typed), typed
+
+
+async def test_names_that_are_near_tell_nobody_what_they_may_not_see(bot: Bot) -> None:
+    await bot.card(await bot.submit())
+    await _denied(bot)
+    assert "this is the nearest" in await _answer(bot, "U0SAM", "pending agent:refund-bo")
+    assert "What waits is of refund-bot." in await _answer(bot, "U0SAM", "pending agent:nope")
+    for asked in ("pending", "recent", "overrides", "stats"):
+        known = await _answer(bot, "U0GUEST", f"{asked} agent:refund-bot")
+        near = await _answer(bot, "U0GUEST", f"{asked} agent:refund-bo")
+        assert known.replace("refund-bot", "X") == near.replace("refund-bo", "X")
+        assert "issue_refund" not in await _answer(bot, "U0GUEST", f"{asked} agent:issue_refnd")
+
+
 async def test_slack_that_cannot_be_asked_is_said(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     async def closed(*_: object) -> None:
         raise FactsUnavailable

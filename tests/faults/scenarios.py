@@ -6,6 +6,7 @@ from tests.faults.clock_rounds import clock_jumps
 from tests.faults.doubt_rounds import database_fails
 from tests.faults.kill_rounds import one_killed, one_of_two_killed, server_killed
 from tests.faults.lines_rounds import lines_fail
+from tests.faults.outage_rounds import slack_is_out
 from tests.faults.slack_rounds import slack_fails
 from tests.faults.stage import POSTGRESQL, SQLITE, Round
 
@@ -33,6 +34,8 @@ SCENARIOS = [
     Scenario("the database fails", POSTGRESQL, database_fails, 2),
     Scenario("three of ten calls to Slack fail", SQLITE, slack_fails, 2),
     Scenario("three of ten calls to Slack fail", POSTGRESQL, slack_fails, 1),
+    Scenario("Slack is out for two hours", SQLITE, slack_is_out, 1),
+    Scenario("Slack is out for two hours", POSTGRESQL, slack_is_out, 0),
     Scenario("Slack's lines fail", SQLITE, lines_fail, 1),
     Scenario("Slack's lines fail, two replicas", POSTGRESQL, lines_fail, 1),
     Scenario("the clock jumps", SQLITE, clock_jumps, 2),

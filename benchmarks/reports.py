@@ -27,9 +27,12 @@ from store.engine import SqliteStore
 from store.schema import prepare
 
 _DAYS = 90
+PENDING = 100_000
 _ASKED_EVERY = 5  # of the requests one in so many asks people; each has a card and a vote
 _OVERRIDDEN_EVERY = 50  # one in so many of all is overridden
 _TIMES = 30
+DATABASE = "reports.db"
+CHANNEL = "C0BENCH"
 ASKERS = {
     "an admin": "U0ADMIN", "a reviewer": "U0ALICE", "a reviewer of all of it": "U0RITA", "in the channel": "U0SAM",
 }  # fmt: skip
@@ -88,6 +91,15 @@ SELECT i, 'r-' || i, :instance, 'bench', 'k' || i, x'00', iif(asked, 'issue_refu
     iif(asked AND i % 3 = 0, NULL, decided), iif(asked AND i % 3 = 0, NULL, 'c'),
     iif(asked AND i % 3 = 0, NULL, 'succeeded'), iif(asked AND i % 3 = 0, NULL, decided) FROM one
 """
+# What waits: for longer than anything is measured, and for people who have no card of it.
+_PENDING = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :pending)
+INSERT INTO requests (id, instance_id, agent, create_key, submission_digest, tool, arguments, timeout,
+    canonical_version, digest, salt, rule_id, status, created_at, deadline_at, due_at)
+SELECT 'p-' || i, :instance, 'bench', 'p' || i, x'00', 'issue_refund_1', '{"customer":"c_123","amount":4900}', '24h', 1,
+    x'00', x'00', :people, 'pending', :now, strftime('%Y-%m-%dT%H:%M:%f000+00:00', :start + :span + 86400, 'unixepoch'),
+    strftime('%Y-%m-%dT%H:%M:%f000+00:00', :start + :span + 86400, 'unixepoch') FROM n
+"""
 _CARDS = """
 INSERT INTO cards (request_number, place, target, channel, ts, state, created_at, reposts)
 SELECT number, 'channel', 'C0BENCH', 'C0BENCH', number || '.1', 'live', created_at, 0 FROM requests
@@ -131,20 +143,23 @@ class _Everybody:
         return None
 
     async def load_channels_of(self, user: str) -> frozenset[str]:
-        return frozenset({"C0BENCH"} if user == "U0SAM" else ())
+        return frozenset({CHANNEL} if user == "U0SAM" else ())
 
     async def load_channel(self, channel: str) -> Channel:
         return Channel(channel)
 
 
 async def a_week(folder: Path, count: int) -> Asked:
-    """Make ``count`` requests and ask about the last seven days, as ``/signoff overrides 7d`` and its sisters do."""
-    path, now = folder / "reports.db", datetime.now(UTC)
+    """Make ``count`` requests and ask about the last seven days, as ``/signoff overrides 7d`` and its sisters do.
+
+    Leaves the database, with ``PENDING`` requests that wait beside the ``count``, in ``folder`` as ``DATABASE``.
+    """
+    path, now = folder / DATABASE, datetime.now(UTC)
     began = time.perf_counter()
     await asyncio.to_thread(prepare, path, now, upgrade=False)
     store = await SqliteStore.open(path)
     rulebook = await Rulebook.load(store, parse_settings(_CONFIG.encode(), {}, source="benchmark"), lambda: now)
-    instance, _ = await Instances(store, lambda: now, b"k" * 32).create("bench", "bench")
+    instance, _ = await Instances(store, lambda: now, b"k" * 32).create("till", "bench")
     versions = (await rulebook.edition()).versions
     await store.close()
     await asyncio.to_thread(_fill, path, now, count, instance.id, versions["by people"], versions["by itself"])
@@ -186,7 +201,8 @@ def _fill(path: Path, now: datetime, count: int, instance: str, people: int, its
     span = timedelta(days=_DAYS).total_seconds()
     given = {
         "count": count, "asked": _ASKED_EVERY, "overridden": _OVERRIDDEN_EVERY, "start": now.timestamp() - span - 900,
-        "step": span / count, "instance": instance, "people": people, "itself": itself,
+        "step": span / count, "instance": instance, "people": people, "itself": itself, "span": span,
+        "pending": PENDING, "now": now.isoformat(timespec="microseconds"),
     }  # fmt: skip
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=MEMORY")
@@ -200,7 +216,7 @@ def _fill(path: Path, now: datetime, count: int, instance: str, people: int, its
         connection.execute("BEGIN")
         for name, _ in found:
             connection.execute(f'DROP INDEX "{name}"')
-        for statement in (_REQUESTS, _CARDS, _VOTES, _OVERRIDES):
+        for statement in (_REQUESTS, _CARDS, _VOTES, _OVERRIDES, _PENDING):
             connection.execute(statement, given)
         for _, create in found:
             connection.execute(create)

@@ -3,6 +3,7 @@
 The database is made by the real migrations once per run and copied for each test.
 """
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -43,6 +44,13 @@ from store.tables import FullView
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
     from tests.scenario.process_support import Starter
+
+if asked := os.environ.get("SIGNOFF_EXAMPLES"):
+    # So many generated examples for each test that does not say its own number; thousands take many minutes.
+    import hypothesis
+
+    hypothesis.settings.register_profile("asked", max_examples=int(asked), deadline=None)
+    hypothesis.settings.load_profile("asked")
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 TEAM = "T0HOME"

@@ -7,13 +7,14 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.call import digest_of
 from bot.redaction import Redacted, Redactor
 from bot.redaction_marks import LEAST_CHARACTERS, MARK, MARK_SIGN, parse_pattern
 from store.tables import Request
+from tests.unit.slack_calls import some
 from tests.unit.slack_support import drawing, vote
 
 REDACTOR = Redactor(b"k" * 32)
@@ -124,7 +125,7 @@ def test_marks_are_keyed_and_salted() -> None:
     assert len(set(marks)) == 4
 
 
-@settings(deadline=None, max_examples=60)
+@some(60)
 @given(st.one_of(st.text(), st.integers(), st.lists(st.integers()), st.booleans(), st.none()))
 def test_a_mark_tells_neither_length_nor_type(value: Any) -> None:
     text = redacted({"a": value}, "a").request.arguments
@@ -279,7 +280,7 @@ CALLS = st.dictionaries(_KEYS, VALUES, max_size=6)
 PATTERNS = st.lists(st.sampled_from(["card", "*.password", "a.*", "x.y", "*.*.card", "GRÖSSE", "a.0"]), unique=True)
 
 
-@settings(deadline=None, max_examples=60)
+@some(60)
 @given(CALLS, PATTERNS, st.sampled_from([None, 1, "\t"]))
 def test_what_is_left_is_the_call_with_marks_and_nothing_else(
     call: dict[str, Any], patterns: list[str], indent: Any
@@ -313,7 +314,7 @@ def expected(value: Any, path: tuple[str, ...], patterns: list[tuple[str, ...]])
     return value
 
 
-@settings(deadline=None, max_examples=60)
+@some(60)
 @given(st.lists(st.text(min_size=4, max_size=8), min_size=1, max_size=5), st.text(), st.data())
 def test_no_hidden_text_is_left_in_any_words(secrets: list[str], between: str, data: st.DataObject) -> None:
     words = between.join(data.draw(st.permutations(secrets)))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.drawings import Drawing
@@ -23,6 +23,7 @@ from handlers.slack.pages import details_page, review_page
 from handlers.slack.text import mrkdwn, name_in_mrkdwn, quoted, visible
 from handlers.slack.views import render_deny, render_details, render_done, render_refusal, render_review
 from tests.unit.report_samples import reports_of, waiting
+from tests.unit.slack_calls import some
 from tests.unit.slack_support import (
     APPROVED,
     NOW,
@@ -114,7 +115,7 @@ def _hidden(draw: st.DrawFn) -> tuple[Any, list[str]]:
     return [{"a": [values, None, {}]}], known
 
 
-@settings(deadline=None, max_examples=60)
+@some(60)
 @given(_hidden(), _hidden(), st.sampled_from(sorted(STATES)), st.booleans(), st.data())
 def test_no_hidden_value_is_drawn_anywhere(
     hidden: tuple[Any, list[str]], before: tuple[Any, list[str]], state: str, repeats: bool, data: st.DataObject

@@ -4,6 +4,8 @@ import hashlib
 import hmac
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handlers.slack.signature import is_genuine
 
@@ -56,3 +58,19 @@ def test_each_header_must_be_there_once() -> None:
     assert not is_genuine(SECRET, [timestamp], [], BODY, NOW)
     assert not is_genuine(SECRET, [timestamp, timestamp], [good], BODY, NOW)
     assert not is_genuine(SECRET, [timestamp], [good, good], BODY, NOW)
+
+
+def _hex(digest: bytes) -> str:
+    return f"v0={digest.hex()}"
+
+
+@given(
+    st.lists(st.one_of(st.just(str(int(NOW))), st.text()), max_size=2),
+    st.lists(st.one_of(st.just(_sign()), st.text(), st.binary(min_size=32, max_size=32).map(_hex)), max_size=2),
+    st.one_of(st.just(BODY), st.binary()),
+)
+def test_whatever_comes_is_judged_and_only_what_slack_signed_is_genuine(
+    timestamps: list[str], signatures: list[str], body: bytes
+) -> None:
+    is_signed = (timestamps, signatures, body) == ([str(int(NOW))], [_sign()], BODY)
+    assert is_genuine(SECRET, timestamps, signatures, body, NOW) is is_signed

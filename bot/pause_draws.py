@@ -37,6 +37,7 @@ async def wish_to_draw_paused(unit: Unit, halt: Halt, now: datetime) -> None:
 
 async def ask_for_some(unit: Unit, now: datetime) -> bool:
     """Ask for some of the cards to be drawn that show another pause than what is so. False once that is none."""
+    await unit.run(sql.DROP_OTHER_LOOKS)  # before anything is read: what they are about is read below
     room = MOST_UNDER_WAY - (await unit.one(sql.DRAWS_UNDER_WAY) or 0)
     in_force = await unit.all(statements_halts.HALTS_IN_FORCE, now=now)
     for one in await unit.all(sql.WHAT_CARDS_SHOW):

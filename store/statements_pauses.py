@@ -85,6 +85,10 @@ DRAWS_UNDER_WAY = Statement(
     select(func.count()).select_from(outbox).where(outbox.c.kind == t.IntentKind.DRAW_CARD, outbox.c.reason == PAUSE),
     int,
 )
+# Wishes to look that wait behind the one that is looked for now.
+DROP_OTHER_LOOKS = Statement(
+    delete(outbox).where(outbox.c.kind == t.IntentKind.DRAW_PAUSED, outbox.c.leased_until.is_(None))
+)
 # A wish that nobody has taken up yet serves for every change until then: whoever takes it up waits for this one.
 HOLD_WAITING = Statement(
     update(outbox)

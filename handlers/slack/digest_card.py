@@ -72,6 +72,8 @@ def _stopped(told: Gathered) -> list[Block]:
     if stop is None:
         return []
     what = "it asks people" if told.can_ask else "it denies, as it names nobody to ask"
+    if told.external:  # as with pauses on cards, another company hears nothing of who and why
+        return [section(f"🛑 *Stopped* {date(stop.at)}: {what}.", "stopped")]
     part = excerpt(stop.reason, _REASON, _REASON_LINES)
     rest = [context([f"{how_many(part.left_out, 'more character')} of it."])] if part.left_out else []
     words = f"🛑 *Stopped* by {user_mention(stop.user_id)}, {date(stop.at)}: {what}."

@@ -116,7 +116,11 @@ async def test_a_pause_that_ended_is_drawn_away_only_where_it_was_shown(
         await house.halts.resume(ALL, acts(ADMIN), "it is over")
         await house.halts.pause(ALL, acts(ADMIN), "it is not")
     await house.halts.resume(ALL, acts(ADMIN), "it is over")
-    again: list[int] = []
+    house.clock.advance(seconds=LOOKS_AGAIN_AFTER.total_seconds())
+    await carry_out(house)
+    looks = "SELECT count(*) FROM outbox WHERE kind = 'draw_paused'"
+    assert rows_at(database_of(house.store), looks) == [(1,)]  # one look serves for all of that
+    again = drawn(await carry_out(house))
     for _ in range(12):
         again += drawn(await carry_out(house))
         house.clock.advance(seconds=LOOKS_AGAIN_AFTER.total_seconds())

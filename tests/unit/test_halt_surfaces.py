@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.digests import Gathered
+from bot.halt_notices import HaltNotice
 from bot.halt_rights import Target
 from bot.halts import Resumed
 from handlers.slack.blocks import Message
@@ -14,13 +15,14 @@ from handlers.slack.halt_answers import (
     STOP_SUBMITTED,
     render_form,
     render_in_force,
+    render_notice,
     render_paused,
     render_resumed,
     render_stopped,
 )
-from store.compiled import make_record
+from store.compiled import changed_record, make_record
 from store.statements_digests import ToolCount
-from store.tables import Digest, Halt, HaltEffect, HaltScope, Rank, Request
+from store.tables import Digest, Halt, HaltEffect, HaltScope, Intent, Rank, Request
 from tests.unit.slack_calls import corpus
 from tests.unit.slack_support import NOW, buttons, check_message, check_modal, live_in, strings_of, text_in, unseen_in
 
@@ -34,13 +36,14 @@ def halt(
     return make_record(
         Halt, id=number, effect=effect, scope=HaltScope.RULE, name=name, user_id="U0BOB", team_id="T0HOME",
         rank=Rank.REVIEWER, reason=reason, salt=b"", at=NOW, until=NOW + timedelta(hours=2),
+        ended_at=None,
     )  # fmt: skip
 
 
 def make_halt_of_all(reason: str = "stop") -> Halt:
     return make_record(
         Halt, id=7, effect=HaltEffect.DENY, scope=HaltScope.ALL, name="", user_id="U0BOB", team_id="T0HOME",
-        rank=Rank.REVIEWER, reason=reason, salt=b"", at=NOW, until=None,
+        rank=Rank.REVIEWER, reason=reason, salt=b"", at=NOW, until=None, ended_at=None,
     )  # fmt: skip
 
 
@@ -63,7 +66,24 @@ def told(reason: str, many: int = 40) -> list[Message]:
         render_resumed(target, Resumed((), tuple(halt(reason, number=at) for at in range(many)))),
         render_in_force([halt(reason, number=at) for at in range(many)], "pause AGENT REASON"),
         render_digest(gathered(stop=halt(reason, HaltEffect.ASK))),
-    ]
+        notice(target, *(halt(reason, number=at) for at in range(many))),
+        notice(target, halt(reason, number=many), *(ended(halt(reason, number=at), reason) for at in range(many))),
+        notice(
+            Target(HaltScope.ALL),
+            ended(halt(reason), reason),
+            still=tuple(halt(reason, number=at + 9) for at in range(many)),
+        ),
+    ]  # fmt: skip
+
+
+def ended(one: Halt, reason: str) -> Halt:
+    return changed_record(one, ended_at=NOW, ended_by="U0ALICE", end_reason=reason)
+
+
+def notice(target: Target, *halts: Halt, still: tuple[Halt, ...] = ()) -> Message:
+    over = tuple(one for one in halts if one.ended_at is not None)
+    in_force = tuple(one for one in halts if one.ended_at is None)
+    return render_notice(HaltNotice(make_record(Intent, id=1), target, in_force, over, still, (), 0))
 
 
 @pytest.mark.parametrize("reason", ["x", "x" * 1000, "\n".join("line" for _ in range(200)), "&<>" * 333])
@@ -87,6 +107,13 @@ def test_hostile_text_is_visible_and_inert() -> None:
                         assert live_in(string) == [], text
             for string in strings_of(message.blocks):
                 assert unseen_in(string) == [], text
+
+
+def test_a_channel_of_two_companies_hears_nothing_of_who_and_why() -> None:
+    shown = text_in(render_digest(gathered(stop=halt("a secret", HaltEffect.ASK), external=True)).blocks)
+    assert "*Stopped*" in shown
+    assert "U0BOB" not in shown
+    assert "a secret" not in shown
 
 
 def test_one_button_stops_or_lifts_and_none_where_there_is_nothing_to_stop() -> None:

@@ -42,15 +42,26 @@ ENTRY_LINES = 5
 CLAIM_CHARACTERS = 700
 CLAIM_LINES = 12
 MAX_MENTIONS = 20
+_REMEMBERED_CALLS, _REMEMBERED_CHARACTERS = 1_000, 4_000
+_FITTING: dict[tuple[str, str | None, str], bool] = {}
 
 
 def fits_card(request: Request, call: Outline | None = None) -> bool:
     """Whether a card shows the whole call. Depends on the call alone, so that it never changes between redraws.
 
-    ``call``: its outline, where there is one already; marks make no difference.
+    ``call``: its outline, where there is one already; marks make no difference. The answer is remembered for a while:
+    whoever presses has a card before them that was drawn a moment ago.
     """
-    call = outline(request.arguments) if call is None else call
-    return names_fit(request) and call.size <= CARD_CHARACTERS and len(call.lines) <= CARD_LINES
+    key = request.tool, request.server, request.arguments
+    fits = _FITTING.get(key)
+    if fits is None:
+        call = outline(request.arguments) if call is None else call
+        fits = names_fit(request) and call.size <= CARD_CHARACTERS and len(call.lines) <= CARD_LINES
+        if len(request.arguments) <= _REMEMBERED_CHARACTERS:
+            if len(_FITTING) >= _REMEMBERED_CALLS:
+                _FITTING.clear()
+            _FITTING[key] = fits
+    return fits
 
 
 def names_fit(request: Request) -> bool:

@@ -164,6 +164,7 @@ def test_reviews_what_does_not_fit_and_says_how_much_is_missing(one: Drawing) ->
     assert "not the whole call" in shown
     assert "more" in shown
     assert not fits_card(one.request)
+    assert not fits_card(one.request)  # remembered or not
 
 
 def test_shows_every_argument_of_a_long_call_before_the_rest_of_the_longest() -> None:

@@ -9,6 +9,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,6 +83,7 @@ def _purpose(package: str) -> str:
     return re.sub(r"\s+", " ", doc.split("\n\n")[0]).split(". ")[0].strip().rstrip(".").replace("`", "")
 
 
+@cache
 def _imported(package: str) -> set[str]:
     """Where a package imports from: the first word of each module, but for its own."""
     paths = (ROOT / package).rglob("*.py")

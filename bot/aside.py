@@ -17,11 +17,6 @@ class Aside:
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a piece of work is under way."""
-        return self._turn.locked()
-
     async def run(self, work: Callable[..., T], *given: object) -> T:
         """Return what ``work`` returns, or raise what it raises. If the caller is cancelled the work goes on."""
         await self._turn.acquire()

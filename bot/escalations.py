@@ -165,7 +165,7 @@ class Escalations:
         widens: list[str] = []
         if not skipped:
             await self._notify(unit, request, taken, targets, now)
-            widens = await self._widen(unit, request, rule, taken, step)
+            widens = await self._widen(unit, rule, taken, step)
         await append_event(
             unit, now, EventType.STEP_SKIPPED if skipped else EventType.STEP_TAKEN, request,
             round=place.round, step=place.index, due_at=place.due_at.isoformat(),
@@ -185,9 +185,7 @@ class Escalations:
             )  # fmt: skip
 
     @staticmethod
-    async def _widen(
-        unit: Unit, request: Request, rule: FrozenRule, taken: TakenStep, step: StepTable | None
-    ) -> list[str]:
+    async def _widen(unit: Unit, rule: FrozenRule, taken: TakenStep, step: StepTable | None) -> list[str]:
         """Let the groups of a step decide; return those that did not before. People on call join later."""
         joined: list[str] = []
         for widening in step.widen if step is not None else ():

@@ -121,9 +121,6 @@ class Parties:
         return owners | {self.person} if self.person else owners
 
 
-NOBODY = Parties()
-
-
 class Policy:
     """The configured rules and agents, ready to be asked. Made anew when the configuration changes."""
 

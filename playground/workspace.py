@@ -6,7 +6,6 @@ and the pages that watch learn of it. Knows nothing of HTTP, tokens or the app.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -35,7 +34,6 @@ class Workspace:
         self.usergroups: dict[str, UserGroup] = {}
         self.ephemeral_messages: list[Message] = []
         self.free_plan = settings.free_plan
-        self._serials = itertools.count(1)
         self._last_ts: dict[str, int] = {}
         self.add_user(settings.bot_user_id, name=settings.bot_name, is_bot=True)
 

@@ -294,7 +294,7 @@ async def _show(args: Namespace, env: Mapping[str, str], settings: Settings) -> 
             with printing(REQUEST_COLUMNS, "requests", how, str) as print_row:
                 print_row(row)
         else:
-            text = render_plain_blocks(render_show(Seen(drawing, tuple(cards), may_decide=False), desk.clock()).blocks)
+            text = render_plain_blocks(render_show(Seen(drawing, tuple(cards), may_decide=False)).blocks)
             print("\n".join(shown(line) for line in text.split("\n")))
 
 

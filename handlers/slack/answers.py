@@ -36,7 +36,7 @@ MAX_FAULT = 500
 MAX_TOOL = 80
 
 
-def render_show(seen: Seen, now: datetime) -> Message:
+def render_show(seen: Seen) -> Message:
     """Show one request as it stands."""
     drawing = seen.drawing
     request = drawing.request

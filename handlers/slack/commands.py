@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from bot.clock import Clock
 from bot.errors import Refusal
 from bot.queries import Queries
 from handlers.manifest import COMMAND
@@ -125,7 +124,7 @@ class Commands:
         return render_help({one.usage: one.help for one in self._table.values()})
 
 
-def show_command(queries: Queries, clock: Clock) -> Subcommand:
+def show_command(queries: Queries) -> Subcommand:
     """Return the subcommand that shows one request."""
 
     async def show(command: Command, rest: str) -> Message:
@@ -135,6 +134,6 @@ def show_command(queries: Queries, clock: Clock) -> Subcommand:
         if seen is None:
             return render_hidden(said_in(rest))
         await queries.note_look(seen, command.user_id, "show")
-        return render_show(seen, clock())
+        return render_show(seen)
 
     return Subcommand("show", "show ID", f"one request, such as `{COMMAND} show 42`", show)

@@ -80,7 +80,7 @@ def make_rooms(
     return Rooms(
         [
             *reporting.subcommands(),
-            show_command(queries, clock),
+            show_command(queries),
             lifting.subcommand(),
             *OnCallCommands(oncall, absences, directory, clock).subcommands(),
             *halting.subcommands(),

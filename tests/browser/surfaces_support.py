@@ -414,7 +414,7 @@ SAMPLES: dict[str, Sample] = {
         ],
     ),
     "show": Sample(
-        "Slash answer: show", "messages", lambda: [answers.render_show(_seen(_DENIED, 42), MORNING)], is_private=True
+        "Slash answer: show", "messages", lambda: [answers.render_show(_seen(_DENIED, 42))], is_private=True
     ),
     "notices": Sample(
         "Notices to an agent's owner", "messages", place="DM",

@@ -7,7 +7,7 @@ import pytest
 from bot.absences import LONGEST, Absences, stand_ins
 from bot.errors import FactsUnavailable, NotAMember, NotATime, Refusal, UnfitStandIn
 from bot.people import Facts
-from bot.policy import NOBODY, judge
+from bot.policy import Parties, judge
 from store.escalation_tables import Absence
 from tests.conftest import House, StandingClock, Town
 from tests.scenario.escalation_support import events
@@ -84,7 +84,7 @@ async def test_two_who_stand_in_for_each_other_are_no_loop(house: House, absence
         ("U0ALICE", "U0GONE", 1, UnfitStandIn, "unfit_stand_in"),
         ("U0ALICE", "U0ROBOT", 1, UnfitStandIn, "unfit_stand_in"),
         ("U0ALICE", "U0PAT", 1, UnfitStandIn, "unfit_stand_in"),
-        ("U0ALICE", "U0NOBODY", 1, UnfitStandIn, "unfit_stand_in"),
+        ("U0ALICE", "U0Parties()", 1, UnfitStandIn, "unfit_stand_in"),
         ("U0GUEST", "U0BOB", 1, NotAMember, "guest"),
         ("U0PAT", "U0BOB", 1, NotAMember, "foreign_team"),
         ("U0ALICE", "U0BOB", 0, NotATime, "time_is_over"),
@@ -117,6 +117,6 @@ async def test_a_stand_in_gains_no_right(house: House, absences: Absences, town:
     rule = house.rulebook.policy.settings.rules[1].as_frozen
     await absences.say("U0ALICE", "U0CAROL", house.clock() + DAY, await facts(town))
     known = await town.load_facts({"U0ALICE", "U0CAROL"}, {"S0FINANCE"})
-    assert judge("U0ALICE", rule, NOBODY, known, house.clock()).allowed
-    verdict = judge("U0CAROL", rule, NOBODY, known, house.clock())
+    assert judge("U0ALICE", rule, Parties(), known, house.clock()).allowed
+    verdict = judge("U0CAROL", rule, Parties(), known, house.clock())
     assert (verdict.allowed, verdict.code) == (False, "not_a_reviewer")

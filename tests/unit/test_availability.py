@@ -11,7 +11,7 @@ import pytest
 from bot.availability import REMEMBERED_FOR, Availability
 from bot.config import FrozenRule
 from bot.people import Facts
-from bot.policy import NOBODY, Parties
+from bot.policy import Parties
 from tests.conftest import SAMPLE, StandingClock, Town, sample_settings
 
 OWNERS = Parties(frozenset({"U0OWNER"}))
@@ -162,7 +162,7 @@ async def test_slack_is_not_asked_again_for_a_while(clock: StandingClock, town: 
     assert len(town.asked) == 1
     town.add("U0ALICE")
     assert await availability.find_lack(2, _rule('users = ["U0ALICE"]'), OWNERS) is None  # another wording
-    assert await availability.find_lack(1, _rule('users = ["U0ALICE"]'), NOBODY) is None  # somebody else's business
+    assert await availability.find_lack(1, _rule('users = ["U0ALICE"]'), Parties()) is None  # somebody else's business
     clock.now += REMEMBERED_FOR
     assert await availability.find_lack(1, _rule('users = ["U0ALICE"]'), OWNERS) is None
     clock.now -= timedelta(days=1)  # a clock that was set back does not keep it

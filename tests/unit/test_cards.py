@@ -77,7 +77,7 @@ def test_the_lock_screen_tells_no_argument_and_no_word_of_the_agents(state: str)
     texts = {
         "card": render_card(one, NOW).text,
         "late card": render_card(one, NOW + timedelta(days=1)).text,
-        "show": answers.render_show(seen, NOW).text,
+        "show": answers.render_show(seen).text,
         "pending": waiting([seen]).text,
         "refusal": answers.render_refusal_text("No.", one).text,
         "notice": answers.render_owner_notice(one, "overdue").text,

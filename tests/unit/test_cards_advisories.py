@@ -96,7 +96,7 @@ def test_ghsa_xww8_gqvh_92x9_what_a_card_cuts_off_it_cannot_approve() -> None:
 async def test_ghsa_mqpw_46fh_299h_no_command_approves() -> None:
     """There a chat command approved through a client with more rights than the person who typed it."""
     nothing = cast(Any, None)  # whatever a command could decide with is not even there
-    commands = Commands(cast(SlackClient, nothing), cast(Afterwards, nothing), [show_command(nothing, nothing)])
+    commands = Commands(cast(SlackClient, nothing), cast(Afterwards, nothing), [show_command(nothing)])
     for text in ("approve 42", "approve", "deny 42", "allow 42", "decide 42 approve", "42"):
         answer = await commands.answer(Command("U0ALICE", "T0HOME", None, "C0REFUNDS", text, "1.2.3", "http://x"))
         assert answer is not None

@@ -33,7 +33,7 @@ def messages(one: Drawing) -> Iterator[tuple[str, Message]]:
     """Every message that is drawn of a request."""
     seen = Seen(one, (), True)
     yield "card", render_card(one, NOW)
-    yield "show", answers.render_show(seen, NOW)
+    yield "show", answers.render_show(seen)
     yield "pending", waiting([seen])
     yield from reports_of(one, one.request.agent_reasoning)
     yield "refused", answers.render_refusal_text("No.", one)

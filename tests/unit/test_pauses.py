@@ -51,7 +51,7 @@ WHOLE: list[Callable[[Drawing], list[Block]]] = [
     lambda one: render_review(one, "m")["blocks"],
     lambda one: render_details(one, "m")["blocks"],
     lambda one: render_why(Timeline(one, (), 0, 1), "m")["blocks"],
-    lambda one: render_show(seen(one), NOW).blocks,
+    lambda one: render_show(seen(one)).blocks,
     lambda one: render_override(one, "m", Way.FORCE_APPROVE)["blocks"],
 ]
 IN_SHORT: list[Callable[[Drawing], list[Block]]] = [

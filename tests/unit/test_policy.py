@@ -9,7 +9,7 @@ import pytest
 from bot.conditions import Call
 from bot.config import FrozenRule, Seat, Settings
 from bot.people import MAX_FACTS_AGE, Facts, Person
-from bot.policy import NOBODY, Course, Parties, Policy, Ruling, Verdict, Why, judge, lacks, tally
+from bot.policy import Course, Parties, Policy, Ruling, Verdict, Why, judge, lacks, tally
 from store.tables import FullView, StepUp, Vote, VoteKind
 from tests.conftest import SAMPLE, START, TEAM, sample_settings
 
@@ -81,8 +81,8 @@ FACTS = Facts(START, TEAM, {"U0ALICE": ALICE, "U0BOB": BOB}, {"S0FINANCE": froze
 
 
 def test_reviewers_by_name_and_by_group(rule: FrozenRule) -> None:
-    assert judge("U0ALICE", rule, NOBODY, FACTS, START).allowed
-    by_group = judge("U0BOB", rule, NOBODY, FACTS, START)
+    assert judge("U0ALICE", rule, Parties(), FACTS, START).allowed
+    by_group = judge("U0BOB", rule, Parties(), FACTS, START)
     assert by_group.allowed
     assert "S0FINANCE" in by_group.reason
 
@@ -99,7 +99,7 @@ def test_reviewers_by_name_and_by_group(rule: FrozenRule) -> None:
 )
 def test_slacks_record_comes_before_any_right(rule: FrozenRule, change: dict[str, object], code: str) -> None:
     facts = replace(FACTS, people={"U0ALICE": replace(ALICE, **change)})  # type: ignore[arg-type]  # one field at a time
-    verdict = judge("U0ALICE", rule, NOBODY, facts, START)
+    verdict = judge("U0ALICE", rule, Parties(), facts, START)
     assert (verdict.allowed, verdict.code) == (False, code)
 
 
@@ -118,20 +118,20 @@ def test_nobody_decides_for_the_instance_made_for_them(rule: FrozenRule) -> None
 
 def test_others_do_not_decide(rule: FrozenRule) -> None:
     facts = replace(FACTS, people={"U0CAROL": Person("U0CAROL", TEAM, "alice")})
-    assert judge("U0CAROL", rule, NOBODY, facts, START).code == "not_a_reviewer"
-    assert judge("U0GONE", rule, NOBODY, facts, START).code == "unknown_person"
+    assert judge("U0CAROL", rule, Parties(), facts, START).code == "not_a_reviewer"
+    assert judge("U0GONE", rule, Parties(), facts, START).code == "unknown_person"
 
 
 def test_what_slack_would_not_tell_is_a_no_that_says_so(rule: FrozenRule) -> None:
     facts = replace(FACTS, groups={}, unknown_groups=frozenset({"S0FINANCE"}))
-    assert judge("U0BOB", rule, NOBODY, facts, START).code == "slack_unavailable"
-    assert judge("U0ALICE", rule, NOBODY, facts, START).allowed  # named herself, so the group is not needed
+    assert judge("U0BOB", rule, Parties(), facts, START).code == "slack_unavailable"
+    assert judge("U0ALICE", rule, Parties(), facts, START).allowed  # named herself, so the group is not needed
 
 
 def test_old_facts_decide_nothing(rule: FrozenRule) -> None:
-    assert judge("U0ALICE", rule, NOBODY, FACTS, START + MAX_FACTS_AGE).allowed
+    assert judge("U0ALICE", rule, Parties(), FACTS, START + MAX_FACTS_AGE).allowed
     late = START + MAX_FACTS_AGE + timedelta(microseconds=1)
-    assert judge("U0ALICE", rule, NOBODY, FACTS, late).code == "facts_too_old"
+    assert judge("U0ALICE", rule, Parties(), FACTS, late).code == "facts_too_old"
 
 
 def _vote(user: str, kind: VoteKind = VoteKind.APPROVE, **fields: Any) -> Vote:

@@ -202,7 +202,7 @@ def test_details_tell_what_each_vote_was_given_with() -> None:
 def test_lists_say_how_far_it_is() -> None:
     seen = Seen(drawing(frozen=TWO, votes=(vote(),)), (), True)
     assert "1 of 2 approved" in text_in(waiting([seen]).blocks)
-    assert "*1 of 2:* <@U0ALICE>" in text_in(answers.render_show(seen, NOW).blocks)
+    assert "*1 of 2:* <@U0ALICE>" in text_in(answers.render_show(seen).blocks)
     assert "*1 of 2* approved" in text_in(home.render_home([seen], NOW)["blocks"])
 
 

@@ -68,7 +68,7 @@ def everything_drawn_of(drawing: Drawing) -> Iterator[Any]:
     late = NOW + timedelta(days=1)
     yield render_card(drawing, NOW)
     yield render_card(drawing, late)
-    yield render_show(seen, NOW)
+    yield render_show(seen)
     yield waiting([seen])
     yield from (message for _, message in reports_of(drawing, drawing.request.note))
     yield render_refusal_text("No.", drawing)
@@ -196,7 +196,7 @@ def test_the_details_show_the_json_and_say_that_it_is_not_all() -> None:
 
 def test_what_is_hidden_beyond_the_rule_is_said_on_every_view_of_the_call() -> None:
     drawn = redacted({"password": "mallory", "to": "mallory", "text": "for mallory\n" * 3}, *PATTERNS)
-    for surface in (render_card(drawn, NOW), render_show(Seen(drawn, (), True), NOW)):
+    for surface in (render_card(drawn, NOW), render_show(Seen(drawn, (), True))):
         assert "Hidden beyond what the rule hides: 2 places" in text_in(surface.blocks)
     for view in (render_review(drawn, "m"), render_details(drawn, "m")):
         assert "Hidden beyond what the rule hides: 2 places" in text_in(view["blocks"])

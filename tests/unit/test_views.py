@@ -181,7 +181,7 @@ def test_slack_takes_every_view_of_any_call(one: Drawing) -> None:
     check_modal(views.render_done(one))
     seen = Seen(one, (), True)
     check_modal(home.render_home([seen], NOW))
-    check_message(answers.render_show(seen, NOW))
+    check_message(answers.render_show(seen))
     check_message(waiting([seen]))
 
 
@@ -316,7 +316,7 @@ def test_pending_lists_and_counts() -> None:
 
 
 def test_show_tells_the_call_and_its_state() -> None:
-    message = answers.render_show(_seen(7, **STATES["denied"]), NOW)
+    message = answers.render_show(_seen(7, **STATES["denied"]))
     check_message(message)
     shown = text_in(message.blocks)
     assert "amount: 4900" in shown

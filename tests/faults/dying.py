@@ -47,18 +47,20 @@ def arm(point: str) -> None:
     def hit() -> None:
         if next(count) == wanted:
             if delay:
-                threading.Timer(delay, _die).start()
+                threading.Timer(delay, die).start()
             else:
-                _die()
+                die()
 
     _ARMS[name](hit)
 
 
-def _die() -> None:
+def die() -> None:
+    """End this process at once, as a power cut would."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _before(owner: Any, name: str, hit: Hit, *, only: Callable[..., bool] = lambda *_: True) -> None:
+def go_before(owner: Any, name: str, hit: Hit, *, only: Callable[..., bool] = lambda *_: True) -> None:
+    """Call ``hit`` before each call of ``owner.name`` whose arguments are ``only`` such."""
     whole = getattr(owner, name)
 
     def dying(*given: Any, **named: Any) -> Any:
@@ -94,11 +96,11 @@ def _after_awaited(owner: Any, name: str, hit: Hit) -> None:
 def _at_statements(hit: Hit) -> None:
     for unit in (SqliteUnit, PostgresUnit, BesideUnit):
         for name in ("one", "all", "run"):
-            _before(unit, name, hit, only=lambda _, statement: statement.is_write)
+            go_before(unit, name, hit, only=lambda _, statement: statement.is_write)
 
 
 def _at_commit(hit: Hit) -> None:
-    _before(Writer, "_end", hit)
+    go_before(Writer, "_end", hit)
     prepare = SqliteStore.__init__
 
     def trace(sql: str) -> None:
@@ -123,11 +125,11 @@ _ARMS: dict[str, Callable[[Hit], None]] = {
     "committing": _at_commit,
     "committed": _at_committed,
     "settled": lambda hit: _after(Announcer, "_settle", hit),
-    "ack": lambda hit: _before(AsyncBaseSocketModeClient, "send_socket_mode_response", hit),
+    "ack": lambda hit: go_before(AsyncBaseSocketModeClient, "send_socket_mode_response", hit),
     "acked": lambda hit: _after_awaited(AsyncBaseSocketModeClient, "send_socket_mode_response", hit),
-    "answer": lambda hit: _before(RequestHandler, "finish_response", hit),
+    "answer": lambda hit: go_before(RequestHandler, "finish_response", hit),
     "answered": lambda hit: _after_awaited(RequestHandler, "finish_response", hit),
-    "send": lambda hit: _before(AsyncBaseClient, "_request", hit),
-    "sending": lambda hit: _before(AsyncBaseClient, "_request", hit),
+    "send": lambda hit: go_before(AsyncBaseClient, "_request", hit),
+    "sending": lambda hit: go_before(AsyncBaseClient, "_request", hit),
     "sent": lambda hit: _after_awaited(AsyncBaseClient, "_request", hit),
 }

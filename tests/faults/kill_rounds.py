@@ -9,7 +9,7 @@ import asyncio
 import os
 import random
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from playground import PlaygroundSettings
 from store.opening import Database
@@ -125,7 +125,8 @@ async def _bury(site: Site) -> None:
     pid = site.pid
     assert pid is not None
     if not site.has_died:
-        os.kill(pid, 9)
+        with suppress(ProcessLookupError):  # it has died this moment
+            os.kill(pid, signal.SIGKILL)
     assert await site.until_ended() == -9
     if isinstance(site.path, str):
         _end_leases(site.path, pid)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tests.faults.clock_rounds import clock_jumps
 from tests.faults.doubt_rounds import database_fails
+from tests.faults.dying_sweep import statements_die
 from tests.faults.kill_rounds import one_killed, one_of_two_killed, server_killed
 from tests.faults.lines_rounds import lines_fail
 from tests.faults.outage_rounds import slack_is_out
@@ -26,6 +27,8 @@ class Scenario:
 
 
 SCENARIOS = [
+    Scenario("killed at each statement of a step", SQLITE, statements_die, 1),
+    Scenario("killed at each statement of a step", POSTGRESQL, statements_die, 0),
     Scenario("the process killed", SQLITE, one_killed, 3),
     Scenario("the process killed", POSTGRESQL, one_killed, 2),
     Scenario("one of two replicas killed", POSTGRESQL, one_of_two_killed, 1),

@@ -42,24 +42,27 @@ class Starter:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def start(self, argv: list[str], env: dict[str, str], log: Path, dies_at: str | None = None) -> int:
+    def start(
+        self, argv: list[str], env: dict[str, str], log: Path, dies_at: str | None = None, runs: str = "handlers.cli"
+    ) -> int:
         """Start one; returns its process id. Blocks for a moment, the first time for the imports.
 
-        ``dies_at``: where it kills itself, see ``tests.faults.dying``.
+        ``dies_at``: where it kills itself, see ``tests.faults.dying``. ``runs``: the module whose ``main`` it runs.
         """
         assert self._process.stdin is not None
         with self._told:
             before = len(self._pids)
-            order = {"argv": argv, "env": env, "log": str(log), "dies_at": dies_at}
+            order = {"argv": argv, "env": env, "log": str(log), "dies_at": dies_at, "runs": runs}
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
-            assert self._told.wait_for(lambda: len(self._pids) > before, PATIENCE_SECONDS)
+            patience = PATIENCE_SECONDS * (1 if before else 4)
+            assert self._told.wait_for(lambda: len(self._pids) > before, patience), "no process starts"
             return self._pids[-1]
 
-    def wait(self, pid: int) -> int:
+    def wait(self, pid: int, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for the end of a process and return its exit code."""
         with self._told:
-            assert self._told.wait_for(lambda: pid in self._codes, PATIENCE_SECONDS), "the process does not end"
+            assert self._told.wait_for(lambda: pid in self._codes, seconds), "the process does not end"
             return self._codes[pid]
 
     def has_ended(self, pid: int) -> bool:

@@ -1,10 +1,10 @@
 """Starts ``signoff`` processes fast: what is alike in each start is done already. Forks one for each line on stdin.
 
 A line is JSON: ``argv``, ``env``, ``log`` (the file that takes the process's stderr), ``dies_at`` (see
-``tests.faults.dying``). Answers in lines: ``started PID``
-and later ``ended PID CODE``, negative for a signal. When stdin ends, every process is killed. What runs in a forked
-process is the command's own ``main``; what was done before is in ``_warm``: no more than imports, and what is worked
-out once in a process and kept.
+``tests.faults.dying``), ``runs`` (the module whose ``main`` it is, ``handlers.cli`` for ``signoff``). Answers in lines:
+``started PID`` and later ``ended PID CODE``, negative for a signal. When stdin ends, every process is killed. What runs
+in a forked process is the command's own ``main``; what was done before is in ``_warm``: no more than imports, and what
+is worked out once in a process and kept.
 """
 
 import gc
@@ -17,12 +17,11 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-from handlers.cli import main
 from handlers.outbound import _public_trust
 from store.compiled import Statement
 
 _USED = (
-    "handlers.app", "handlers.cli.running", "store.schema", "store.postgres", "store.postgres_schema",
+    "handlers.cli", "handlers.app", "handlers.cli.running", "store.schema", "store.postgres", "store.postgres_schema",
     "apscheduler.executors.asyncio", "tzdata", "tests.faults.dying",
 )  # fmt: skip
 
@@ -96,7 +95,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
             from tests.faults.dying import arm
 
             arm(order["dies_at"])
-        code = main(order["argv"], order["env"])
+        code = importlib.import_module(order["runs"]).main(order["argv"], order["env"])
         sys.stderr.flush()
     finally:
         os._exit(code)

@@ -19,11 +19,13 @@ RESOLUTION = timedelta(microseconds=1)
 
 _FILLERS = {"since", "from", "the", "past", "ago", "on", "at", "in", "of", "until", "till", "between"}
 _SINCE = {"since", "from"}
-_ONE = {"minute", "hour", "day", "week", "month"}
+_ONE = {"minute", "hour", "day", "week", "month", "year"}
 _BETWEEN = re.compile(r"\s*(?:\.\.+|…|[–—])\s*|\s+(?:-|to|until|till)\s+", re.IGNORECASE)  # noqa: RUF001
 _MACHINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 _MONTHS_BACK = re.compile(r"(\d{1,3}) ?(?:mo|months?)", re.ASCII)
+_YEARS_BACK = re.compile(r"(\d{1,2}) ?(?:y|years?)", re.ASCII)
+_BARE = re.compile(r"\d{1,3}", re.ASCII)
 _YEAR = re.compile(r"20\d\d", re.ASCII)
 _LONGEST = 200
 
@@ -84,6 +86,10 @@ def _span(words: str, text: str, now: datetime, zone: ZoneInfo) -> tuple[datetim
     if rest == ["now"]:
         return now + RESOLUTION, now + RESOLUTION
     today = now.astimezone(zone).date()
+    if rest == words_of(words) and len(rest) == 1 and _BARE.fullmatch(rest[0]):
+        raise NotATime(
+            f"“{rest[0]}” of what? Write {rest[0]}h or {rest[0]}d; a time of day is written as in 9:00.", code="no_unit"
+        )
     is_last = "last" in rest
     days = _calendar_days(rest, today)
     if days is None:
@@ -127,9 +133,12 @@ def _calendar_days(words: list[str], today: date) -> tuple[date, date] | None:
 
 def _back(words: list[str], now: datetime, zone: ZoneInfo) -> datetime | None:
     """Read a length of time, counted back from now."""
-    if months := _MONTHS_BACK.fullmatch(" ".join(words)):
+    joined = " ".join(words)
+    months, years = _MONTHS_BACK.fullmatch(joined), _YEARS_BACK.fullmatch(joined)
+    if months or years:
+        count = int(months[1]) if months else 12 * int(years[1]) if years else 0
         local = now.astimezone(zone)
-        return datetime.combine(_months_on(local.date(), -int(months[1])), local.time(), zone)
+        return datetime.combine(_months_on(local.date(), -count), local.time(), zone)
     length = read_length(words)
     return None if length is None else length.before(now, zone)
 

@@ -334,7 +334,8 @@ def _whole(drawing: Drawing, cards: list[Card], row: Mapping[str, Any]) -> dict[
 
 def _wanted(args: Namespace, env: Mapping[str, str], now: datetime) -> Wanted:
     """Read the filters; times are in the zone that TZ names, else in UTC. Raises ``CommandFailed``."""
-    words = args.since if ".." in args.since or "…" in args.since else f"since {args.since}"
+    is_whole = ".." in args.since or "…" in args.since or args.since.strip().isdigit()  # a number alone is refused
+    words = args.since if is_whole else f"since {args.since}"
     try:
         period = parse_period(words, now, zone_named(env.get("TZ") or "UTC"))
     except NotATime as error:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bot.errors import NotAQuestion
+from bot.errors import NotAQuestion, NotATime
 from bot.periods import parse_period
 from bot.reports import Wanted
 from handlers.slack.plain import said_in
@@ -28,6 +28,7 @@ MOST_PAGES = 100_000
 _LONGEST = 2000  # characters of a button's value
 _QUOTES = {'"': '"', "“": "”", "”": "”", "„": "“", "«": "»", "'": "'", "‘": "’", "’": "’"}  # noqa: RUF001
 _FILTER = re.compile(r"(?<![\w:/.+-])([A-Za-z_-]{2,20}) ?[:=] ?(?=\S)")
+_EMPTY = re.compile(r"(?<!\S)([A-Za-z]{2,20}) ?[:=](?!\S)")
 _PAGE = re.compile(r"(?<!\S)(?:page|p) ?([0-9]{1,6})(?!\S)", re.IGNORECASE)
 _USER = re.compile(r"<@([UW][A-Z0-9]{1,31})(?:\|[^<>]*)?>")
 _CHANNEL = re.compile(r"<#([CDG][A-Z0-9]{1,31})(?:\|[^<>]*)?>")
@@ -105,8 +106,14 @@ def parse_question(about: About, text: str, now: datetime, zone: ZoneInfo, asker
             given[key] = named[0].lower()
     given["by"] = _person(given["by"], asker) if "by" in given else ""
     span = " ".join(words) or DEFAULT_SPAN[about]
+    try:
+        period = parse_period(span, now, zone)
+    except NotATime as error:
+        if error.code != NotATime.code:
+            raise
+        raise NotATime(f"{error.message} {_usage(about)}") from error
     wanted = Wanted(
-        parse_period(span, now, zone),
+        period,
         agent=given.get("agent"),
         tool=given.get("tool"),
         rule=given.get("rule"),
@@ -126,9 +133,9 @@ def _parse_waiting(rest: str, given: dict[str, str], page: int, readings: list[s
         words = words[1:]
     if words or len(users) + len(channels) + is_mine > 1:
         typed = " ".join(words)
-        pick = " Pick people and channels from Slack's list while you type." if typed.startswith(("@", "#")) else ""
         near = difflib.get_close_matches(typed.lower(), ["mine"], cutoff=_CLOSE)
         meant = f" Did you mean {near[0]}?" if near else ""
+        pick = "" if near or not typed else " Pick people and channels from Slack's list while you type @ or #."
         raise NotAQuestion(
             f"I do not understand “{(typed or rest.strip())[:60]}”.{meant}{pick} {_usage(About.PENDING)}"
         )
@@ -165,7 +172,10 @@ def _take_filters(about: About, text: str, readings: list[str]) -> tuple[str, di
                 raise NotAQuestion(f"There is no {name} “{given[name][:60]}”. {_the(name, _WORDS[name])}")
             given[name] = word
     left.append(text[at:])
-    return " ".join(left), given
+    rest = " ".join(left)
+    if (empty := _EMPTY.search(rest)) and empty[1].lower() in _FILTERS[about]:
+        raise NotAQuestion(f"There is nothing behind {empty[1].lower()}:. {_usage(about)}")
+    return rest, given
 
 
 def _value(text: str, at: int) -> tuple[str, int]:

@@ -32,6 +32,7 @@ from handlers.slack.trouble import SlackTrouble
 from store.unit import StoreUnavailable
 
 _CLOSE = 0.6
+_HELP = ("help", "?", "--help", "-h")
 ANSWER_WITHIN = timedelta(seconds=2)  # Slack waits three for the acknowledgement that carries the answer
 
 Body = dict[str, Any]
@@ -92,6 +93,8 @@ class Commands:
     async def _answer(self, command: Command) -> Message | None:
         word, _, rest = command.text.strip().partition(" ")
         name = word.lower() or "help"
+        if name in _HELP or rest.strip().lower() in _HELP:
+            name, rest = "help", name if name not in _HELP else rest
         subcommand = self._table.get(name)
         if subcommand is None:
             return render_unknown(said_in(word), self._nearest(name), list(self._table))
@@ -121,7 +124,9 @@ class Commands:
         return starting or difflib.get_close_matches(word, self._table, n=2, cutoff=_CLOSE)
 
     async def _help(self, command: Command, rest: str) -> Message:
-        return render_help({one.usage: one.help for one in self._table.values()})
+        """List the commands; or only the one that was asked about, however it was asked."""
+        one = self._table.get(rest.lower().removeprefix(COMMAND).strip())
+        return render_help({one.usage: one.help for one in ([one] if one is not None else self._table.values())})
 
 
 def show_command(queries: Queries) -> Subcommand:

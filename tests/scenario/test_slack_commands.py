@@ -36,6 +36,10 @@ async def test_help_lists_every_command(bot: Bot) -> None:
         told = await _answer(bot, "U0SAM", text)
         assert all(f"/signoff {usage}" in told for usage in ("help", "pending", "show ID"))
     assert bot.slack.messages("C0REFUNDS") == []  # nobody else sees it
+    for text in ("help show", "show help", "show ?"):
+        told = await _answer(bot, "U0SAM", text)
+        assert "/signoff show ID" in told
+        assert "/signoff pending" not in told
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("pend", "pending"), ("shwo", "show"), ("hlep", "help")])

@@ -45,7 +45,9 @@ def add_records(commands: Any) -> None:
     )  # fmt: skip
     show.add_argument("id", metavar="ID", help="its number or its id")
     for listing, most in ((requests, "7d"), (overrides, "7d"), (stats, "30d")):
-        listing.add_argument("--since", metavar="TIME", default=most, help=f"since when, or FROM..TO (default: {most})")
+        listing.add_argument("when", metavar="TIME", nargs="?", help="the same as --since")
+        listing.add_argument("--since", metavar="TIME", help=f"since when, or FROM..TO (default: {most})")
+        listing.set_defaults(longest=most)
         listing.add_argument("--agent", metavar="NAME", help="of this agent alone")
     for listing in (requests, overrides):
         listing.add_argument("--tool", metavar="NAME", help="of this tool alone")

@@ -12,7 +12,17 @@ class Parser(argparse.ArgumentParser):
     """Says a mistake in one line and where help is, instead of the whole usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {message}{_meant(message)}\nTry: {self.prog} --help\n")
+
+
+def _meant(message: str) -> str:
+    """Say which of the words was meant that there are, if one is near the one that was typed."""
+    import difflib
+    import re
+
+    found = re.search(r"invalid choice: '(.*?)' \(choose from (.+)\)", message)
+    near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1) if found else []
+    return f". Did you mean {near[0]}?" if near else ""
 
 
 def command(commands: Any, name: str, short: str, description: str, example: str) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ too: a list is copied around.
 """
 
 import asyncio
+import difflib
 import json
 import secrets
 from argparse import Namespace
@@ -120,8 +121,9 @@ async def _requests(args: Namespace, env: Mapping[str, str], settings: Settings)
                 for row in page:
                     print_row(request_row(row))
                 before, left = page[-1].request.number, left - len(page)
-    if before == MAX_NUMBER and how == "text":
-        say(f"No request was made {_span(wanted.period)}.")
+            if before == MAX_NUMBER:
+                narrowed = "such " if wanted.values("agent", "tool", "rule", "by", "status") else ""
+                say(f"No {narrowed}request was made {_span(wanted.period)}.{await _nobody(desk, settings, wanted)}")
 
 
 async def _overrides(args: Namespace, env: Mapping[str, str], settings: Settings) -> None:
@@ -138,9 +140,10 @@ async def _overrides(args: Namespace, env: Mapping[str, str], settings: Settings
                 at, left = at + len(found.page.rows), left - len(found.page.rows)
                 if not found.page.rows or left <= 0:
                     break
+        hint = "" if found.page.total or found.decided else await _nobody(desk, settings, wanted)
     say(
         f"{how_many(found.page.total, 'override')} of {how_many(found.requests, 'request')} {_span(wanted.period)}, "
-        f"{found.decided:,} decided in that time: override rate {percent(found.rate)}."
+        f"{found.decided:,} decided in that time: override rate {percent(found.rate)}.{hint}"
     )
 
 
@@ -221,6 +224,8 @@ async def _stats(args: Namespace, env: Mapping[str, str], settings: Settings) ->
     async with _open(env, settings) as desk:
         stats = await desk.reports.stats(EVERYTHING, _wanted(args, env, desk.clock()))
         await desk.lookups.note_query("stats", stats.total.decided, by=operator(), wanted=stats.wanted)
+        if not stats.agents and (hint := await _nobody(desk, settings, stats.wanted)):
+            say(hint.strip())
     how = _format(args)
     if how == "json":
         period = stats.wanted.period
@@ -259,12 +264,13 @@ def _stats_lines(stats: Stats) -> Iterator[str]:
             f"{shown(name)}: {one.decided:,} decided, {one.approved:,} approved ({one.approved_by_rule:,} by rules), "
             f"{one.denied:,} denied, {one.expired:,} expired; people took {duration(one.median_wait)} (median), "
             f"{duration(one.p90_wait)} (nine of ten); {one.overdue:,} overdue, {one.failed:,} failed; "
-            f"{one.overrides:,} overrides, rate {percent(one.override_rate)}"
+            f"{how_many(one.overrides, 'override')}, rate {percent(one.override_rate)}"
         )
     for user, person in sorted(stats.people.items()):
         yield (
-            f"{shown(user)}: {person.approvals:,} approvals, {person.denials:,} denials, decided {person.decided:,}, "
-            f"{duration(person.median_wait)} (median), {person.overrides:,} overrides"
+            f"{shown(user)}: {how_many(person.approvals, 'approval')}, {how_many(person.denials, 'denial')}, "
+            f"decided {person.decided:,}, {duration(person.median_wait)} (median), "
+            f"{how_many(person.overrides, 'override')}"
         )
 
 
@@ -334,12 +340,15 @@ def _whole(drawing: Drawing, cards: list[Card], row: Mapping[str, Any]) -> dict[
 
 def _wanted(args: Namespace, env: Mapping[str, str], now: datetime) -> Wanted:
     """Read the filters; times are in the zone that TZ names, else in UTC. Raises ``CommandFailed``."""
-    is_whole = ".." in args.since or "…" in args.since or args.since.strip().isdigit()  # a number alone is refused
-    words = args.since if is_whole else f"since {args.since}"
+    if args.since is not None and args.when is not None:
+        raise CommandFailed('Give one time. One of several words stands in quotes: --since "last monday".', exit_code=2)
+    since: str = args.since or args.when or args.longest
+    is_whole = ".." in since or "…" in since or since.strip().isdigit()  # a number alone is refused
+    words = since if is_whole else f"since {since}"
     try:
         period = parse_period(words, now, zone_named(env.get("TZ") or "UTC"))
     except NotATime as error:
-        said = error.message.replace(f"“{words[:60]}”", f"“{args.since[:60]}”")  # as it was typed
+        said = error.message.replace(f"“{words[:60]}”", f"“{since[:60]}”")  # as it was typed
         raise CommandFailed(f"--since: {said}", exit_code=2) from error
     by = getattr(args, "by", None)
     kind, status = getattr(args, "kind", None), getattr(args, "status", None)
@@ -352,6 +361,22 @@ def _wanted(args: Namespace, env: Mapping[str, str], now: datetime) -> Wanted:
         kind=None if kind is None else OverrideKind(kind),
         status=None if status is None else Status(status),
     )
+
+
+async def _nobody(desk: _Desk, settings: Settings, wanted: Wanted) -> str:
+    """Say of which names that were asked for there is nothing, configured or on record, and what is near."""
+    said = ""
+    configured = {"agent": set(settings.agents), "rule": {rule.name for rule in settings.rules}}
+    for name, typed in wanted.values("agent", "tool", "rule").items():
+        known = configured.get(name, set()).union(
+            await desk.reports.names(EVERYTHING, wanted, name, of_overrides=False),
+            await desk.reports.names(EVERYTHING, wanted, name, of_overrides=True),
+        )
+        if typed not in known:
+            near = difflib.get_close_matches(typed, known, n=1)
+            meant = f" Did you mean {shown(near[0])}?" if near else ""
+            said += f" Nothing is known of {'an' if name == 'agent' else 'a'} {name} {shown(typed)}.{meant}"
+    return said
 
 
 def _format(args: Namespace) -> Format:

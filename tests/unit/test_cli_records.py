@@ -127,6 +127,23 @@ def test_overrides_with_the_rate(filled: Run) -> None:
         assert rows_of(filled(f"overrides --csv {none}")) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("requests --agent refnd-bot", "Nothing is known of an agent refnd-bot. Did you mean refund-bot?"),
+        ("requests --rule look-ups --json --since 1m", "No such request was made from"),
+        ("overrides --tool issue-refund", "Nothing is known of a tool issue-refund. Did you mean issue_refund?"),
+        ("stats 30d --agent nobody", "Nothing is known of an agent nobody."),
+        ("requests 7", "“7” of what? Write 7h or 7d"),
+        ("requests --since last monday", 'in quotes: --since "last monday"'),
+        ("request", "Did you mean requests?"),
+        ("requests --status apprved", "Did you mean approved?"),
+    ],
+)
+def test_what_is_half_right_is_helped(filled: Run, line: str, words: str) -> None:
+    assert words in filled(line).err
+
+
 def test_stats(filled: Run) -> None:
     told = json.loads(filled("stats --json").out)
     assert (told["all"]["decided"], told["all"]["denied_by_people"], told["all"]["override_rate"]) == (2, 1, 0.5)

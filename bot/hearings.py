@@ -166,7 +166,8 @@ class Hearings:
         The act is a press on the message ``ts`` in ``channel``; that this is the live card of request ``number`` is
         seen in the transaction too, as is whether the channel is open to others. None if anything is missing or
         doubtful, or the ballot does not ``suffices``: then nothing was written, and the long way is to be gone, which
-        says what is wrong. Raises what ``hear`` does otherwise. ``act.channel`` is not needed.
+        says what is wrong. Raises what ``hear`` does otherwise. ``act.channel`` is not needed. ``work`` must refuse
+        what is decided: what is at hand does not suffice to judge who decided it.
         """
         at_hand = self._directory.at_hand(act.user_id, self._rulebook.policy.usergroups, channel)
         if at_hand is None:
@@ -178,10 +179,13 @@ class Hearings:
             if card is None or not is_pressable(card) or card.request_number != number:
                 raise _NotAtOnce
             ballot = await self.load(unit, number)
-            is_open = card.place is Place.DM or ballot.rule.external or (place is not None and not place.is_shared)
-            if not is_open or not suffices(ballot):
+            is_ours = card.place is Place.DM or ballot.rule.external or (place is not None and not place.is_shared)
+            if not is_ours or not suffices(ballot):
                 raise _NotAtOnce
-            return await self._hold(unit, act, work, facts, frozenset({act.user_id}), ballot)
+            # Nobody's vote is weighed again on what is decided: who comes late need not go the long way to hear so.
+            is_pending = ballot.request.status is Status.PENDING
+            settled = () if is_pending else (vote.user_id for vote in ballot.votes)
+            return await self._hold(unit, act, work, facts, frozenset({act.user_id, *settled}), ballot)
 
         try:
             done = await self._store.write(hold)

@@ -59,8 +59,10 @@ async def test_a_press_decides_and_a_repeat_of_it_changes_nothing(house: House, 
     before = _written(house)
     assert await _press(house, asked, act) == decided
     assert _written(house) == before
-    with pytest.raises(AlreadyDecided):
-        await _press(house, asked, acts("U0ALICE", None))
+    for user in ("U0ALICE", "U0BOB"):
+        with pytest.raises(AlreadyDecided):
+            await _press(house, asked, acts(user, None))
+    assert _written(house) == before
 
 
 async def _nothing(house: House, asked: Request, acts: Acts) -> None:

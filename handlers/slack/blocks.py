@@ -7,6 +7,7 @@ rendered by ``handlers.slack.text``; nothing here makes text inert.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 Block = dict[str, Any]
@@ -21,10 +22,14 @@ TITLE_CHARACTERS = 24
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for Slack: ``text`` is the notification and the fallback, ``blocks`` is what is seen."""
+    """A message for Slack: ``text`` is the notification and the fallback, ``blocks`` is what is seen.
+
+    ``at`` is the last time in ``text``, which Slack does not turn into each reader's zone there as it does in blocks.
+    """
 
     text: str
     blocks: list[Block]
+    at: datetime | None = None
 
 
 # --- text -------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def render_card(drawing: Drawing, now: datetime) -> Message:
         *memory(drawing),
         *(render_witness(drawing) if over else []),
     ]
-    return Message(notification(drawing), blocks)
+    return Message(notification(drawing), blocks, request.deadline_at)
 
 
 def second_row(drawing: Drawing, *, over: bool = False) -> list[dict[str, Any]]:

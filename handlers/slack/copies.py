@@ -8,11 +8,13 @@ from datetime import timedelta
 
 from bot.clock import Clock
 from bot.outbox import Job, Outbox
+from bot.people import Directory
 from handlers.delivery import NotNow
 from handlers.pacing import Pacer
 from handlers.slack.cards import card_metadata, render_card
 from handlers.slack.client import SlackClient
 from handlers.slack.places import find_card
+from handlers.slack.sending import text_for
 from handlers.slack.trouble import ContentRefused, PlaceClosed, Refused, SlackTrouble, Temporary, UnknownPerson
 from store.tables import Card, CardState
 
@@ -47,8 +49,9 @@ class Turns:
 class Copies:
     """Posts copies."""
 
-    def __init__(self, client: SlackClient, outbox: Outbox, turns: Turns, clock: Clock) -> None:
+    def __init__(self, client: SlackClient, directory: Directory, outbox: Outbox, turns: Turns, clock: Clock) -> None:
         self._client = client
+        self._directory = directory
         self._outbox = outbox
         self._turns = turns
         self._clock = clock
@@ -67,9 +70,8 @@ class Copies:
         request = job.drawing.request
         message = render_card(job.drawing, self._clock())
         try:
-            channel, ts = await self._client.post(
-                card.target, message.text, message.blocks, card_metadata(request, card.id)
-            )
+            text = text_for(self._directory, card.target, message)  # a channel is nobody, and reads it in UTC
+            channel, ts = await self._client.post(card.target, text, message.blocks, card_metadata(request, card.id))
         except Temporary as trouble:
             if trouble.had_no_effect and len(self._absent) < _MOST_ABSENT:
                 self._absent.add(card.id)

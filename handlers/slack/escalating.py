@@ -69,7 +69,7 @@ class Escalating:
         self._clock = clock
         self._faults = faults
         self._turns = Turns(posts, clock)
-        self._copies = Copies(client, outbox, self._turns, clock)
+        self._copies = Copies(client, directory, outbox, self._turns, clock)
         self._replies = Replies(client, directory, outbox, queues, reach.stand_ins, self._turns)
 
     async def carry_out(self, job: Job) -> None:

@@ -69,10 +69,12 @@ def render_notice(notice: HaltNotice) -> Message:
     """Tell somebody whom it concerns what was stopped, or goes on. The lock screen has no names and no reasons."""
     target, name = notice.target, mrkdwn(str(notice.target))
     blocks: list[Block] = []
+    until = None
     pauses = [one for one in notice.in_force if one.effect is HaltEffect.DENY]
     if pauses:
         last = max(pauses, key=lambda one: (one.until is None, one.until or one.at))
-        text = f"{name} is paused {f'until {plain_date(last.until)}' if last.until else 'until it is resumed'}."
+        until = last.until
+        text = f"{name} is paused {f'until {plain_date(until)}' if until else 'until it is resumed'}."
         does = "Its new calls are denied, nothing is approved, and no open approval is used."
         words = _told(f"⏸ *{name} is paused* {_until(last)}.", notice.in_force[:MOST_NAMED], does)
     elif notice.in_force:
@@ -90,7 +92,7 @@ def render_notice(notice: HaltNotice) -> Message:
         blocks.append(context([f"{how_many(rest, 'earlier one')} ended too."], "earlier"))
     why = "as an admin, or because you own an agent" if target.scope is HaltScope.ALL else "because you own an agent"
     blocks.append(context([f"You are told {why} that it touches."], "why_told"))
-    return Message(text, blocks)
+    return Message(text, blocks, until)
 
 
 def _until(halt: Halt) -> str:

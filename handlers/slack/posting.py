@@ -35,7 +35,7 @@ from handlers.slack.places import find_card, is_less_private, why_closed
 from handlers.slack.queue_posting import QUEUE_PACE, QueuePosting
 from handlers.slack.reach import Reach
 from handlers.slack.remembered import render_tries
-from handlers.slack.sending import hold_back, wait_for_turn
+from handlers.slack.sending import hold_back, text_for, wait_for_turn
 from handlers.slack.telling import Teller
 from handlers.slack.threads import Threads
 from handlers.slack.trouble import (
@@ -85,7 +85,7 @@ class SlackCarrier:
         self._faults = faults
         self._posts = Pacer(posts)
         self._draws = Pacer(draws)
-        self._teller = Teller(client, self._posts, clock)
+        self._teller = Teller(client, directory, self._posts, clock)
         self._queues = QueuePosting(client, directory, queues, clock, faults, self._posts, self._draws, queue_draws)
         self._digests = DigestPosting(client, directory, digests, clock, faults, self._posts, self._draws)
         self._halts = HaltNotices(directory, outbox, self._teller, clock, faults)
@@ -156,9 +156,8 @@ class SlackCarrier:
         self._absent.discard(card.id)
         message = render_card(job.drawing, self._clock())
         try:
-            channel, ts = await self._client.post(
-                card.target, message.text, message.blocks, card_metadata(request, card.id)
-            )
+            text = text_for(self._directory, card.target, message)
+            channel, ts = await self._client.post(card.target, text, message.blocks, card_metadata(request, card.id))
         except Temporary as trouble:
             if trouble.had_no_effect and len(self._absent) < _MOST_ABSENT:
                 self._absent.add(card.id)

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from bot.people import Directory, zone_of
 from handlers.delivery import NotNow
 from handlers.pacing import Pacer
+from handlers.slack.blocks import Message
 from handlers.slack.client import SlackClient
 from handlers.slack.records import Sighting
+from handlers.slack.text import plain_date
 from handlers.slack.trouble import PlaceClosed, Temporary
 from store.tables import Intent
 
@@ -22,6 +25,15 @@ def hold_back(pacer: Pacer, key: str, trouble: Temporary, now: datetime) -> None
     """Send nothing more to ``key`` for as long as Slack said."""
     if trouble.retry_after is not None:
         pacer.hold(key, now, now + trouble.retry_after)
+
+
+def text_for(directory: Directory, person: str, message: Message) -> str:
+    """The notification's text for one reader: its time in their zone, where that is at hand; nobody is asked."""
+    known = directory.at_hand(person, (), "") if message.at is not None else None
+    if known is None or message.at is None:
+        return message.text
+    before, found, after = message.text.rpartition(plain_date(message.at))
+    return f"{before}{plain_date(message.at, zone_of(known[0].people.get(person)))}{after}" if found else message.text
 
 
 async def find_posted(

@@ -203,14 +203,14 @@ def render_still_waiting(drawing: Drawing) -> Message:
     """To somebody who has the card already, in the same conversation."""
     request = drawing.request
     words = f"⏰ *#{request.number} still waits for you.* Its card is above."
-    return Message(_notification(request), [section(words, "reminder"), *_short(drawing)])
+    return Message(_notification(request), [section(words, "reminder"), *_short(drawing)], request.deadline_at)
 
 
 def render_told(drawing: Drawing, reason: str) -> Message:
     """A notice to somebody who may not decide, without buttons. ``reason``: why they get it, in mrkdwn."""
     request = drawing.request
     words = f"⏰ *#{request.number} still waits for a decision.* {reason} You may not decide it yourself."
-    return Message(_notification(request), [section(words, "notice"), *_short(drawing)])
+    return Message(_notification(request), [section(words, "notice"), *_short(drawing)], request.deadline_at)
 
 
 def _short(drawing: Drawing) -> list[Block]:

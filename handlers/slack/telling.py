@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from bot.clock import Clock
+from bot.people import Directory
 from handlers.delivery import NotNow
 from handlers.pacing import Pacer
 from handlers.slack.blocks import Message
 from handlers.slack.client import SlackClient
-from handlers.slack.sending import hold_back
+from handlers.slack.sending import hold_back, text_for
 from handlers.slack.trouble import ContentRefused, PlaceClosed, Refused, Temporary, UnknownPerson
 from store.tables import Intent
 
@@ -22,8 +23,9 @@ LOOK_BACK = timedelta(days=1)  # before the first try: our clock and Slack's nee
 class Teller:
     """Sends one message to several people. ``posts`` is the pace of all new messages."""
 
-    def __init__(self, client: SlackClient, posts: Pacer, clock: Clock) -> None:
+    def __init__(self, client: SlackClient, directory: Directory, posts: Pacer, clock: Clock) -> None:
         self._client = client
+        self._directory = directory
         self._posts = posts
         self._clock = clock
 
@@ -53,7 +55,8 @@ class Teller:
             try:
                 if intent.attempts > 1 and await self._was_told(person, intent):
                     continue
-                await self._client.post(person, message.text, message.blocks, metadata)
+                text = text_for(self._directory, person, message)
+                await self._client.post(person, text, message.blocks, metadata)
             except Temporary as trouble:
                 hold_back(self._posts, person, trouble, self._clock())
                 later = trouble

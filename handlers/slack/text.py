@@ -12,7 +12,7 @@ Pure. Knows neither requests nor blocks. It cuts nothing but in ``excerpt``, whi
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 
 from bot.redaction import MARK, MARK_SIGN
@@ -229,9 +229,9 @@ def ago(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{ago}}|{plain_date(at)}>"
 
 
-def plain_date(at: datetime) -> str:
-    """Write a time in UTC, for where nothing knows the reader's zone."""
-    return f"{at.astimezone(UTC):%d %b %Y %H:%M} UTC".lstrip("0")
+def plain_date(at: datetime, zone: tzinfo = UTC) -> str:
+    """Write a time in UTC, or in the zone of the one reader where that is known."""
+    return f"{at.astimezone(zone):%d %b %Y %H:%M %Z}".lstrip("0")
 
 
 # --- lengths ----------------------------------------------------------------------------------------------

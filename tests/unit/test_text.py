@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,7 @@ def test_mentions_only_what_is_an_id() -> None:
 
 def test_writes_a_time_for_those_without_a_zone() -> None:
     assert plain_date(NOW.replace(day=2)) == "2 Nov 2026 09:00 UTC"
+    assert plain_date(NOW.replace(day=2), ZoneInfo("Europe/Berlin")) == "2 Nov 2026 10:00 CET"
 
 
 @given(any_text, st.integers(10, 80), st.integers(1, 4))

@@ -29,7 +29,7 @@ from bot.clock import monotonic_clock
 from bot.config import parse_settings
 from bot.creation import Creation
 from bot.rulebook import Rulebook
-from store import statements, statements_delivery, statements_halts, statements_instances
+from store import statements, statements_halts, statements_instances
 from store.compiled import Statement
 from store.postgres import PostgresStore
 from store.tables import Event, OutcomeStatus, Request
@@ -64,10 +64,8 @@ class _Raw:
         names = {"id": str(uuid.uuid4()), "create_key": uuid.uuid4().hex}
         run, one = self._connection.execute, self._one
         await run(_BEGIN)
-        await self._connection.fetch(*_bound(statements_halts.HALTS_TOUCHING, halted))
-        row = await one(statements.INSERT_REQUEST, self._like | names)
+        row = await one(statements_halts.INSERT_APPROVED_REQUEST, self._like | names | halted)
         number = row[0]
-        await one(statements_delivery.DELIVERY, self._like)
         await self._append(number, "request.made", "request.decided")
         await run("COMMIT")
 
@@ -79,9 +77,8 @@ class _Raw:
         await run("COMMIT")
 
         await run(_BEGIN)
-        await one(statements.REQUEST_BY_ID, names)
-        done = {"outcome_": OutcomeStatus.SUCCEEDED, "outcome_note_": None, "outcome_at_": now, "due_at_": None}
-        await run(*_bound(statements.REPORT_OUTCOME, {"number": number, **done}))
+        done = {"outcome_": OutcomeStatus.SUCCEEDED, "outcome_note_": None, "now": now}
+        await one(statements.REPORT_OUTCOME_AT_ONCE, self._like | names | done)
         await self._append(number, "outcome.reported")
         await run("COMMIT")
 

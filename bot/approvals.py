@@ -166,7 +166,21 @@ class Approvals:
         Raises ``NotConsumed`` or ``OutcomeConflict``.
         """
 
-        async def work(unit: Unit) -> Request:
+        return await self._store.write_beside(lambda unit: self._report(unit, instance, request_id, outcome, note))
+
+    async def _report(
+        self, unit: Unit, instance: Instance, request_id: str, outcome: OutcomeStatus, note: str | None
+    ) -> Request:
+        now = self._clock()
+        happening = Happening.SUCCEED if outcome is OutcomeStatus.SUCCEEDED else Happening.FAIL
+        # Most calls were decided by a rule, and theirs is written at once; what is in the way is found out afterwards.
+        reported = await unit.one(
+            statements.REPORT_OUTCOME_AT_ONCE,
+            id=request_id, instance_id=instance.id, now=now, outcome_=outcome, outcome_note_=note,
+        )  # fmt: skip
+        if reported is not None:
+            after(State.CONSUMED if reported.overdue_at is None else State.OVERDUE, happening)
+        else:
             request = await self._load(unit, instance, request_id)
             if request.consumed_at is None:
                 raise NotConsumed
@@ -174,8 +188,7 @@ class Approvals:
                 if (request.outcome, request.outcome_note) == (outcome, note):
                     return request
                 raise OutcomeConflict
-            after(state_of(request), Happening.SUCCEED if outcome is OutcomeStatus.SUCCEEDED else Happening.FAIL)
-            now = self._clock()
+            after(state_of(request), happening)
             at = not_before(now, [request.consumed_at])
             await self._be_alone_for_people(unit, request)
             if not await unit.run(
@@ -184,14 +197,12 @@ class Approvals:
             ):  # fmt: skip
                 raise OutcomeConflict
             reported = changed_record(request, outcome=outcome, outcome_note=note, outcome_at=at, due_at=None)
-            await append_event(
-                unit, now, EventType.OUTCOME_REPORTED, reported,
-                outcome=outcome.value, note=commit_to_text(reported, note),
-            )  # fmt: skip
-            await self._changed(unit, reported, "outcome", now)
-            return reported
-
-        return await self._store.write_beside(work)
+        await append_event(
+            unit, now, EventType.OUTCOME_REPORTED, reported,
+            outcome=outcome.value, note=commit_to_text(reported, note),
+        )  # fmt: skip
+        await self._changed(unit, reported, "outcome", now)
+        return reported
 
     # --- inside ---
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Select,
     Text,
     and_,
@@ -66,21 +67,24 @@ _AFTER_CREATION = (
     "outcome", "outcome_note", "outcome_at", "forgotten_at",
 )  # fmt: skip
 _new_request = given(requests, "number", *_AFTER_CREATION)
-# Touches no row for an instance that was revoked, or whose key was used before.
-INSERT_REQUEST = Statement(
-    upsert(requests)
-    .from_select(
-        list(_new_request),
-        select(*_new_request.values()).where(
-            exists().where(
-                instances.c.id == param("instance_id", requests.c.instance_id), instances.c.revoked_at.is_(None)
-            )
-        ),
+
+
+def insert_request(*conditions: ColumnElement[bool]) -> Any:
+    """Return what writes a new request under ``conditions``.
+
+    It touches no row for an instance that was revoked, or whose key was used before.
+    """
+    live = exists().where(
+        instances.c.id == param("instance_id", requests.c.instance_id), instances.c.revoked_at.is_(None)
     )
-    .on_conflict_do_nothing(index_elements=["instance_id", "create_key"])
-    .returning(requests.c.number),
-    int,
-)
+    return (
+        upsert(requests)
+        .from_select(list(_new_request), select(*_new_request.values()).where(live, *conditions))
+        .on_conflict_do_nothing(index_elements=["instance_id", "create_key"])
+    )
+
+
+INSERT_REQUEST = Statement(insert_request().returning(requests.c.number), int)
 REQUEST_BY_KEY = Statement(
     select(requests).where(
         requests.c.instance_id == param("instance_id", requests.c.instance_id),
@@ -123,10 +127,27 @@ DECIDE = Statement(
         | {"next_step_at": None}
     )
 )
+_is_used = and_(requests.c.consumed_at.is_not(None), requests.c.outcome.is_(None))
 REPORT_OUTCOME = Statement(
+    update(requests).where(_this, _is_used).values(set_to(requests, "outcome", "outcome_note", "outcome_at", "due_at"))
+)
+# The same without a look before, for what a rule decided: that has no cards. No stored time precedes the one it follows,
+# whatever was done to the clock.
+REPORT_OUTCOME_AT_ONCE = Statement(
     update(requests)
-    .where(_this, requests.c.consumed_at.is_not(None), requests.c.outcome.is_(None))
-    .values(set_to(requests, "outcome", "outcome_note", "outcome_at", "due_at"))
+    .where(
+        requests.c.id == param("id", requests.c.id),
+        requests.c.instance_id == param("instance_id", requests.c.instance_id),
+        requests.c.forgotten_at.is_(None),
+        text("requests.decided_by_kind = 'rule'"),
+        _is_used,
+    )
+    .values(
+        set_to(requests, "outcome", "outcome_note")
+        | {"outcome_at": case((requests.c.consumed_at > _now, requests.c.consumed_at), else_=_now), "due_at": None}
+    )
+    .returning(requests),
+    t.Request,
 )
 LAPSE = Statement(
     update(requests)

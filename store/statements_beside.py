@@ -29,9 +29,10 @@ BESIDE: Mapping[Statement[Any], tuple[str, ...]] = {
     statements.REQUEST_BY_ID: (),
     statements.RULE_VERSION: (),
     statements_delivery.DELIVERY: (),
+    statements_halts.INSERT_APPROVED_REQUEST: ("instance_id", "create_key"),
     statements.INSERT_REQUEST: ("instance_id", "create_key"),
     statements_halts.CONSUME: ("number",),
-    statements.REPORT_OUTCOME: ("number",),
+    statements.REPORT_OUTCOME_AT_ONCE: ("id",),
     statements_delivery.INSERT_NOTIFICATION: ("id",),
 }
 """Each with the parameters by which those of several units are ordered, so that replicas lock rows in one order."""

@@ -5,6 +5,7 @@ another process stopped counts from its commit on.
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import and_, exists, func, insert, or_, select, text, update
 from sqlmodel import SQLModel
@@ -12,7 +13,8 @@ from sqlmodel import SQLModel
 from store import tables as t
 from store.compiled import Statement
 from store.parameters import param, set_to
-from store.statements import requests
+from store.statements import insert_request, requests
+from store.statements_delivery import has_receiver
 
 halts = SQLModel.metadata.tables["halts"]
 
@@ -69,6 +71,22 @@ def _at(at: datetime | None) -> datetime | None:
 
 NEXT_HALT_OVER = Statement(select(func.min(halts.c.until)).where(_not_ended), _at)
 
+
+class Made(NamedTuple):
+    """A request that was written: its number, and whether its instance has a receiver that is notified."""
+
+    number: int
+    has_receiver: bool
+
+
+# Writes a request that its rule approves at once. Touches no row where ``INSERT_REQUEST`` would not, and none while
+# anything stops its call.
+INSERT_APPROVED_REQUEST = Statement(
+    insert_request(~exists().where(_in_force, _touches)).returning(
+        requests.c.number, exists().where(*has_receiver).label("has_receiver")
+    ),
+    Made,
+)
 # Uses an approval, once. Touches no row for one that is not open any more, and none while its call is paused.
 CONSUME = Statement(
     update(requests)

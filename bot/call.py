@@ -16,6 +16,7 @@ from decimal import Decimal, InvalidOperation
 from json.decoder import scanstring  # type: ignore[attr-defined]  # there, but not in typeshed
 from typing import Any
 
+from bot.compact_json import compact_encoder
 from bot.durations import NotADuration, parse_capped
 from bot.errors import BadInput, CallTooLarge
 
@@ -26,8 +27,11 @@ MAX_DEPTH = 64
 MAX_EXPONENT = 400
 MAX_NAME = 255
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_encode = compact_encoder(ensure_ascii=False)
 _SPACE = re.compile(r"[ \t\n\r]*")
+_OPENING = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*(?:(\})[ \t\n\r]*)?")
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
+_NEXT = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ def canonical_form(value: Any, most_characters: int | None = None) -> bytes:
     """
     try:
         # Most calls have no fraction in them; then the C encoder's output is the canonical form.
-        return _ENCODER.encode(value).encode()
+        return _encode(value).encode()
     except TypeError:
         pieces: list[str] = []
         size = 0
@@ -198,7 +202,7 @@ def canonical_form(value: Any, most_characters: int | None = None) -> bytes:
 def digest_of_form(value: Any) -> bytes:
     """Return the SHA-256 of ``canonical_form(value)`` without ever holding the form as a whole."""
     try:
-        return hashlib.sha256(_ENCODER.encode(value).encode()).digest()
+        return hashlib.sha256(_encode(value).encode()).digest()
     except TypeError:
         hashed = hashlib.sha256()
         _write(value, lambda piece: hashed.update(piece.encode()))
@@ -210,7 +214,7 @@ def _write(value: Any, write: Callable[[str], None]) -> None:
         separator = "{"
         for key in sorted(value):
             write(separator)
-            write(_ENCODER.encode(key))
+            write(_encode(key))
             write(":")
             _write(value[key], write)
             separator = ","
@@ -225,7 +229,7 @@ def _write(value: Any, write: Callable[[str], None]) -> None:
     elif isinstance(value, Decimal):
         write(_normal(value))
     else:
-        write(_ENCODER.encode(value))
+        write(_encode(value))
 
 
 def _normal(number: Decimal) -> str:
@@ -278,34 +282,36 @@ _DECODER = json.JSONDecoder(
 def _top_level(text: str) -> dict[str, tuple[Any, str]]:
     """Parse one object, keeping the text of each field's value, which the standard decoder does not give."""
     scan: Any = _DECODER.scan_once  # type: ignore[attr-defined]  # there, but not in typeshed
-    at = _skip(text, 0)
-    if text[at : at + 1] != "{":
+    # The marks between names and values are found with the white space around them by one match each.
+    mark = _OPENING.match(text)
+    if mark is None:
         raise ValueError("it must be an object")
     fields: dict[str, tuple[Any, str]] = {}
-    at = _skip(text, at + 1)
-    if text[at : at + 1] == "}":
-        at += 1
-    else:
-        while True:
-            if text[at : at + 1] != '"':
-                raise ValueError(f"a field's name is expected at character {at}")
-            name, at = scanstring(text, at + 1, True)
-            at = _skip(text, at)
-            if text[at : at + 1] != ":":
-                raise ValueError(f"a colon is expected at character {at}")
-            start = _skip(text, at + 1)
-            value, end = scan(text, start)
-            if name in fields:
-                raise ValueError("the object has the same key twice")
-            fields[name] = (value, text[start:end])
-            at = _skip(text, end)
-            mark = text[at : at + 1]
-            at = _skip(text, at + 1)
-            if mark == "}":
-                break
-            if mark != ",":
-                raise ValueError(f"a comma or a closing brace is expected at character {at}")
-    if _skip(text, at) != len(text):
+    at = mark.end()
+    if mark[1]:  # the closing brace of an empty object
+        return _ended(text, at, fields)
+    while True:
+        if text[at : at + 1] != '"':
+            raise ValueError(f"a field's name is expected at character {at}")
+        name, at = scanstring(text, at + 1, True)
+        mark = _COLON.match(text, at)
+        if mark is None:
+            raise ValueError(f"a colon is expected at character {_skip(text, at)}")
+        start = mark.end()
+        value, end = scan(text, start)
+        if name in fields:
+            raise ValueError("the object has the same key twice")
+        fields[name] = (value, text[start:end])
+        mark = _NEXT.match(text, end)
+        if mark is None:
+            raise ValueError(f"a comma or a closing brace is expected at character {_skip(text, end)}")
+        at = mark.end()
+        if mark[1] == "}":
+            return _ended(text, at, fields)
+
+
+def _ended(text: str, at: int, fields: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
+    if at != len(text):
         raise ValueError(f"something follows the object at character {at}")
     return fields
 

@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 Clock = Callable[[], datetime]
 
 
 def monotonic_clock() -> Clock:
     """Return a clock of aware UTC times that never goes back."""
-    start, origin = datetime.now(UTC), _running_ns()
-    return lambda: start + timedelta(microseconds=(_running_ns() - origin) // 1000)
+    running_ns = _running_ns()
+    start, origin = datetime.now(UTC), running_ns()
+    return lambda: start + timedelta(0, 0, (running_ns() - origin) // 1000)
 
 
 def set_by(clock: Clock, ahead: timedelta) -> Clock:
@@ -24,11 +26,11 @@ def set_by(clock: Clock, ahead: timedelta) -> Clock:
     return lambda: clock() + ahead
 
 
-def _running_ns() -> int:
+def _running_ns() -> Callable[[], int]:
     # Linux stops its monotonic clock in sleep and has another that goes on; elsewhere the one there is must do.
     if sys.platform == "linux":
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return time.monotonic_ns()
+        return partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+    return time.monotonic_ns
 
 
 class MovableClock:

@@ -391,4 +391,8 @@ async def record_decision(unit: Unit, request: Request, now: datetime, has_recei
 
 def not_before(now: datetime, others: Iterable[datetime | None]) -> datetime:
     """Return ``now``, or the latest of ``others`` if the clock was set back behind it."""
-    return max([now, *(at for at in others if at is not None)])
+    latest = now
+    for at in others:
+        if at is not None and at > latest:
+            latest = at
+    return latest

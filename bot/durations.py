@@ -6,6 +6,7 @@ no zero. Pure; knows nothing of rules or requests, so bounds belong to the calle
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 _FORM = re.compile(r"([1-9][0-9]*)([smh])")
 _COUNTABLE = 10  # characters: some three hundred thousand years, in hours
@@ -29,6 +30,7 @@ def parse_duration(text: str) -> timedelta:
         raise NotADuration("is too long to count") from error
 
 
+@lru_cache(1_024)  # agents state the same few, and each is parsed twice for a call
 def parse_capped(text: str, longest: timedelta) -> timedelta:
     """The duration that `text` states, or `longest` if that is less. Raises NotADuration.
 

@@ -6,17 +6,17 @@ body has neither number nor previous hash, ``hash_n = SHA-256(hash_{n-1} || body
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from bot.compact_json import compact_encoder
 from store.tables import Request
 from store.unit import Unit
 
 BODY_VERSION = 1
 _SAFE = 2**53 - 1
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+_encode = compact_encoder(ensure_ascii=True)
 
 
 class EventType(StrEnum):
@@ -84,12 +84,13 @@ async def append_event(
 
     Raises ``ValueError`` for a number that JSON readers may not keep exactly.
     """
-    body: dict[str, str | int | bool] = {"v": BODY_VERSION, "type": kind.value, "at": now.isoformat()}
+    name = str(kind)
+    body: dict[str, str | int | bool] = {"v": BODY_VERSION, "type": name, "at": now.isoformat()}
     if request is not None:
         body["request"] = request.id
         body["number"] = request.number
-    body.update({name: value for name, value in facts.items() if value is not None})
-    await unit.append(now, kind.value, None if request is None else request.number, body_bytes(body))
+    body.update({fact: value for fact, value in facts.items() if value is not None})
+    await unit.append(now, name, None if request is None else request.number, body_bytes(body))
 
 
 def body_bytes(body: Mapping[str, str | int | bool]) -> bytes:
@@ -97,7 +98,7 @@ def body_bytes(body: Mapping[str, str | int | bool]) -> bytes:
     for value in body.values():
         if isinstance(value, int) and not -_SAFE <= value <= _SAFE:
             raise ValueError(f"not a safe integer: {value}")
-    return _ENCODER.encode(body).encode()
+    return _encode(body).encode()
 
 
 def commit_to_text(request: Request, text: str | None) -> str | None:

@@ -131,8 +131,8 @@ _is_used = and_(requests.c.consumed_at.is_not(None), requests.c.outcome.is_(None
 REPORT_OUTCOME = Statement(
     update(requests).where(_this, _is_used).values(set_to(requests, "outcome", "outcome_note", "outcome_at", "due_at"))
 )
-# The same without a look before, for what a rule decided: that has no cards. No stored time precedes the one it follows,
-# whatever was done to the clock.
+# The same without a look before, for what a rule decided: that has no cards. No stored time precedes the one it
+# follows, whatever was done to the clock.
 REPORT_OUTCOME_AT_ONCE = Statement(
     update(requests)
     .where(

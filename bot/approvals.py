@@ -59,7 +59,7 @@ class Approvals:
         self._waiters = Waiters()
         self._rereading: asyncio.Task[None] | None = None
         self._to_reread: set[str] = set()  # ids of requests that another process may have decided
-        store.subscribe(self._on_change)
+        store.subscribe(self._on_change, RequestChanged, ChangedElsewhere)
 
     # --- read and wait ---
 

@@ -42,7 +42,7 @@ class Instances:
         self._secret_key = secret_key
         self._known: dict[bytes, Instance] = {}  # by token hash
         self._generation = 0
-        store.subscribe(self._on_change)
+        store.subscribe(self._on_change, CredentialsChanged, Unheard, ChangedElsewhere)
 
     async def authenticate(self, token: str) -> Instance:
         """Return the instance that ``token`` opens. Raises ``BadCredential`` or ``WrongCredential``."""

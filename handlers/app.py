@@ -21,6 +21,7 @@ from bot.absences import Absences
 from bot.ahead import Ahead
 from bot.approvals import Approvals
 from bot.call import MAX_BODY_BYTES
+from bot.changes import PlanStuck, RequestChanged, StepTaken
 from bot.clock import Clock, monotonic_clock
 from bot.config import Settings
 from bot.creation import Creation
@@ -243,8 +244,8 @@ class Service:
         self.health = self._build_health()
         self.base_url = ""
         # Last, so that whoever waits for a change hears of it before it is counted and logged.
-        store.subscribe(self.metrics.on_change)
-        store.subscribe(log_change)
+        store.subscribe(self.metrics.on_change, RequestChanged, StepTaken, PlanStuck)
+        store.subscribe(log_change, RequestChanged)
 
     @classmethod
     async def start(

@@ -73,7 +73,7 @@ class SweepClock:
         self._chores: list[tuple[str, timedelta, Chore]] = []
         self._begun_at: dict[str, datetime] = {}  # when each chore last began, by ``clock``
         self._under_way: set[asyncio.Task[None]] = set()
-        store.subscribe(self._on_change)
+        store.subscribe(self._on_change, RequestChanged, PlanMoved, HaltsChanged, ChangedElsewhere)
 
     def every(self, interval: timedelta, name: str, chore: Chore) -> None:
         """Have ``chore`` done once this starts, and then every ``interval`` of the wall clock; before ``start``.
@@ -243,9 +243,10 @@ class SweepClock:
 
 def _due_of(change: RequestChanged | PlanMoved | HaltsChanged) -> datetime | None:
     """When what changed is next to be looked at."""
-    if isinstance(change, PlanMoved | HaltsChanged):
+    if not isinstance(change, RequestChanged):
         return change.due_at
-    return _earliest(change.request.due_at, change.request.next_step_at)
+    due, step = change.request.due_at, change.request.next_step_at
+    return due if step is None else _earliest(due, step)
 
 
 def _earliest(*dues: datetime | None) -> datetime | None:

@@ -79,7 +79,7 @@ class Deliverer:
             "deliverer", outbox, self._carry, lambda intent: intent.id, clock, faults,
             workers=workers, owns_database=owns_database, calm=calm,
         )  # fmt: skip
-        store.subscribe(self._on_change)
+        store.subscribe(self._on_change, OutboxFilled, ChangedElsewhere)
 
     async def start(self) -> None:
         """Free what a process before this one held, and begin."""

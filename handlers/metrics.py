@@ -7,6 +7,7 @@ started; gauges are read from the database when asked. Every metric is described
 
 import hmac
 import re
+from collections import Counter as CountOf
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -142,7 +143,7 @@ class Metrics:
         self._unread = Counter(
             "signoff_gauge_failures", "Gauges that could not be read from the database.", registry=self.registry
         )
-        self._answers: dict[tuple[str | None, int], Counter] = {}
+        self._answers: CountOf[tuple[str | None, int]] = CountOf()  # since they were last told
         self._decisions: dict[tuple[str, str], Counter] = {}
         self._codes: set[str] = set()
         self._counted: dict[Gauge, Count] = {}
@@ -226,11 +227,8 @@ class Metrics:
 
     def http_response(self, route: str | None, status: int) -> None:
         """Count an answer. ``route`` is the route's pattern, never the path that was asked for; None: no route."""
-        key = (route, status // 100)
-        counter = self._answers.get(key)
-        if counter is None:  # looked up once: this is on every call's path
-            counter = self._answers[key] = self._http.labels(route or "none", f"{status // 100}xx")
-        counter.inc()
+        # Told only when somebody asks: this is on every call's path.
+        self._answers[route, status // 100] += 1
 
     def waiting_poll(self) -> AbstractContextManager[object]:
         """Count a long poll as held while the context lasts."""
@@ -257,6 +255,9 @@ class Metrics:
 
     async def render(self) -> bytes:
         """Return everything in Prometheus' text format. A gauge that cannot be read becomes NaN."""
+        answers, self._answers = self._answers, CountOf()
+        for (route, hundreds), count_of in answers.items():
+            self._http.labels(route or "none", f"{hundreds}xx").inc(count_of)
         self._calendar_age.clear()  # a calendar that is configured no more is gone here too
         for name, age in self._calendar_ages().items():
             self._calendar_age.labels(name).set(float("nan") if age is None else age.total_seconds())

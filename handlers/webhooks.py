@@ -64,7 +64,7 @@ class Webhooks:
             "webhooks", notifications, self._carry, lambda letter: letter.notification.id, clock, count,
             workers=WORKERS, owns_database=owns_database,
         )  # fmt: skip
-        store.subscribe(self._on_change)
+        store.subscribe(self._on_change, NotificationsFilled, ChangedElsewhere)
 
     async def start(self) -> None:
         """Begin to send what is due."""

@@ -12,6 +12,7 @@ from store.unit import Unit
 
 T = TypeVar("T")
 Work = Callable[[Unit], Awaitable[T]]
+Listener = Callable[[object], None]
 
 MAX_GROUP = 128  # units in one commit: enough to share an fsync, few enough to answer the first soon
 BUSY_TIMEOUT_MS = 2_000  # how long a writer waits for another process's lock before the caller hears 503
@@ -61,10 +62,19 @@ class Announcer:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._listeners: list[Callable[[object], None]] = []
+        self._listeners: list[tuple[Listener, tuple[type, ...]]] = []
+        self._concerned: dict[type, list[Listener]] = {}  # found once for each kind: some come with every call
 
-    def subscribe(self, listener: Callable[[object], None]) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, listener: Listener, *kinds: type) -> None:
+        self._listeners.append((listener, kinds or (object,)))
+        self._concerned.clear()
+
+    def _listeners_to(self, kind: type) -> list[Listener]:
+        concerned = self._concerned.get(kind)
+        if concerned is None:
+            concerned = [listener for listener, kinds in self._listeners if issubclass(kind, kinds)]
+            self._concerned[kind] = concerned
+        return concerned
 
     def _settle(self, group: Sequence[Job]) -> None:
         """Announce what was committed, then answer the callers."""
@@ -81,7 +91,7 @@ class Announcer:
 
     def _announce(self, changes: Iterable[object]) -> None:
         for change in changes:
-            for listener in self._listeners:
+            for listener in self._listeners_to(type(change)):
                 try:
                     listener(change)
                 except Exception as error:

@@ -64,8 +64,8 @@ class Store(Protocol):
         """Run ``work``, which reads a few rows by their keys: a change of threads would cost more than it does."""
         ...
 
-    def subscribe(self, listener: Callable[[object], None]) -> None:
-        """Call ``listener`` on the event loop with each change announced by a committed unit."""
+    def subscribe(self, listener: Callable[[object], None], *kinds: type) -> None:
+        """Call ``listener`` on the event loop with each change that a committed unit announced: of ``kinds``, or any."""
         ...
 
     async def offset_of(self, clock: Callable[[], datetime]) -> timedelta:

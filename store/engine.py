@@ -65,7 +65,7 @@ class Store(Protocol):
         ...
 
     def subscribe(self, listener: Callable[[object], None], *kinds: type) -> None:
-        """Call ``listener`` on the event loop with each change that a committed unit announced: of ``kinds``, or any."""
+        """Call ``listener`` on the event loop with each change that was committed and is of ``kinds``, or with any."""
         ...
 
     async def offset_of(self, clock: Callable[[], datetime]) -> timedelta:

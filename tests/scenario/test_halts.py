@@ -336,11 +336,12 @@ async def test_it_is_on_record_without_its_words(house: House, acts: Acts) -> No
 
 
 def test_what_was_over_long_ago_costs_no_call_anything(database: Path) -> None:
-    """Both statements on every call's path go through what is in force, by its index, and through nothing else."""
+    """The statements on every call's path go through what is in force, by its index, and through nothing else."""
+    used = (statements_halts.HALTS_TOUCHING, statements_halts.INSERT_APPROVED_REQUEST, statements_halts.CONSUME)
     with closing(sqlite3.connect(database)) as connection:
-        for statement in (statements_halts.HALTS_TOUCHING, statements_halts.CONSUME):
-            names = dict.fromkeys(["agent", "rule", "now", "number", "consumed_at_", "consume_key_", "due_at_"])
-            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.bind(names)).fetchall()
+        for statement in used:
+            values = dict.fromkeys(statement.parameters)
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.bind(values)).fetchall()
             (halts,) = [step for *_, step in plan if "halts" in step]
             assert "USING INDEX uq_halts_in_force" in halts
 

@@ -94,7 +94,11 @@ def test_what_runs_beside_writes_nothing_that_it_relies_on() -> None:
     assert written == {"requests", "notifications"}
     assert read & written == {"requests"}
     assert read == {"requests", "halts", "instances", "deliveries", "rule_versions"}
-    assert {statements_halts.CONSUME, statements.REPORT_OUTCOME, statements.INSERT_REQUEST} < set(BESIDE)
+    assert {
+        statements_halts.CONSUME,
+        statements.REPORT_OUTCOME_AT_ONCE,
+        statements_halts.INSERT_APPROVED_REQUEST,
+    } < set(BESIDE)
 
 
 async def test_many_run_in_one_transaction_in_the_order_in_which_they_came(replicas: list[PostgresStore]) -> None:

@@ -25,6 +25,7 @@ from bot.call import (
     parse_object,
     parse_submission,
 )
+from bot.compact_json import compact_encoder
 from bot.errors import BadInput, CallTooLarge
 
 
@@ -414,3 +415,18 @@ def test_one_argument_apart_is_told_by_value(one: dict[str, Any], other: dict[st
         if key not in one or key not in other or canonical_form(one[key]) != canonical_form(other[key])
     }
     assert differ_in_one(one, other) is (len(differing) == 1)
+
+
+@pytest.mark.parametrize("ensure_ascii", [True, False])
+@pytest.mark.parametrize("has_c", [True, False])
+def test_the_compact_encoder_writes_what_the_standard_one_does(
+    monkeypatch: pytest.MonkeyPatch, has_c: bool, ensure_ascii: bool
+) -> None:
+    if not has_c:
+        monkeypatch.setattr("json.encoder.c_make_encoder", None)
+    encode = compact_encoder(ensure_ascii=ensure_ascii)
+    for value in ('ä\u2028"\\\0', {"b": [1, True, None, {}], "a": {"ü": 2**60, "": []}}, [], -5):
+        assert encode(value) == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=ensure_ascii)
+    for refused, error in ((Decimal("1.5"), TypeError), (float("nan"), ValueError)):
+        with pytest.raises(error):
+            encode({"a": refused})

@@ -23,6 +23,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from playground import PlaygroundSettings
 from store.schema import prepare
 from tests.conftest import START
 from tests.faults.soak_mix import TEXT, Mix
@@ -177,7 +178,9 @@ async def soak(
     """
     database = folder / "signoff.db"
     prepare(database, START, upgrade=False)
-    async with playing() as slack, site_at(starter, slack, database, text=TEXT) as site:  # type: ignore[arg-type]  # see Launcher
+    # Patient people: how soon a machine that others load acknowledges is not what this is about.
+    patient = PlaygroundSettings(ack_seconds=20, trigger_seconds=20)
+    async with playing(patient) as slack, site_at(starter, slack, database, text=TEXT) as site:  # type: ignore[arg-type]  # see Launcher
         await site.launch()
         await until(lambda: site.has_logged("slack_connected"), _START_SECONDS)
         mix = Mix(slack, site.port, site.token, per_second=per_second, expires_in=expires_in)

@@ -5,6 +5,7 @@ was decided is drawn without waiting for the new cards, and there is one card at
 """
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class _Outage:
             if self._chance.random() < 0.2:
                 await self._cancel()
             await self._pass(minutes=STEP_MINUTES)
-        self._assert_nothing_else_decided()
+        await self._assert_nothing_else_decided()
         self._slack.faults.clear()
         back, before = self._work.clock(), len(self._slack.calls)
         await self._drain()
@@ -86,7 +87,7 @@ class _Outage:
         self._assert_drawn(decided, back, before)
         self._assert_true()
         await self._decide_the_rest()
-        self._assert_nothing_else_decided()
+        await self._assert_nothing_else_decided()
 
     # --- what happens ---
 
@@ -146,7 +147,13 @@ class _Outage:
 
     # --- what must hold ---
 
-    def _assert_nothing_else_decided(self) -> None:
+    async def _assert_nothing_else_decided(self) -> None:
+        def is_so() -> bool:
+            stored = dict(self._work.rows("SELECT id, status FROM requests"))
+            return stored == self._asked.now(self._work.clock())
+
+        with contextlib.suppress(TimeoutError):
+            await until(is_so)  # a deadline may just have passed
         self._asked.status = self._asked.now(self._work.clock())
         assert dict(self._work.rows("SELECT id, status FROM requests")) == self._asked.status
 

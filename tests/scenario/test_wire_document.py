@@ -178,7 +178,7 @@ async def test_the_service_does_what_its_document_says(database: Path) -> None:
 
 
 async def ask(work: Workplace, tool: str, key: str) -> str:
-    _, request = await work.send("POST", "/v1/requests", {"tool": tool, "arguments": {}, "timeout": "5m"}, key=key)
+    _, request = await work.send("POST", "/v1/requests", {"tool": tool, "arguments": {}, "timeout": "1h"}, key=key)
     return str(request["id"])
 
 

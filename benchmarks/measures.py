@@ -156,7 +156,7 @@ async def click_to_answer(server: Server, slack: Playground, at_once: int, round
         agents = [await Agent.connect(server) for _ in range(at_once)]
         places = [next(_PLACES) for _ in agents]
         requests = [await agent.create(f"issue_refund_{at}") for agent, at in zip(agents, places, strict=True)]
-        cards = [await _card(slack, at, name) for at, name in zip(places, requests, strict=True)]
+        cards = [await card_of(slack, at, name) for at, name in zip(places, requests, strict=True)]
 
         polls = [asyncio.ensure_future(agent.wait(name)) for agent, name in zip(agents, requests, strict=True)]
         for _ in range(3):
@@ -190,7 +190,7 @@ async def click_to_ack(server: Server, slack: Playground, at_once: int, rounds: 
     for _ in range(rounds):
         places = [next(_PLACES) for _ in range(at_once)]
         requests = [await agent.create(f"issue_refund_{at}") for at in places]
-        cards = [await _card(slack, at, name) for at, name in zip(places, requests, strict=True)]
+        cards = [await card_of(slack, at, name) for at, name in zip(places, requests, strict=True)]
 
         async def one(place: int, ts: str) -> None:
             began = time.perf_counter()
@@ -215,7 +215,7 @@ async def held_polls(server: Server, slack: Playground, count: int, wakes: int) 
     places = [next(_PLACES) for _ in range(count // _POLLS_EACH)]
     requests = [await maker.create(f"issue_refund_{place}") for place in places]
     for place, name in zip(places, requests, strict=True):
-        await _card(slack, place, name)
+        await card_of(slack, place, name)
     before = server.memory_bytes()
     agents = [await Agent.connect(server) for _ in range(count)]
     polls = [asyncio.ensure_future(agent.wait(requests[at // _POLLS_EACH])) for at, agent in enumerate(agents)]
@@ -315,7 +315,7 @@ async def stop_with_polls(server: Server, count: int) -> float:
     return time.perf_counter() - began
 
 
-async def _card(slack: Playground, place: int, request_id: str) -> str:
+async def card_of(slack: Playground, place: int, request_id: str) -> str:
     """Wait for a request's card in a channel of the benchmark; returns its ``ts``."""
 
     def find() -> str | None:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import measures
-from benchmarks.measures import Agent, Cycles, Latencies
+from benchmarks.measures import Agent, Cycles, Latencies, card_of
 from benchmarks.postgres import PostgresServer, cpu_seconds
 from benchmarks.postgres_load import Load
 from benchmarks.servers import CHANNELS, Server, signoff_server
@@ -48,6 +48,10 @@ class Rates:
         """Processor time of a cycle in PostgreSQL."""
         return statistics.median(one.database_cpu_microseconds for one in self.rounds)
 
+    def by_processor(self, other: "Rates", processes: int) -> float:
+        """How many times as many cycles it would be with a core for each of so many processes, by processor time."""
+        return processes * other.cpu_microseconds / self.cpu_microseconds
+
     def against(self, other: "Rates") -> float:
         """The median of the rounds' ratios."""
         pairs = zip(self.rounds, other.rounds, strict=True)
@@ -56,7 +60,7 @@ class Rates:
 
 @dataclass
 class Replicas:
-    """What T9 came to. ``alone``: one client at one replica, three requests. ``wake``: across replicas."""
+    """What T9 came to. Each replica has as many clients. ``alone``: one client's three requests. ``wake``: across."""
 
     raw: Rates = field(default_factory=Rates)
     use_cases: Rates = field(default_factory=Rates)
@@ -85,27 +89,33 @@ async def on_postgresql(
             for _ in range(_ROUNDS):
                 found.raw.rounds.append(await _load("raw", url, database.pid, seconds))
                 found.use_cases.rounds.append(await _load("use-cases", url, database.pid, seconds))
-                for rates, beside in ((found.one, []), (found.two, [there])):
+                for rates, servers in ((found.one, [here]), (found.two, [here, there])):
                     rates.rounds.append(
                         await measures.cycles(
-                            here, _CLIENTS, seconds, measures.rule_cycle, *beside, database_cpu=database_cpu
+                            here,
+                            _CLIENTS * len(servers),
+                            seconds,
+                            measures.rule_cycle,
+                            *servers[1:],
+                            database_cpu=database_cpu,
                         )
                     )
-            found.wake = await _wake(here, there, wakes)
+            found.wake = await _wake(here, there, slack, wakes)
     finally:
         await asyncio.to_thread(database.close)
     return found
 
 
-async def _wake(here: Server, there: Server, wakes: int) -> Latencies:
+async def _wake(here: Server, there: Server, slack: Playground, wakes: int) -> Latencies:
     """How long from a decision sent to one replica until the agent that waits at the other has its answer.
 
-    The decision is the agent's own cancellation, as in T5.
+    The decision is the agent's own cancellation, as in T5, of what has its card in Slack.
     """
     latencies = Latencies()
     maker, waiter = await Agent.connect(here), await Agent.connect(there)
     for at in range(wakes):
         request_id = await maker.create(f"issue_refund_{at % CHANNELS}")
+        await card_of(slack, at % CHANNELS, request_id)
         poll = asyncio.ensure_future(waiter.wait(request_id))
         for _ in range(_PROBES):
             await measures.agent_is_waiting(there)

@@ -23,6 +23,7 @@ class Readers:
     def __init__(self, url: str) -> None:
         self._url = url
         self._idle: list[asyncpg.Connection] = []
+        self._coming_back: set[asyncio.Future[None]] = set()
         self._may_read = asyncio.Semaphore(READERS)
         self._closed = False
 
@@ -33,6 +34,7 @@ class Readers:
     async def close(self) -> None:
         """Close what is idle."""
         self._closed = True
+        await asyncio.gather(*self._coming_back)
         idle, self._idle = self._idle, []
         for connection in idle:
             await hang_up(connection)
@@ -49,17 +51,24 @@ class Readers:
             raise StoreUnavailable("the database cannot serve: all connections for reading are in use") from error
         try:
             connection = await self._look()
-            try:
-                yield connection
-            except BaseException as error:
-                if isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
-                    await self._give_back(connection)
-                else:
-                    connection.terminate()  # in the middle of something, or the server is gone
-                raise
-            await self._give_back(connection)
-        finally:
+        except BaseException:
             self._may_read.release()
+            raise
+        try:
+            yield connection
+        except BaseException as error:
+            if not isinstance(error, Exception) or isinstance(error, StoreUnavailable):
+                connection.terminate()  # in the middle of something, or the server is gone
+            self._take_back(connection)
+            raise
+        self._take_back(connection)
+
+    def _take_back(self, connection: "asyncpg.Connection") -> None:
+        """Have the connection back soon: whoever has read with it need not wait for that."""
+        coming_back = asyncio.ensure_future(self._give_back(connection))
+        self._coming_back.add(coming_back)
+        coming_back.add_done_callback(self._coming_back.discard)
+        coming_back.add_done_callback(lambda _: self._may_read.release())
 
     async def _look(self) -> "asyncpg.Connection":
         """Begin to read, on a connection that is idle and still there, or else on a new one."""

@@ -91,10 +91,6 @@ class Form(Generic[R]):
             bound[at] = processor(bound[at])
         return bound
 
-    @property
-    def returns_rows(self) -> bool:
-        return self._load is not None
-
     def load(self, row: Sequence[Any]) -> R:
         """Turn one row of the driver into this statement's kind of value."""
         if self._load is None:

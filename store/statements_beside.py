@@ -46,7 +46,7 @@ def once_each(statement: Statement[Any]) -> str:
     there are several rows it gives several; whoever counts them knows that they belong to nobody.
     """
     sql = statement.postgresql.sql
-    if statement.is_write and not statement.returns_rows:
+    if statement.is_write and " RETURNING " not in sql.replace("\n", " "):
         sql += " RETURNING true AS done"
     return (
         f"WITH found AS ({sql}) SELECT it.* FROM (SELECT 1) AS once "  # noqa: S608  # of compiled parts, no values

@@ -14,7 +14,7 @@ from bot.events import EventType, append_event
 from store import statements, statements_audit, statements_halts, statements_instances
 from store.postgres import PostgresStore
 from store.postgres_connections import TURN
-from store.statements_beside import BESIDE
+from store.statements_beside import BESIDE, once_each
 from store.unit import StoreUnavailable, Unit
 from tests.conftest import START
 from tests.scenario.service_support import assert_sound
@@ -99,6 +99,13 @@ def test_what_runs_beside_writes_nothing_that_it_relies_on() -> None:
         statements.REPORT_OUTCOME_AT_ONCE,
         statements_halts.INSERT_APPROVED_REQUEST,
     } < set(BESIDE)
+
+
+async def test_each_is_a_statement_to_postgresql_in_the_form_that_runs_it_for_many(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    for statement in BESIDE:
+        await connection.prepare(once_each(statement))
+    await connection.close()
 
 
 async def test_many_run_in_one_transaction_in_the_order_in_which_they_came(replicas: list[PostgresStore]) -> None:

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
 import time
 import traceback
@@ -122,6 +123,8 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background a shell lets the first be ignored
+        signal.signal(number, signal.default_int_handler)
     # Not in main, which a test calls too: its process is to keep its log.
     logging.disable()  # of the service, which says of every fault that it met it
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -24,6 +24,7 @@ from handlers.slack.answers import render_refusal_text
 from handlers.slack.blocks import Block, Message, context, section
 from handlers.slack.commands import Subcommand
 from handlers.slack.payloads import Command
+from handlers.slack.quorum import joined
 from handlers.slack.text import date, how_many, mrkdwn, user_mention, usergroup_mention
 
 ON_A_PAGE = 10
@@ -81,7 +82,9 @@ class OnCallCommands:
         elif rest:
             near = _nearest(rest, names)
             if near is None:
-                return render_refusal_text(f"There is no “{rest[:60]}”. There is: {', '.join(names)}.")
+                return render_refusal_text(
+                    f"There is no “{rest[:60]}”. {'The names are' if len(names) > 1 else 'The only name is'} {joined(names)}."
+                )
             instead, names = rest, [near]
         pages = -(-len(names) // ON_A_PAGE)
         page = min(page, pages)

@@ -75,7 +75,7 @@ async def test_the_nearest_name_is_taken_and_said(bot: Bot, typed: str, name: st
 
 
 async def test_a_name_that_is_near_none_is_told_which_there_are(bot: Bot) -> None:
-    assert "There is: finance, support." in await answer(bot, "U0ALICE", "oncall zzz")
+    assert "The names are finance and support." in await answer(bot, "U0ALICE", "oncall zzz")
 
 
 async def test_a_calendar_says_now_and_next_and_how_old_it_is(database: Path) -> None:

@@ -82,9 +82,8 @@ class OnCallCommands:
         elif rest:
             near = _nearest(rest, names)
             if near is None:
-                return render_refusal_text(
-                    f"There is no “{rest[:60]}”. {'The names are' if len(names) > 1 else 'The only name is'} {joined(names)}."
-                )
+                are = "The names are" if len(names) > 1 else "The only name is"
+                return render_refusal_text(f"There is no “{rest[:60]}”. {are} {joined(names)}.")
             instead, names = rest, [near]
         pages = -(-len(names) // ON_A_PAGE)
         page = min(page, pages)

@@ -39,7 +39,7 @@ from bot.step_targets import StepTargets
 from store.engine import SqliteStore
 from store.postgres import PostgresStore
 from store.schema import prepare
-from store.tables import FullView
+from store.tables import FullView, Instance
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer
@@ -301,6 +301,13 @@ async def furnish(store: SqliteStore, clock: StandingClock, town: Town, settings
 
 
 @pytest.fixture
+async def instance(house: House) -> Instance:
+    """An instance of the sample's one agent."""
+    made, _ = await house.instances.create("till", "refund-bot")
+    return made
+
+
+@pytest.fixture
 def acts() -> Callable[..., Act]:
     """Make acts with fresh trigger ids."""
     numbers = iter(range(1, 1_000_000))
@@ -316,6 +323,12 @@ def acts() -> Callable[..., Act]:
         return Act(id or f"t{next(numbers)}", user, TEAM, surface, channel, full_view)
 
     return act
+
+
+@pytest.fixture
+def filled(acts: Callable[..., Act]) -> Callable[..., Act]:
+    """Make acts of people who filled in a form."""
+    return lambda user, **more: acts(user, surface="modal", **{"full_view": FullView.FORM, **more})
 
 
 def submission(tool: str = "issue_refund", arguments: str = '{"amount": 4900}', timeout: str = "10m") -> Submission:

@@ -4,8 +4,9 @@ No framework is imported here. Each takes seconds to import, so the tests do it 
 """
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,8 +29,10 @@ __all__ = [
     "Till",
     "approve",
     "deny",
+    "hire",
     "state_of",
     "stay_on_loopback",
+    "till",
     "work",
 ]
 
@@ -47,6 +50,25 @@ async def work(
     async with playing() as slack, serving(slack, database, text=text) as work:
         yield work
     assert_sound(database)
+
+
+@pytest.fixture
+def till() -> Till:
+    return Till()
+
+
+@pytest.fixture
+async def hire(support: ModuleType, work: Workplace, till: Till) -> AsyncIterator[Callable[..., Any]]:
+    """Make agents of the framework that ``support`` is, which share nothing but what they are given to remember by."""
+    hired: list[Any] = []
+
+    def hire(**options: Any) -> Any:
+        hired.append(support.Desk(work, till, **PATIENT, **options))
+        return hired[-1]
+
+    yield hire
+    for desk in hired:
+        await desk.close()
 
 
 def stay_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

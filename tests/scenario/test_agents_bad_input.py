@@ -3,20 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.call import MAX_BODY_BYTES, MAX_CALL_BYTES, MAX_DEPTH, canonical_call
-from tests.scenario.agents_support import CALL, READ, Api, logged, running_api
+from tests.scenario.agents_support import CALL, READ, Api, logged
 from tests.waiting import within
-
-
-@pytest.fixture
-async def api(database: Path) -> AsyncIterator[Api]:
-    async with running_api(database) as api:
-        yield api
 
 
 def call(arguments: str = "{}", timeout: str = '"10m"', tool: str = '"look_up"', more: str = "") -> bytes:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -12,17 +11,11 @@ from agentapprovalprotocol import Allow, AsyncClient, AsyncGate, Call, Client, D
 from agentapprovalprotocol._client import ConflictError, CredentialRefused, NotFound
 
 from store.tables import OutcomeStatus, Status, VoteKind
-from tests.scenario.agents_support import Api, running_api
+from tests.scenario.agents_support import Api
 from tests.waiting import within
 
 REFUND = Call(key="call-1", tool="issue_refund", arguments={"amount": 4900, "to": "Zoë"}, reasoning="it was broken")
 LOOK_UP = Call(key="call-2", tool="look_up", arguments={"order": 7})
-
-
-@pytest.fixture
-async def api(database: Path) -> AsyncIterator[Api]:
-    async with running_api(database) as api:
-        yield api
 
 
 class Agent(Protocol):

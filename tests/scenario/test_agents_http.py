@@ -4,9 +4,7 @@ import asyncio
 import json
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,16 +15,10 @@ from bot.lifecycle import State, state_of
 from handlers.protocol import _HEADERS_OF, _STATUS_OF, _answer_failure
 from handlers.wire import ERROR_TYPES
 from store.tables import Status, VoteKind
-from tests.scenario.agents_support import CALL, READ, Api, logged, running_api
+from tests.scenario.agents_support import CALL, READ, Api, logged
 from tests.waiting import within
 
 NOBODY = "01940000-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-async def api(database: Path) -> AsyncIterator[Api]:
-    async with running_api(database) as api:
-        yield api
 
 
 # --- create -----------------------------------------------------------------------------------------------

@@ -2,21 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from store.tables import Request, Status, VoteKind
-from tests.scenario.agents_support import READ, Api, Reply, running_api
+from tests.scenario.agents_support import READ, Api, Reply
 from tests.waiting import until, within
-
-
-@pytest.fixture
-async def api(database: Path) -> AsyncIterator[Api]:
-    async with running_api(database) as api:
-        yield api
 
 
 async def _pending(api: Api) -> Request:

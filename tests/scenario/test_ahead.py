@@ -17,12 +17,6 @@ pytestmark = pytest.mark.both_databases
 TWO_ADMINS = SAMPLE.replace('users = ["U0ADMIN"]', 'users = ["U0ADMIN", "U0OWNER"]')
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 async def ask(house: House, instance: Instance, key: str, arguments: str = '{"amount": 4900}') -> Request:
     made, _ = await house.creation.submit(instance, submission(arguments=arguments), key)
     return made

@@ -23,11 +23,6 @@ Deed = Callable[[House, Request, Acts], Awaitable[None]]
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
-@pytest.fixture
 async def asked(house: House, instance: Instance) -> Request:
     """A request whose card stands in its channel."""
     request, _ = await house.creation.submit(instance, submission(), "key")

@@ -65,11 +65,6 @@ def town(town: Town) -> Town:
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
-@pytest.fixture
 async def asked(house: House, instance: Instance) -> Request:
     return (await house.creation.submit(instance, submission(), "first"))[0]
 

@@ -16,12 +16,6 @@ from tests.stores import database_of, rows_at
 pytestmark = pytest.mark.both_databases
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 def _rows(house: House, query: str, *values: object) -> list[tuple[object, ...]]:
     return rows_at(database_of(house.store), query, *values)
 

@@ -33,12 +33,6 @@ Acts = Callable[..., Act]
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
-@pytest.fixture
 async def request_made(house: House, instance: Instance) -> Request:
     made, new = await house.creation.submit(instance, submission(), "key")
     assert new

@@ -24,12 +24,6 @@ async def house(store: SqliteStore, clock: StandingClock, town: Town) -> House:
     return await furnish(store, clock, town, sample_settings(COMPANY))
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 async def look_up(house: House, instance: Instance, *keys: str) -> None:
     for key in keys:
         await house.creation.submit(instance, submission("look_up"), key)

@@ -39,11 +39,6 @@ async def house(store: Store, clock: StandingClock, town: Town) -> House:
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
-@pytest.fixture
 async def request_made(house: House) -> Request:
     return await request_of(house)
 

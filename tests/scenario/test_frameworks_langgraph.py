@@ -1,7 +1,6 @@
 """LangChain and LangGraph agents, through the client's own middleware, ask the running service; people click."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,15 @@ from tests.scenario.frameworks_support import (
     CLAIM,
     NOTE,
     PAID_ONCE,
-    PATIENT,
     PROMPT,
     TOO_LATE,
     USED_UP,
     Till,
     approve,
     deny,
+    hire,
     state_of,
+    till,
     work,
 )
 from tests.scenario.service_support import Workplace, cards
@@ -28,7 +28,7 @@ from tests.waiting import until, within
 if TYPE_CHECKING:
     from tests.scenario.langgraph_support import Desk
 
-__all__ = ["work"]
+__all__ = ["hire", "till", "work"]
 
 ASK = {"messages": PROMPT}
 THREAD = {"configurable": {"thread_id": "ticket-4711"}}
@@ -46,25 +46,6 @@ def support() -> ModuleType:
     from tests.scenario import langgraph_support
 
     return langgraph_support
-
-
-@pytest.fixture
-def till() -> Till:
-    return Till()
-
-
-@pytest.fixture
-async def hire(support: ModuleType, work: Workplace, till: Till) -> AsyncIterator[Callable[..., "Desk"]]:
-    """Make agents that share nothing but the checkpointer they are given."""
-    hired: list[Desk] = []
-
-    def hire(**options: Any) -> "Desk":
-        hired.append(support.Desk(work, till, **PATIENT, **options))
-        return hired[-1]
-
-    yield hire
-    for desk in hired:
-        await desk.close()
 
 
 async def run(desk: "Desk", given: Any, way: str = "invoke", config: Any = None) -> dict[str, Any]:

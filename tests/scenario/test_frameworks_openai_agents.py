@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +12,15 @@ from tests.scenario.frameworks_support import (
     CLAIM,
     NOTE,
     PAID_ONCE,
-    PATIENT,
     PROMPT,
     TOO_LATE,
     USED_UP,
     Till,
     approve,
     deny,
+    hire,
     state_of,
+    till,
     work,
 )
 from tests.scenario.service_support import Workplace, cards, payload_of
@@ -29,7 +29,7 @@ from tests.waiting import within
 if TYPE_CHECKING:
     from tests.scenario.openai_agents_support import Desk
 
-__all__ = ["work"]
+__all__ = ["hire", "till", "work"]
 
 RUN = "ticket-4711"
 
@@ -40,25 +40,6 @@ def support() -> ModuleType:
     from tests.scenario import openai_agents_support
 
     return openai_agents_support
-
-
-@pytest.fixture
-def till() -> Till:
-    return Till()
-
-
-@pytest.fixture
-async def hire(support: ModuleType, work: Workplace, till: Till) -> AsyncIterator[Callable[..., "Desk"]]:
-    """Make agents that share nothing but the stored states they are given."""
-    hired: list[Desk] = []
-
-    def hire(**options: Any) -> "Desk":
-        hired.append(support.Desk(work, till, **PATIENT, **options))
-        return hired[-1]
-
-    yield hire
-    for desk in hired:
-        await desk.close()
 
 
 def start(support: ModuleType, desk: "Desk") -> "asyncio.Future[Any]":

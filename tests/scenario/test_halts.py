@@ -51,12 +51,6 @@ async def house(store: SqliteStore, clock: StandingClock, town: Town) -> House:
     return await furnish(store, clock, town, sample_settings(COMPANY))
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 async def look_up(house: House, instance: Instance, key: str) -> Request:
     """Submit a call that its rule approves by itself."""
     made, _ = await house.creation.submit(instance, submission("look_up"), key)

@@ -23,11 +23,6 @@ Acts = Callable[..., Act]
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
-@pytest.fixture
 async def asked(house: House, instance: Instance) -> Request:
     return (await house.creation.submit(instance, submission(), "first"))[0]
 

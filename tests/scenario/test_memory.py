@@ -38,12 +38,6 @@ from tests.scenario.ahead_support import Acts, change, rows, under
 NOTE = "Ask the customer first"
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 Submit = Callable[..., "asyncio.Future[Request]"]
 
 

@@ -8,12 +8,6 @@ from tests.conftest import SAMPLE, House, submission
 from tests.scenario.ahead_support import Acts, rows, under
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 async def test_it_is_denied_at_once_without_a_card(house: House, instance: Instance) -> None:
     house.town.add("U0ALICE", is_deactivated=True)
     house.town.groups["S0FINANCE"] = frozenset({"U0OWNER"})

@@ -18,12 +18,6 @@ pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
-@pytest.fixture
 async def request_made(house: House, instance: Instance) -> Request:
     made, _ = await house.creation.submit(instance, submission(), "key")
     return made

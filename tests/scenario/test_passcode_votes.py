@@ -22,11 +22,6 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
-@pytest.fixture
 async def device(house: House) -> Device:
     device = await enrol(house.passcodes, house.town, house.clock, ALICE)
     house.clock.now += 2 * STEP

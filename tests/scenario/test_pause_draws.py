@@ -24,12 +24,6 @@ async def house(store: SqliteStore, clock: StandingClock, town: Town) -> House:
     return await furnish(store, clock, town, sample_settings(COMPANY))
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 async def ask(house: House, instance: Instance, count: int) -> list[Request]:
     """Requests with a card each in Slack, the oldest first."""
     made = [(await house.creation.submit(instance, submission(), f"k{at}"))[0] for at in range(count)]

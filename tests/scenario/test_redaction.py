@@ -18,7 +18,7 @@ from store.engine import SqliteStore
 from store.tables import Instance, Request, VoteKind
 from tests.conftest import SAMPLE, House, StandingClock, Town, furnish, sample_settings, submission
 from tests.scenario.process_support import Relay, Site, Starter, site_at
-from tests.scenario.service_support import payload_of, playing
+from tests.scenario.service_support import payload_of
 from tests.scenario.test_service_canaries import Canaries
 
 Acts = Callable[..., Act]
@@ -29,11 +29,6 @@ CALL = '{"card_number": 4111111111111111, "amount": 4900.10}'
 @pytest.fixture
 def settings() -> Any:
     return sample_settings(HIDING)
-
-
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
 
 
 async def drawing_of(house: House, request: Request) -> Drawing:
@@ -138,12 +133,6 @@ class Tap(Relay):
                 return said
 
         await super()._carry(Listening(), target)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 @pytest.fixture

@@ -36,11 +36,6 @@ def reloads(house: House) -> Reloads:
     return Reloads(house.store, house.clock, house.rulebook)
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
 def rows(house: House, sql: str) -> list[tuple[Any, ...]]:
     return rows_at(database_of(house.store), sql)
 

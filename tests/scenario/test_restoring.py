@@ -18,12 +18,6 @@ pytestmark = pytest.mark.both_databases
 BACKED_UP = START - timedelta(hours=1)
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
 async def ask(house: House, instance: Instance, key: str, *, amount: int, acts: Acts | None = None) -> Request:
     """Make a request, and have it approved where ``acts`` are given."""
     made, _ = await house.creation.submit(instance, submission(arguments=f'{{"amount": {amount}}}'), key)

@@ -41,11 +41,6 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
-@pytest.fixture
 def retention(house: House) -> Retention:
     return Retention(house.store, house.clock, lambda: house.rulebook.policy.settings)
 

@@ -20,7 +20,7 @@ from handlers.cli import main
 from playground import Playground
 from tests.conftest import SAMPLE
 from tests.scenario.process_support import Site, Starter, site_at
-from tests.scenario.service_support import SECRET_KEY, payload_of, playing
+from tests.scenario.service_support import SECRET_KEY, payload_of
 from tests.waiting import until, within
 
 METRICS_TOKEN = secrets.token_hex(20)
@@ -52,12 +52,6 @@ class Canaries:
 
     def found_in(self, text: str) -> list[str]:
         return [canary for canary in self.all if canary in text]
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 @pytest.fixture(params=["http", "socket"])

@@ -1,7 +1,6 @@
 """What an orchestrator and Prometheus see of the service as it is wired."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,10 @@ from pydantic import SecretStr
 from handlers.slack import bolt
 from playground import Fault, Playground
 from tests.conftest import SAMPLE
-from tests.scenario.service_support import MODES, Workplace, playing, secrets_for, serving
+from tests.scenario.service_support import MODES, Workplace, secrets_for, serving
 from tests.waiting import within
 
 PUBLIC = SAMPLE.replace("http://127.0.0.1:8080", "https://signoff.example.com")
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 async def readiness(work: Workplace) -> tuple[int, dict[str, Any]]:

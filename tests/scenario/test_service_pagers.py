@@ -15,7 +15,7 @@ from playground import Fault, Playground
 from store.tables import Request
 from tests.conftest import SAMPLE
 from tests.scenario.pager_support import StandIn, standing_in
-from tests.scenario.service_support import Workplace, playing, rows, secrets_for, serving, settings_for
+from tests.scenario.service_support import Workplace, rows, secrets_for, serving, settings_for
 from tests.waiting import until
 
 ROUTING_KEY = "c4n4ry0123456789abcdef0123456789"
@@ -31,12 +31,6 @@ notify = ["pager:main"]
 """
 PLANNED = SAMPLE.replace('reviewers = ["finance"]', 'reviewers = ["finance"]\nplan = "loud"')
 HEARTBEAT = '\n[escalation]\nheartbeat_env = "HEARTBEAT_URL"\n'
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 @pytest.fixture

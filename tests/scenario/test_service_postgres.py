@@ -20,17 +20,11 @@ from store.unit import StoreUnavailable
 from tests.conftest import SAMPLE
 from tests.postgres import PostgresServer
 from tests.scenario.process_support import Starter, site_at
-from tests.scenario.service_support import Workplace, assert_sound, cards, config_for, playing, secrets_for, serving
+from tests.scenario.service_support import Workplace, assert_sound, cards, config_for, secrets_for, serving
 from tests.waiting import until, within
 
 REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m"}
 LOOK_UP = {"tool": "look_up", "arguments": {"order": 7}, "timeout": "10m"}
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What came due while nobody served is done at the next start, once, and everybody concerned hears of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,16 +8,10 @@ import pytest
 
 from bot.clock import MovableClock, monotonic_clock
 from playground import Fault, Playground
-from tests.scenario.service_support import MODES, assert_sound, payload_of, playing, serving
+from tests.scenario.service_support import MODES, assert_sound, payload_of, serving
 from tests.waiting import until, within
 
 REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m"}
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +15,11 @@ from handlers.cli import main
 from playground import Playground
 from store.engine import SqliteStore
 from store.unit import RestoredCopy
-from tests.scenario.service_support import SECRET_KEY, Workplace, assert_sound, config_for, playing, rows, serving
+from tests.scenario.service_support import SECRET_KEY, Workplace, assert_sound, config_for, rows, serving
 from tests.waiting import until, within
 
 REFUND = {"tool": "issue_refund", "arguments": {"amount": 4900}, "timeout": "10m"}
 OTHER = {"tool": "issue_refund", "arguments": {"amount": 1}, "timeout": "10m"}
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 @dataclass(frozen=True)

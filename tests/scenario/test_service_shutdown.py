@@ -15,19 +15,13 @@ import pytest
 
 from playground import Fault, Playground
 from tests.scenario.process_support import Relay, Site, Starter, many_files, site_at
-from tests.scenario.service_support import MODES, assert_sound, cards, payload_of, playing
+from tests.scenario.service_support import MODES, assert_sound, cards, payload_of
 from tests.waiting import until, within
 
 SIGNOFF = Path(sys.executable).with_name("signoff")
 POLLS = 1000
 MOST_SECONDS = 2.0
 LOOK_UP = {"tool": "look_up", "arguments": {}, "timeout": "10m"}
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[Playground]:
-    async with playing() as slack:
-        yield slack
 
 
 @pytest.fixture

@@ -34,21 +34,9 @@ pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
-@pytest.fixture
 async def asked(house: House, instance: Instance) -> Request:
     made, _ = await house.creation.submit(instance, submission(arguments=ORIGINAL), "first")
     return made
-
-
-@pytest.fixture
-def filled(acts: Acts) -> Acts:
-    """Acts of people who filled in the form."""
-    return lambda user, **more: acts(user, surface="modal", **{"full_view": FullView.FORM, **more})
 
 
 async def test_the_call_is_denied_and_the_changed_one_waits(house: House, asked: Request, filled: Acts) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.errors import AlreadyVoted
-from store.tables import DeciderKind, FullView, Instance, Request, Status, VoteKind
+from store.tables import DeciderKind, Instance, Request, Status, VoteKind
 from tests.conftest import SAMPLE, House, submission
 from tests.scenario.ahead_support import CHANGED, ORIGINAL, Acts, change, rows, under
 
@@ -15,21 +15,9 @@ pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
-@pytest.fixture
 async def asked(house: House, instance: Instance) -> Request:
     made, _ = await house.creation.submit(instance, submission(arguments=ORIGINAL), "first")
     return made
-
-
-@pytest.fixture
-def filled(acts: Acts) -> Acts:
-    """Acts of people who filled in the form."""
-    return lambda user, **more: acts(user, surface="modal", **{"full_view": FullView.FORM, **more})
 
 
 async def test_the_changed_call_is_approved_when_it_comes(

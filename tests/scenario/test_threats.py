@@ -17,11 +17,6 @@ from tests.conftest import House, submission
 Acts = Callable[..., Act]
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
 def _alter(house: House, sql: str) -> None:
     with closing(sqlite3.connect(house.store.path)) as connection, connection:
         connection.execute(sql)

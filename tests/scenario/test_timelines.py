@@ -24,12 +24,6 @@ SMALL = SAMPLE.replace(
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    made, _ = await house.instances.create("till", "refund-bot")
-    return made
-
-
-@pytest.fixture
 async def asked(house: House, instance: Instance) -> Request:
     made, _ = await house.creation.submit(instance, submission(), "key")
     job = await house.outbox.load((await house.outbox.claim(1))[0])

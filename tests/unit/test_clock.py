@@ -30,11 +30,6 @@ def logged() -> Iterator[list[EventDict]]:
         yield logged
 
 
-@pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
 class Ended:
     """Waits for the ends of requests, as the store announces them."""
 

@@ -53,11 +53,6 @@ class Hands:
 
 
 @pytest.fixture
-async def instance(house: House) -> Instance:
-    return (await house.instances.create("till", "refund-bot"))[0]
-
-
-@pytest.fixture
 def hands(house: House) -> Hands:
     return Hands(house.outbox)
 

@@ -57,7 +57,7 @@ async def notices(house: House) -> list[HaltNotice]:
         (ALL, ALICE, {ADMIN, BOTH, OWNER, OTHER}),
         (ALL, ADMIN, {BOTH, OWNER, OTHER}),
     ],
-    ids=str,
+    ids=lambda value: "-".join(sorted(value)) if isinstance(value, set) else str(value),
 )
 async def test_owners_are_told_and_of_everything_admins_but_not_who_did_it(
     house: House, acts: Acts, target: Target, by: str, people: set[str]

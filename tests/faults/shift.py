@@ -53,6 +53,8 @@ class Shift:
         self.acknowledged: set[str] = set()
         """The requests that somebody approved and was not told otherwise."""
         self._pressed: set[tuple[str, str]] = set()
+        self._acknowledged_presses: dict[str, dict[str, tuple[str, str]]] = {}
+        self.taken_back = 0
         self.answers = 0
 
     def _call(self, at: int, tool: str) -> Work:
@@ -80,7 +82,8 @@ class Shift:
             while call.status == "pending":
                 was_acknowledged = call.id in self.acknowledged
                 self._note(call, await self._send(call, "GET", f"/v1/requests/{call.id}?wait=1s"))
-                assert call.status != "pending" or not was_acknowledged, "an acknowledged decision is lost"
+                if call.status == "pending" and was_acknowledged:
+                    await self._take_back(call)
             if call.status == "approved":
                 await self._use(call)
         except Gone:
@@ -159,8 +162,28 @@ class Shift:
         finally:
             if any(ack.ok for ack in acks):
                 self.acknowledged.add(request)
+                self._acknowledged_presses.setdefault(request, {})[payload["trigger_id"]] = (card.ts, user)
             else:
                 self._pressed.discard((card.ts, user))  # it seems not to have worked: they press again
+
+    async def _take_back(self, call: Work) -> None:
+        """Have people press again, who were all told in a modal that it did not work, after the acknowledgement.
+
+        Raises ``AssertionError`` where one was not: what was acknowledged is lost.
+        """
+        presses = self._acknowledged_presses.pop(str(call.id))
+
+        def is_told() -> bool:
+            opened = {one.params.get("trigger_id") for one in self._slack.calls_of("views.open")}
+            return opened >= presses.keys()
+
+        try:
+            await until(is_told)
+        except TimeoutError as error:
+            raise AssertionError("an acknowledged decision is lost") from error
+        self.taken_back += 1
+        self.acknowledged.discard(str(call.id))
+        self._pressed.difference_update(presses.values())
 
     # --- the end ---
 

@@ -33,7 +33,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        return None if value is None else _to_text(value) if dialect.name == "sqlite" else _to_utc(value)
+        return _to_text_or_none(value) if dialect.name == "sqlite" else _or_none(_to_utc)(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         return None if value is None else _from_text(value) if dialect.name == "sqlite" else _to_utc(value)
@@ -55,10 +55,6 @@ def _to_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-def _to_text(value: datetime) -> str:
-    return _to_utc(value).isoformat(timespec="microseconds")
-
-
 def _from_text(value: str) -> datetime:
     return _to_utc(datetime.fromisoformat(value))
 
@@ -67,9 +63,14 @@ def _from_text(value: str) -> datetime:
 _REMEMBERED_TIMES = 4_096
 
 
-@lru_cache(_REMEMBERED_TIMES)
 def _to_text_or_none(value: datetime | None) -> str | None:
-    return None if value is None else _to_text(value)
+    return None if value is None else _utc_to_text(_to_utc(value))
+
+
+# By times in UTC alone: in the hour that a zone has twice, two moments are equal, and the first would stand for both.
+@lru_cache(_REMEMBERED_TIMES)
+def _utc_to_text(value: datetime) -> str:
+    return value.isoformat(timespec="microseconds")
 
 
 @lru_cache(_REMEMBERED_TIMES)

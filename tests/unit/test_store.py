@@ -4,8 +4,9 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert
@@ -189,3 +190,11 @@ def test_records_are_values() -> None:
         statements_instances.INSERT_INSTANCE.bind({"id": "i"})
     with pytest.raises(ValueError, match="without a zone"):
         statements.TAKE_ACT.bind({"id": "a", "user_id": "U0", "at": START.replace(tzinfo=None)})
+
+
+def test_the_hour_that_a_zone_has_twice_is_two() -> None:
+    """Python holds its two moments for equal."""
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    bound = [statements.TAKE_ACT.bind({"id": "a", "user_id": "U0", "at": at}) for at in (first, first.replace(fold=1))]
+    times = [datetime.fromisoformat(str(one)) for values in bound for one in values if str(one).startswith("2026")]
+    assert times == [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1)]

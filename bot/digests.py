@@ -23,7 +23,7 @@ from store.tables import Digest, Halt, HaltEffect, HaltScope, Intent, IntentKind
 from store.unit import Unit
 
 SETTLED = timedelta(seconds=5)
-"""What is younger is left for the next look: a request with a lower number may be on its way to being committed."""
+"""What is younger is left for the next look, so that usually nothing is on its way to being committed any more."""
 LOOK_BACK = timedelta(hours=24)
 """What is older was not told before this process and is not told any more."""
 NEWEST = 5
@@ -69,7 +69,8 @@ class Digests:
 
     async def gather(self) -> int:
         """Write notices of what rules approved since the last look. Returns how many requests they tell of."""
-        told, upto, found = await self._store.read(self._look)
+        told, after, upto = await self._store.read(self._look)
+        found = await self._find(after, upto) if upto > after else []
         if found:
             done = await self._store.write(partial(self._write, told=told, found=found))
             if done is None:
@@ -81,7 +82,8 @@ class Digests:
         self._looked_at = upto
         return sum(one.requests for one, _, _ in found)
 
-    async def _look(self, unit: Unit) -> "tuple[int, int, list[_Found]]":
+    async def _look(self, unit: Unit) -> tuple[int, int, int]:
+        """Return what was told before, and after which number and up to which there is something to be looked at."""
         now = self._clock()
         told = await unit.one(sql.LAST_TOLD) or 0
         after = max(told, self._looked_at)
@@ -89,15 +91,23 @@ class Digests:
             first = await unit.one(sql.FIRST_DECIDED_SINCE, since=now - LOOK_BACK)
             last = await unit.one(sql.LAST_MADE_UNTIL, after=after, until=now) or 0
             after = max(after, first - 1 if first is not None else last)
-        upto = await unit.one(sql.LAST_MADE_UNTIL, after=after, until=now - SETTLED)
-        if upto is None:
-            return told, after, []
-        found = []
-        for one in await unit.all(sql.APPROVED_BY_THEMSELVES, after=after, upto=upto):
-            rule = await self._rulebook.frozen(unit, one.rule_id)
-            if rule.channel is not None:
-                found.append((one, rule.name, rule.channel))
-        return told, upto, found
+        return told, after, await unit.one(sql.LAST_MADE_UNTIL, after=after, until=now - SETTLED) or after
+
+    async def _find(self, after: int, upto: int) -> "list[_Found]":
+        """Return what rules with a channel approved by themselves, of the numbers behind ``after``."""
+        # A lower number that is still on its way to being committed, however slowly, is so beside others: whoever
+        # writes alone waits for them all (``store.statements_beside``).
+        await self._store.write(_write_nothing)
+
+        async def work(unit: Unit) -> "list[_Found]":
+            found = []
+            for one in await unit.all(sql.APPROVED_BY_THEMSELVES, after=after, upto=upto):
+                rule = await self._rulebook.frozen(unit, one.rule_id)
+                if rule.channel is not None:
+                    found.append((one, rule.name, rule.channel))
+            return found
+
+        return await self._store.read(work)
 
     async def _write(self, unit: Unit, told: int, found: "list[_Found]") -> int | None:
         """Write the notices; None if another process wrote some since ``told`` was read."""
@@ -185,6 +195,10 @@ class Digests:
 
 _Found = tuple[ByItself, str, str]
 """What a rule approved by itself, its name and its channel."""
+
+
+async def _write_nothing(unit: Unit) -> None:
+    pass
 
 
 async def wish_to_draw_digest(unit: Unit, rule: str, reason: str, now: datetime) -> None:

@@ -32,8 +32,7 @@ ALONE_SECONDS = 0.25
 ever."""
 
 BESIDE_SECONDS = 1.0
-"""How long units may be under way beside others: then they are undone, and run alone. What is written later than its
-time says must not be much later (``bot.digests``)."""
+"""How long units may be under way beside others: then they are undone, and run alone."""
 
 _BEGIN_ALONE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({TURN})"
 _BEGIN_BESIDE = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock_shared({TURN})"

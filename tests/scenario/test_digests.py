@@ -4,11 +4,15 @@ import asyncio
 import json
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from bot.digests import SETTLED, Gathered
 from handlers.clock import SweepClock
 from store.engine import SqliteStore
+from store.postgres import PostgresStore
+from store.postgres_connections import TURN
+from store.statements import requests
 from store.statements_digests import ToolCount
 from store.tables import Digest, HaltEffect, Instance, IntentKind
 from tests.conftest import House, StandingClock, Town, furnish, sample_settings, submission
@@ -119,16 +123,19 @@ async def test_two_processes_tell_each_request_once(house: House, instance: Inst
     assert [told(notice.digest) for notice in await notices(house)] == [(1, 1, 1), (2, 2, 1), (3, 3, 1)]
 
 
+_NOTICES = "SELECT kind FROM outbox WHERE kind != 'tell_halted'"
+
+
 async def test_stopping_draws_the_newest_notice_anew(house: House, instance: Instance, acts: Acts) -> None:
     await look_up(house, instance, "a")
     await gather(house)
     await house.halts.stop_rule(RULE.name, acts(BOB), "look at each")  # not posted yet: it will be drawn as it is
-    assert rows(house, "SELECT kind FROM outbox") == [("post_digest",)]
+    assert rows(house, _NOTICES) == [("post_digest",)]
     assert (await notices(house))[0].stop is not None
     await post(house, "1.1")
     await house.halts.resume(RULE, acts(ALICE), "it is fine")
     await house.halts.stop_rule(RULE.name, acts(BOB), "or not")
-    assert rows(house, "SELECT kind FROM outbox") == [("draw_digest",)]
+    assert rows(house, _NOTICES) == [("draw_digest",)]
 
 
 async def test_the_clock_ends_a_timed_pause(house: House, acts: Acts) -> None:
@@ -157,3 +164,23 @@ async def test_what_is_in_force_is_counted(house: House, acts: Acts) -> None:
     assert [await house.halts.count(effect) for effect in (HaltEffect.DENY, HaltEffect.ASK)] == [1, 1]
     house.clock.advance(minutes=2)
     assert [await house.halts.count(effect) for effect in (HaltEffect.DENY, HaltEffect.ASK)] == [0, 1]
+
+
+async def test_what_is_committed_late_is_told_of_too(postgres_url: str, clock: StandingClock, town: Town) -> None:
+    """A number is given out before its commit. However long that takes, the notice waits for it."""
+    store, database = await PostgresStore.open(postgres_url), await asyncpg.connect(postgres_url)
+    house = await furnish(store, clock, town, sample_settings(COMPANY))  # type: ignore[arg-type]  # House names SQLite's
+    made, _ = await house.instances.create("till", "refund-bot")
+    await look_up(house, made, "a")
+    columns = ", ".join({one.name for one in requests.c} - {"number", "id", "create_key"})
+    late = database.transaction()
+    await late.start()
+    await database.execute(f"SELECT pg_advisory_xact_lock_shared({TURN})")  # beside others, as such calls are written
+    await database.execute(f"INSERT INTO requests (id, create_key, {columns}) SELECT 'b', 'b', {columns} FROM requests")
+    await look_up(house, made, "c")
+    gathering = asyncio.create_task(gather(house))
+    await asyncio.wait({gathering}, timeout=0.1)
+    await late.commit()
+    assert await gathering == 3
+    await store.close()
+    await database.close()

@@ -89,10 +89,11 @@ DRAWS_UNDER_WAY = Statement(
 DROP_OTHER_LOOKS = Statement(
     delete(outbox).where(outbox.c.kind == t.IntentKind.DRAW_PAUSED, outbox.c.leased_until.is_(None))
 )
-# A wish that nobody has taken up yet serves for every change until then: whoever takes it up waits for this one.
+# A wish that nobody has taken up yet serves for every change until then: whoever takes it up waits for this one. By one
+# that was tried some may have been told already, and are not told again when the others are.
 HOLD_WAITING = Statement(
     update(outbox)
-    .where(outbox.c.lane == param("lane", outbox.c.lane), outbox.c.leased_until.is_(None))
+    .where(outbox.c.lane == param("lane", outbox.c.lane), outbox.c.leased_until.is_(None), outbox.c.attempts == 0)
     .values(due_at=outbox.c.due_at)
 )
 

@@ -139,6 +139,18 @@ async def test_a_change_while_it_is_told_is_told_next(house: House, acts: Acts) 
     assert len(await notices(house)) == 1
 
 
+async def test_a_change_after_some_were_told_is_told_to_all(house: House, acts: Acts) -> None:
+    """Slack went away before the others were, who are told with the next try: and only they."""
+    await house.halts.pause(AGENT, acts(ALICE), "too much")
+    [intent] = [one for one in await house.outbox.claim(100) if one.kind is IntentKind.TELL_HALTED]
+    await house.outbox.postpone(intent, timedelta(seconds=1))
+    await house.halts.resume(AGENT, acts(ALICE), "repaired")
+    house.clock.advance(seconds=1)
+    [again], [of_all] = await notices(house), await notices(house)
+    assert (again.intent.id, again.intent.attempts, of_all.intent.attempts) == (intent.id, 2, 1)
+    assert [one.reason for one in of_all.ended] == ["too much"]
+
+
 async def test_so_many_are_told_and_the_others_counted(
     store: SqliteStore, clock: StandingClock, town: Town, acts: Acts
 ) -> None:

@@ -102,7 +102,7 @@ def _back_up(path: Path, revision: str, now: datetime) -> Path:
     return backup
 
 
-def _upgrade(path: Path) -> None:
+def _upgrade(path: Path, revision: str = HEAD) -> None:
     from sqlalchemy import create_engine, event
     from sqlalchemy.pool import NullPool
 
@@ -121,17 +121,17 @@ def _upgrade(path: Path) -> None:
         connection.exec_driver_sql("BEGIN EXCLUSIVE")  # type: ignore[attr-defined]  # SQLAlchemy's Connection
 
     with engine.begin() as connection:
-        migrate(connection)
+        migrate(connection, revision)
     engine.dispose()
 
 
-def migrate(connection: "Connection") -> None:
-    """Run the migrations that are missing, in the transaction that ``connection`` has begun."""
+def migrate(connection: "Connection", revision: str = HEAD) -> None:
+    """Run the migrations up to ``revision`` that are missing, in the transaction that ``connection`` has begun."""
     from alembic import command
 
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _config() -> "Config":

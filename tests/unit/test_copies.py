@@ -12,6 +12,7 @@ import pytest
 from bot.config import parse_settings
 from handlers.check import check_database
 from handlers.findings import Report
+from store import schema
 from store.copies import copied_at, copy, end_mark
 from store.schema import prepare
 from store.unit import RestoredCopy, StoreUnavailable
@@ -154,11 +155,9 @@ def test_a_copy_of_a_copy_keeps_the_first_ones_moment(database: Path, tmp_path: 
     assert copied_at(tmp_path / "second") == MINUTE
 
 
-def test_what_is_kept_before_a_migration_is_a_copy_too(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0005'")
-        connection.execute("DROP TABLE step_notices")
-        connection.execute("DROP TABLE stuck_plans")
+def test_what_is_kept_before_a_migration_is_a_copy_too(tmp_path: Path) -> None:
+    database = tmp_path / "older.db"
+    schema._upgrade(database, sorted(schema.known_revisions())[-2])
     done = prepare(database, NOW, upgrade=True)
     assert done.backup is not None
     assert copied_at(done.backup) == MINUTE

@@ -21,6 +21,7 @@ from bot.clock import Clock
 from bot.config import BadConfig, Settings, load_settings
 from bot.drawings import Drawing, load_drawing
 from bot.errors import NotATime
+from bot.halted import PAUSED
 from bot.lifecycle import state_of
 from bot.lookups import Lookups
 from bot.people import zone_named
@@ -37,6 +38,7 @@ from handlers.cli.beside import checked_user, expect_database, open_beside, oper
 from handlers.cli.say import CommandFailed, say, shown
 from handlers.cli.table import Format, printing
 from handlers.slack.answers import render_show
+from handlers.slack.corrections import was
 from handlers.slack.plain import render_plain_blocks
 from handlers.slack.report_words import duration, percent
 from handlers.slack.text import how_many
@@ -181,7 +183,7 @@ def _request_line(row: Mapping[str, Any]) -> str:
     rule = f", rule {shown(row['rule'])}" if row["rule"] else ""
     what = f"{shown(row['agent'])}: {shown(row['tool'])}{on}"
     wrong = ", reported as wrong" if row["reported"] else ""
-    return f"#{row['number']}  {_second(row['created_at'])}  {what}  {row['state']}{by}{wrong}{rule}"
+    return f"#{row['number']}  {_second(row['created_at'])}  {what}  {was(row['state'], by)}{wrong}{rule}"
 
 
 def _decider(row: Mapping[str, Any]) -> str:
@@ -189,6 +191,8 @@ def _decider(row: Mapping[str, Any]) -> str:
     kind = row["decided_by_kind"]
     if kind == "person" and row["decided_by"]:
         return shown(row["decided_by"])
+    if row["decision_code"] == PAUSED:
+        return "a pause"
     if kind == "rule":
         return "its rule" if row["decided_by"] else f"no rule ({row['decision_code']})"
     if kind == "admin" and row["decided_by"]:
@@ -202,11 +206,11 @@ def _second(at: str) -> str:
 
 
 def _override_line(row: Mapping[str, Any]) -> str:
-    was = f"was {row['displaced']}" + (f" by {shown(row['displaced_by'])}" if row["displaced_by"] else "")
+    displaced = was(row["displaced"], f" by {shown(row['displaced_by'])}" if row["displaced_by"] else "")
     ahead = f", vote ahead {row['vote_ahead']}" if row["vote_ahead"] else ""
     taken = f" by #{row['taken_by']}" if row["taken_by"] else ""
     head = f"#{row['request']}  {_second(row['at'])}  {row['kind']} by {row['user']}"
-    what = f"{shown(row['agent'])}: {shown(row['tool'])}, {was}, now {row['state']}{ahead}{taken}"
+    what = f"{shown(row['agent'])}: {shown(row['tool'])}, was {displaced}, now {row['state']}{ahead}{taken}"
     reason = shown(row["reason"]) if row["reason"] is not None else "(the reason is no longer kept)"
     return f"{head}  {what}\n    {reason}"
 

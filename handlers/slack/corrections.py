@@ -29,6 +29,8 @@ OVERRIDE_SIGNS = {
 
 _SINCE_APPROVED = {
     State.OPEN: "",
+    State.REVOKED: ", revoked",
+    State.LAPSED: ", not used",
     State.CONSUMED: ", in use",
     State.OVERDUE: ", overdue",
     State.SUCCEEDED: ", succeeded",
@@ -60,7 +62,7 @@ def words_of(override: Override) -> str:
 
 
 def was(displaced: str, whose: str) -> str:
-    """Say what an override displaced: a state, as approved or denied ``whose`` (" by" somebody, or nothing).
+    """Say how a request stands, or stood: a state, as approved or denied ``whose`` (" by" somebody, or nothing).
 
     Whoever approved a call did not make it succeed, so that their name stands beside the approval.
     """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from bot.changed_calls import changed_call_in
+from bot.lifecycle import State, state_of
 from bot.queries import Seen
 from bot.reports import Decided, Figures, Overridden, OverrideRow, PersonFigures, Row, Stats, Wanted
 from handlers.manifest import COMMAND
@@ -135,7 +136,10 @@ def decision_of(row: Row) -> str:
     request = row.request
     when = f", {date(request.decided_at)}" if request.decided_at else ""
     sign = state_sign(request, is_reported=row.is_reported)
-    parts = [f"{sign} *{state_word(request, is_reported=row.is_reported)}* {decided_by(request)}{when}"]
+    # Who approved a call did not make it succeed, and somebody else may have revoked or reported it.
+    word = f"Approved, {state}" if (state := state_of(request)) is State.REVOKED else state_word(request)
+    decision, _, since = f"{word}{', reported as wrong' if row.is_reported else ''}".partition(", ")
+    parts = [f"{sign} *{decision}* {decided_by(request)}{when}", *([f"*{since}*"] if since else [])]
     if row.rule is not None:
         parts.append(f"rule {mrkdwn(row.rule.name)}")
     parts += [f"card in {channel_mention(row.card.channel)}"] if row.card and row.card.channel else []

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bot.drawings import Drawing
 from bot.durations import render_duration
+from bot.halted import PAUSED
 from bot.lifecycle import State, state_of
 from bot.policy import FORBIDDEN
 from bot.revocation import RESTORED
@@ -115,6 +116,8 @@ def _approved_by(drawing: Drawing) -> str:
 
 def decided_by(request: Request) -> str:
     """Say in mrkdwn by whom or what a request was decided."""
+    if request.decision_code == PAUSED:
+        return "by a pause"  # its rule would have asked, or approved
     match request.decided_by_kind:
         case DeciderKind.PERSON:
             return f"by {user_mention(request.decided_by)}"

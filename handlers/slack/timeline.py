@@ -12,6 +12,7 @@ from typing import Any
 from bot.changed_calls import changed_call_in
 from bot.config import FrozenRule
 from bot.events import EventType
+from bot.halted import PAUSED
 from bot.policy import FORBIDDEN, Passed, Why
 from bot.revocation import RESTORED
 from bot.timelines import Moment, Timeline
@@ -218,7 +219,7 @@ _CODES = {
     **dict.fromkeys(("decided_by_votes", "approved_by_rule", "cancelled_by_agent", "deadline_passed"), ""),
     "forced": " past the reviewers",
     "denied_before": ", as the same call was before",
-    "agent_paused": ": it is paused",
+    PAUSED: ", whatever its rule says",
     "rule_stopped": ": the rule was stopped",
     "nobody_can_decide": ": nobody can decide it",
     "instance_revoked": ": the agent's access was revoked",
@@ -239,6 +240,8 @@ def _decided(facts: Facts) -> str:
 
 
 def _decider(facts: Facts) -> str:
+    if facts.get("code") == PAUSED:
+        return "by a pause"
     match facts.get("by_kind"):
         case DeciderKind.PERSON:
             return f"by {_who(facts, 'by')}"

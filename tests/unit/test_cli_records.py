@@ -22,6 +22,7 @@ from bot.lookups import Lookups
 from bot.overrides import record_override
 from handlers.cli import main, parser_records
 from handlers.cli.beside import operator
+from handlers.cli.records import _request_line
 from handlers.cli.table import cell
 from store.engine import SqliteStore
 from store.schema import prepare
@@ -95,6 +96,22 @@ def rows_of(ran: Ran) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(ran.out)))
 
 
+@pytest.mark.parametrize(
+    ("stands", "told"),
+    [({"state": "succeeded", "reported": True}, "approved by U0ALICE, succeeded, reported as wrong, rule refunds"),
+     ({"state": "revoked"}, "approved by U0ALICE, revoked, rule refunds"),
+     ({"state": "denied", "decided_by_kind": "rule", "decided_by": "refunds", "decision_code": "agent_paused"},
+      "denied by a pause, rule refunds")],
+)  # fmt: skip
+def test_a_line_says_nothing_of_anybody_that_another_did(stands: dict[str, object], told: str) -> None:
+    row = {
+        "number": 1, "created_at": "2026-11-22T20:28:41Z", "agent": "refund-bot", "tool": "issue_refund",
+        "server": None, "rule": "refunds", "reported": False, "decided_by_kind": "person", "decided_by": "U0ALICE",
+        "decision_code": "decided_by_votes",
+    }  # fmt: skip
+    assert _request_line(row | stands).endswith(told)
+
+
 def test_requests_in_every_form(filled: Run) -> None:
     told = json.loads(filled("requests --json").out)["requests"]
     assert [(one["number"], one["tool"], one["status"], one["rule"]) for one in told] == [
@@ -104,7 +121,7 @@ def test_requests_in_every_form(filled: Run) -> None:
     assert [row["number"] for row in rows] == ["2", "1"]
     assert rows[1]["note"].startswith("'=HYPERLINK")
     assert "denied by U0ALICE" in filled("requests").out
-    assert "approved by its rule, rule look-ups" in filled("requests").out.replace("open", "approved")
+    assert "approved by its rule, rule look-ups" in filled("requests").out
     for narrowed, numbers in (
         ("--status denied", [1]), ("--agent refund-bot", [2, 1]), ("--agent x", []), ("--tool look_up", [2]),
         ("--by U0ALICE", [1]), ("--rule refunds", [1]), ("--limit 1", [2]), ("--since 30m", []), ("--since 2h", [2, 1]),

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.halted import PAUSED
 from bot.reports import Decided, OverrideRow, Page, Row, Wanted
 from handlers.audit_slack import differing
 from handlers.slack.asking import About, Question
@@ -63,13 +64,31 @@ def test_whoever_approved_a_call_is_not_said_to_have_made_it_succeed(displaced: 
     assert told in act_of(row)
 
 
+@pytest.mark.parametrize(
+    ("state", "told", "since"),
+    [("revoked", "🔙 *Approved* by <@U0ALICE>", " · *revoked* · "), ("failed", "❌ *Approved* by", " · *failed* · "),
+     ("denied", "⛔ *Denied* by <@U0ALICE>", " · rule refunds"), ("open", "✅ *Approved* by", " · rule refunds")],
+)  # fmt: skip
+def test_lists_name_who_approved_a_call_beside_the_approval(state: str, told: str, since: str) -> None:
+    one = drawing(**STATES[state])
+    words = decision_of(Row(one.request, one.rule, None))
+    assert words.startswith(told)
+    assert since in words
+
+
+def test_what_a_pause_denied_is_not_said_to_be_denied_by_its_rule() -> None:
+    one = drawing(**STATES["denied_by_rule"] | {"decided_by": "refunds", "decision_code": PAUSED}).request
+    assert "*Denied* by a pause" in decision_of(Row(one, None, None))
+
+
 def test_what_was_reported_as_wrong_looks_right_nowhere() -> None:
     one = drawing(**STATES["succeeded"])
     assert not one.is_reported
     wrong = replace(one, overrides=(override(OverrideKind.REPORTED, "No lid", displaced="succeeded"),))
     row = Row(one.request, None, None, is_reported=True)
     words = "Approved, succeeded, reported as wrong"
-    assert f"🚩 *{words}* by" in decision_of(row)
+    assert decision_of(row).startswith("🚩 *Approved* by <@U0ALICE>")
+    assert decision_of(row).endswith(" · *succeeded, reported as wrong*")
     assert f"now {words.lower()}" in act_of(OverrideRow(override(OverrideKind.FORCED, "x"), row))
     taken = OverrideRow(override(OverrideKind.REVERSED, "x"), row, STANDING, one.request, is_taker_reported=True)
     assert f"was taken by #42: {words.lower()}" in act_of(taken)

@@ -74,7 +74,7 @@ def test_every_event_of_a_request_has_words() -> None:
         (EventType.VOTE_CAST, {"user": "U0BOB", "kind": "approve", "forced": True}, "past the reviewers, as an admin"),
         (EventType.VOTE_CAST, {"user": "U0BOB", "kind": "approve", "standing": 3}, "ahead, and now it counts"),
         (EventType.REQUEST_DECIDED, {"status": "denied", "by_kind": "rule", "by": "refunds", "code": "agent_paused"},
-         "⛔ *Denied* by rule refunds: it is paused"),
+         "⛔ *Denied* by a pause, whatever its rule says"),
         (EventType.REQUEST_DECIDED, {"status": "expired", "by_kind": "clock", "code": "deadline_passed"},
          "⌛ *Expired* by the clock: nobody decided in time"),
         (EventType.REQUEST_DECIDED, {"status": "approved", "by_kind": "admin", "by": "U0ALICE", "code": "forced"},

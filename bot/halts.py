@@ -28,6 +28,7 @@ from bot.errors import (
 from bot.events import EventType, append_event, commit
 from bot.halt_notices import wish_to_tell
 from bot.halt_rights import EVERYTHING, STOPPERS, Right, Target, Touched, denies_too, right_over, touched, why_not_end
+from bot.halted import name_of
 from bot.hearings import Act
 from bot.overrides import is_reason
 from bot.pause_draws import wish_to_draw_paused
@@ -219,7 +220,8 @@ class Halts:
         if not halts:
             if not case.touched.is_known:
                 raise UnknownTarget(f"There is no {case.target.scope} {case.target.name} in the configuration.")
-            raise NotHalted(f"{case.target} is not paused or stopped.")
+            in_force = await unit.all(statements_halts.HALTS_IN_FORCE, now=now)
+            raise NotHalted(_why_none(case, [halt for halt in in_force if denies_too(halt, case.target, case.touched)]))
         kept = [(halt, why) for halt in halts if (why := why_not_end(halt, act.user_id, case.right))]
         left = tuple(halt for halt, _ in kept)
         if len(left) == len(halts):
@@ -232,6 +234,16 @@ class Halts:
         in_force = await unit.all(statements_halts.HALTS_IN_FORCE, now=now)
         still = (halt for halt in in_force if halt.id not in gone and denies_too(halt, case.target, case.touched))
         return Resumed(tuple(ended), left, tuple(still))
+
+
+def _why_none(case: "_Case", others: Sequence[Halt]) -> str:
+    """Say that nothing stops a target itself; and what else denies its calls, which is to be resumed in its place."""
+    if case.target == EVERYTHING:
+        told = "Not everything is paused" if others else "Nothing is paused"
+    else:
+        told = f"{case.target} is not paused or stopped{' by itself' if others else ''}"
+    names = dict.fromkeys(name_of(one.scope, one.name) for one in others)
+    return f"{told}{''.join(f'; {name[0].lower()}{name[1:]} is paused' for name in names)}."
 
 
 async def _end_halt(

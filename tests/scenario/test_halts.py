@@ -21,7 +21,7 @@ from bot.errors import (
     UnknownTarget,
 )
 from bot.events import commit
-from bot.halt_rights import Target
+from bot.halt_rights import EVERYTHING, Target
 from store import statements, statements_halts
 from store.engine import SqliteStore
 from store.tables import DeciderKind, FullView, HaltEffect, HaltScope, Instance, Place, Rank, Request, Status, VoteKind
@@ -300,7 +300,12 @@ async def test_what_there_is_not_cannot_be_paused(house: House, acts: Acts) -> N
                 await act(Target(scope, "nonesuch"), acts(ADMIN), "wait")
     with pytest.raises(NotATime):
         await house.halts.pause(AGENT, acts(ADMIN), "wait", house.clock.now)
-    with pytest.raises(NotHalted):
+    with pytest.raises(NotHalted, match=r"^Agent refund-bot is not paused or stopped\.$"):
+        await house.halts.resume(AGENT, acts(ADMIN), "go on")
+    with pytest.raises(NotHalted, match=r"^Nothing is paused\.$"):
+        await house.halts.resume(EVERYTHING, acts(ADMIN), "go on")
+    await house.halts.pause(EVERYTHING, acts(ADMIN), "wait")
+    with pytest.raises(NotHalted, match="not paused or stopped by itself; every agent is paused"):
         await house.halts.resume(AGENT, acts(ADMIN), "go on")
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 from sqlalchemy.types import NullType, TypeDecorator
 
 import store
+from store import statements
 from store.compiled import Statement, postgresql
 from store.types import UtcDateTime, Word
 from tests.conftest import START
@@ -86,3 +88,19 @@ def test_sqlite_takes_every_statement(database: Path) -> None:
             if statement._load is not None:
                 [statement.load(row) for row in rows]
             connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("name", ["REQUEST_OF_LIVE_INSTANCE", "REPORT_OUTCOME_AT_ONCE"])
+async def test_a_request_is_found_by_its_id_though_postgresql_plans_with_empty_tables(
+    name: str, postgres_url: str
+) -> None:
+    statement: Statement[Any] = getattr(statements, name)
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE it AS {statement.postgresql.sql}")
+        nulls = ", ".join(["NULL"] * len(statement.postgresql.bind(dict.fromkeys(statement.postgresql.parameters))))
+        plan = [row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE it({nulls})")]
+    finally:
+        await connection.close()
+    of_requests = next(at for at, line in enumerate(plan) if " on requests" in line and "Update" not in line)
+    assert "using requests_id_key on requests" in plan[of_requests], plan

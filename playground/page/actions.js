@@ -18,9 +18,9 @@ function writeAddress() {
   if (window.location.hash !== `#/${path}`) window.history.replaceState(null, "", `#/${path}`);
 }
 
-/** @returns {{user: string|null, at: string|null, thread: string|null}} */
-export function readAddress() {
-  const [user, at, thread] = window.location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+/** @param {string} [hash] @returns {{user: string|null, at: string|null, thread: string|null}} */
+export function readAddress(hash = window.location.hash) {
+  const [user, at, thread] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   return { user: user || null, at: at || null, thread: thread || null };
 }
 

@@ -351,8 +351,9 @@ document.addEventListener("visibilitychange", () => {
   if (world.snap) settlePlace();
   redraw();
 });
-window.addEventListener("hashchange", () => {
-  const { user, at, thread } = readAddress();
+window.addEventListener("hashchange", (event) => {
+  // Not where the address is by now: news that came in between may have written the old place there again.
+  const { user, at, thread } = readAddress(new URL(event.newURL).hash);
   if (user && user !== ui.user) become(user);
   if (at && world.snap && at !== ui.at) go(at, thread);
 });
